@@ -1,0 +1,61 @@
+"""What can go wrong, and who is told.
+
+    AudiocnnError
+    ├── ArgumentError   a value that a caller passed: also a ValueError
+    ├── AudioError      a recording that cannot be opened, decoded or used
+    ├── DatasetError    a manifest, folder or annotation file
+    ├── BundleError     a model that is missing, damaged, or of another version
+    └── DeviceError     a microphone or other device
+
+A message says what is wrong, what was found (value, shape, ``path:line``) and
+what to do. Input is checked once, at the border; ``assert`` is for guarantees
+of our own.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class AudiocnnError(Exception):
+    """Base of every error that this package raises on purpose."""
+
+
+class ArgumentError(AudiocnnError, ValueError):
+    """A value that a caller passed cannot be used."""
+
+
+class AudioError(AudiocnnError):
+    """A recording cannot be opened, decoded or used."""
+
+
+class DatasetError(AudiocnnError):
+    """A manifest, a folder of clips or an annotation file is wrong."""
+
+
+class BundleError(AudiocnnError):
+    """A model is missing, damaged, unsafe or of another version."""
+
+
+class DeviceError(AudiocnnError):
+    """A microphone or other device cannot be used."""
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Say which known name is nearest, as the end of a sentence.
+
+    Parameters
+    ----------
+    name
+        What the user wrote.
+    known
+        The names that would have worked.
+
+    Returns
+    -------
+    str
+        ``" (did you mean 'rooster'?)"``, or ``""`` if nothing is near.
+    """
+    near = difflib.get_close_matches(name, list(known), n=1)
+    return f" (did you mean {near[0]!r}?)" if near else ""
