@@ -1,8 +1,31 @@
-"""Window scores to events: smoothing, hysteresis, merging. Under construction."""
+"""Window scores to events: smoothing, hysteresis, merging; the same live and offline.
+
+Windows overlap, so each owns the time around its centre that is nearer to it
+than to its neighbours; the first and the last own the segment's ends too. A label
+is then on or off at any time, and an event is a stretch of it:
+
+    score     __/‾‾‾‾‾\\__/‾‾\\________
+    on  ------.........................   begins at or above `on`
+    off ---------------.................  lasts while at or above `off`
+    event       |==============|          a pause up to `join_gap` is part of it
+
+Everything is a function of the scores so far: however they are cut into runs,
+the events are the same.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from audiocnn.errors import ArgumentError
+from audiocnn.scoring import Scores
+
+TIME_NOISE = 1e-9  # seconds; what sums of floating-point times may be off by
 
 
 @dataclass(frozen=True)
@@ -27,3 +50,201 @@ class Event:
     end: float | None
     score: float | None = None
     source: str = ""
+
+
+@dataclass(frozen=True)
+class EventRule:
+    """When the scores of a label are an event.
+
+    Parameters
+    ----------
+    on, off
+        An event begins at a score of ``on`` and lasts while it is at least
+        ``off``; ``0 < off <= on <= 1``.
+    smooth
+        Seconds over which scores are averaged (the newest windows); 0 for none.
+    min_length
+        Shorter events are dropped, seconds.
+    join_gap
+        Pauses up to this length are part of the event, seconds.
+    cooldown
+        After an event, none of the label begins for so long, seconds.
+
+    Raises
+    ------
+    ArgumentError
+        If a value is out of range.
+    """
+
+    on: float = 0.5
+    off: float = 0.3
+    smooth: float = 0.0
+    min_length: float = 0.0
+    join_gap: float = 0.0
+    cooldown: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Check the ranges."""
+        if not 0 < self.off <= self.on <= 1:
+            raise ArgumentError(f"a rule needs 0 < off <= on <= 1, got off={self.off}, on={self.on}")
+        for name in ("smooth", "min_length", "join_gap", "cooldown"):
+            value = getattr(self, name)
+            if not (math.isfinite(value) and value >= 0):
+                raise ArgumentError(f"{name} must be a number of seconds, 0 or more, got {value}")
+
+
+@dataclass
+class _Track:
+    """Where one label stands: the event that sounds or pauses, if any."""
+
+    start: float | None = None
+    end: float = 0.0
+    score: float = 0.0
+    sounding: bool = False
+    told: bool = False
+    quiet_until: float = -math.inf
+
+
+@dataclass
+class _Timeline:
+    """What must be remembered of a segment: its last scores and whose time is next."""
+
+    recent: NDArray[np.float64]
+    n_seen: int = 0
+    owned_to: float = 0.0
+
+
+def find_events(
+    scores: Iterable[Scores],
+    rules: Mapping[str, EventRule],
+    *,
+    source: str = "",
+    onsets: bool = False,
+) -> Iterator[Event]:
+    """Turn runs of window scores into events, as they end.
+
+    Parameters
+    ----------
+    scores
+        As `listen` gives them; classes in the order of ``rules``.
+    rules
+        One per label.
+    source
+        Put into every event.
+    onsets
+        Also give each event once when it begins, with ``end`` None, as soon as
+        it is certain (that is, as long as ``min_length``).
+
+    Yields
+    ------
+    Event
+        In the order in which they end. A gap ends what sounds.
+
+    Notes
+    -----
+    Averaging over `smooth` seconds comes late by half of that; the times are
+    moved back by as much.
+    """
+    tracks = [_Track() for _ in rules]
+    names, limits = list(rules), list(rules.values())
+    groups = {smooth: [i for i, r in enumerate(limits) if r.smooth == smooth]
+              for smooth in sorted({rule.smooth for rule in limits})}  # fmt: skip
+    thresholds = np.array([rule.on for rule in limits])
+    lines: dict[float, _Timeline] = {}
+    for run in scores:
+        if run.values.shape[0] != len(limits):
+            raise ArgumentError(
+                f"the scores have {run.values.shape[0]} classes, the rules {len(limits)}"
+            )
+        for smooth, members in groups.items():
+            line = lines.setdefault(smooth, _Timeline(np.empty((len(members), 0))))
+            smoothed, edges = _place(line, run, run.values[members], smooth)
+            loud = (smoothed >= thresholds[members, None]).any(axis=1)
+            for i, values, is_loud in zip(members, smoothed, loud, strict=True):
+                if is_loud or tracks[i].start is not None:
+                    for event in _follow(tracks[i], limits[i], names[i], values, edges):
+                        if onsets or event.end is not None:
+                            yield replace(event, source=source)
+        if run.last:
+            yield from _close_all(tracks, limits, names, source)
+            lines = {}
+    yield from _close_all(tracks, limits, names, source)
+
+
+def _place(
+    line: _Timeline, run: Scores, values: NDArray[np.float32], smooth: float
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Smooth a run's scores and say which time each window owns.
+
+    Returns
+    -------
+    smoothed
+        (C, W) means of the newest windows, up to ``smooth`` seconds of them.
+    edges
+        (2, W) begin and end of the time that each window owns.
+    """
+    n = values.shape[1]
+    if n == 0:
+        return np.empty(values.shape), np.empty((2, 0))
+    width = max(1, round(smooth / run.hop))
+    x = np.concatenate((line.recent, values), axis=1)
+    counts = np.minimum(np.arange(line.n_seen, line.n_seen + n) + 1, width)
+    smoothed = x[:, x.shape[1] - n :].copy()
+    for back in range(1, width):  # direct sums: nothing drifts over months
+        new = x[:, max(0, x.shape[1] - n - back) : x.shape[1] - back]
+        smoothed[:, n - new.shape[1] :] += new
+    smoothed /= counts
+    centres = run.start + run.hop * np.arange(n) + run.window / 2 - (counts - 1) * run.hop / 2
+    half = min(run.hop, run.window) / 2
+    begins, ends = centres - half, centres + half
+    begins[0] = max(line.owned_to, begins[0]) if line.n_seen else run.start
+    if run.last:
+        ends[-1] = run.start + run.hop * (n - 1) + run.window - run.padded
+    begins[1:] = np.maximum(begins[1:], ends[:-1])
+    line.owned_to, line.n_seen = float(ends[-1]), line.n_seen + n
+    line.recent = x[:, max(0, x.shape[1] - width + 1) :] if width > 1 else x[:, :0]
+    return smoothed, np.stack((begins, ends))
+
+
+def _follow(
+    track: _Track,
+    rule: EventRule,
+    label: str,
+    smoothed: NDArray[np.float64],
+    edges: NDArray[np.float64],
+) -> Iterator[Event]:
+    """Carry one label's hysteresis over a run of windows."""
+    for value, begin, end in zip(smoothed.tolist(), *edges.tolist(), strict=True):
+        if value < (rule.off if track.sounding else rule.on):
+            track.sounding = False
+            if track.start is not None and end - track.end > rule.join_gap + TIME_NOISE:
+                if event := _close(track, rule, label):
+                    yield event
+            continue
+        if track.start is None:
+            if begin < track.quiet_until - TIME_NOISE:
+                continue
+            track.start, track.score, track.told = begin, value, False
+        track.sounding, track.end, track.score = True, end, max(track.score, value)
+        if not track.told and end - track.start >= rule.min_length - TIME_NOISE:
+            track.told = True
+            yield Event(label, track.start, None, track.score)
+
+
+def _close(track: _Track, rule: EventRule, label: str) -> Event | None:
+    """End what sounds; None if nothing does, or not long enough."""
+    if track.start is None:
+        return None
+    event = Event(label, track.start, track.end, track.score) if track.told else None
+    track.start, track.sounding = None, False
+    if event:
+        track.quiet_until = track.end + rule.cooldown
+    return event
+
+
+def _close_all(
+    tracks: list[_Track], rules: list[EventRule], labels: list[str], source: str
+) -> Iterator[Event]:
+    for track, rule, label in zip(tracks, rules, labels, strict=True):
+        if event := _close(track, rule, label):
+            yield replace(event, source=source)

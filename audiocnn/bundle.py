@@ -1,0 +1,296 @@
+"""A model that carries everything that it needs, and checks itself.
+
+A bundle is a folder:
+
+    bundle.json          version, labels, front end, trunk, window, rules, checksums ...
+    graph.onnx           frames and tails in, columns and tails out; normalisation inside
+    weights.safetensors  the same weights for training on
+    check.npz            the seed of a generated input, and its scores
+    README.md            the model card
+
+Loading compares checksums, refuses a graph that reads other files, and replays
+the check: a model that does not reproduce its scores here is not used. Nothing is
+ever unpickled.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from audiocnn.audio import Block
+from audiocnn.engine import Array, Graph, Grid, hear, make_grid, open_graph
+from audiocnn.errors import AudiocnnError, BundleError, did_you_mean
+from audiocnn.events import EventRule
+from audiocnn.mel import MelSpec
+from audiocnn.onnx_safety import outside_data
+from audiocnn.scoring import Calibration, score_windows
+
+FORMAT = 1
+CHECK_TOLERANCE = 1e-4  # leaves room for other processors; see DESIGN.md
+CHECKED_FILES = ("graph.onnx", "weights.safetensors", "check.npz")
+SHIPPED = Path(__file__).parent / "pretrained"
+DEFAULT_MODEL = "environment"
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A trained model with all that belongs to it.
+
+    Parameters
+    ----------
+    labels
+        The classes, in the order of the scores.
+    front
+        The front end.
+    trunk
+        What the network is: ``arch``, ``size``, ``receptive_field``, ``stride``
+        (frames) and so on.
+    window, hop
+        Seconds; the default sliding window.
+    rules
+        An `EventRule` per label.
+    calibration
+        Window logits to probabilities.
+    clip_score
+        ``"max"`` or ``"mean"``: how windows make the score of a clip.
+    card
+        What it was trained on, how, licences, figures: for people.
+    model
+        The serialised ONNX graph.
+    name
+        Where it came from.
+    """
+
+    labels: tuple[str, ...]
+    front: MelSpec
+    trunk: Mapping[str, Any]
+    window: float
+    hop: float
+    rules: Mapping[str, EventRule]
+    calibration: Calibration
+    clip_score: str
+    card: Mapping[str, Any]
+    model: bytes
+    name: str = ""
+
+    def __post_init__(self) -> None:
+        """Check that the parts fit."""
+        faults = {
+            "labels must be different and not empty": bool(self.labels)
+            and len(set(self.labels)) == len(self.labels)
+            and all(self.labels),
+            "rules must be for the labels, in their order": tuple(self.rules) == self.labels,
+            "calibration must have one number per label": len(self.calibration.slope)
+            == len(self.labels),
+            "window and hop must be above 0": self.window > 0 and self.hop > 0,
+            "clip_score must be max or mean": self.clip_score in ("max", "mean"),
+        }
+        for message, good in faults.items():
+            if not good:
+                raise BundleError(f"{self.name or 'bundle'}: {message}")
+
+    @property
+    def rate(self) -> int:
+        """Samples per second that the model hears."""
+        return self.front.rate
+
+    @cached_property
+    def graph(self) -> Graph:
+        """The network, opened at first use, on one thread."""
+        return open_graph(self.model, self.trunk["receptive_field"], self.trunk["stride"])
+
+
+def grid_of(bundle: Bundle, hop: float | None = None) -> Grid:
+    """Say where the windows of a bundle lie; ``hop`` in seconds, its own if None."""
+    hop = bundle.hop if hop is None else hop
+    if not hop > 0:
+        raise AudiocnnError(f"hop must be above 0 seconds, got {hop}")
+    return make_grid(
+        bundle.front, bundle.trunk["receptive_field"], bundle.trunk["stride"], bundle.window, hop
+    )
+
+
+def checksum(bundle: Bundle) -> str:
+    """Identify what a model computes: graph, front end, calibration and windows."""
+    what = {"front": asdict(bundle.front), "window": bundle.window, "labels": bundle.labels}
+    what |= {"calibration": asdict(bundle.calibration)}
+    digest = hashlib.sha256(json.dumps(what, sort_keys=True).encode())
+    digest.update(bundle.model)
+    return digest.hexdigest()
+
+
+def shipped_models() -> list[str]:
+    """Name the models that come with the package."""
+    return sorted(p.parent.name for p in SHIPPED.glob("*/bundle.json"))
+
+
+def load(model: str | Path = DEFAULT_MODEL, *, check: bool = True) -> Bundle:
+    """Read a model: a shipped name, or a folder.
+
+    Parameters
+    ----------
+    model
+        A name from `shipped_models`, or the path of a bundle.
+    check
+        Replay the stored input, a few milliseconds. Leave it on.
+
+    Raises
+    ------
+    BundleError
+        If there is no such model, or it is damaged, unsafe, from a later
+        version, or gives other scores than it should.
+    """
+    folder = Path(model)
+    if not folder.is_dir():
+        if str(model) not in shipped_models():
+            raise BundleError(
+                f"no model {str(model)!r}{did_you_mean(str(model), shipped_models())}: give a "
+                f"bundle's folder or one of {', '.join(shipped_models()) or '(none shipped)'}"
+            )
+        folder = SHIPPED / str(model)
+    described = _read_description(folder)
+    files = {name: _read_checked(folder, name, described["checksums"]) for name in CHECKED_FILES}
+    if location := outside_data(files["graph.onnx"]):
+        raise BundleError(
+            f"{folder / 'graph.onnx'}: reads another file ({location!r}); a bundle's graph must "
+            "hold its weights itself, so this one is refused"
+        )
+    try:
+        bundle = Bundle(
+            labels=tuple(described["labels"]),
+            front=MelSpec(**{k: v for k, v in described["front"].items() if k != "kind"}),
+            trunk=described["trunk"],
+            window=float(described["window"]),
+            hop=float(described["hop"]),
+            rules={label: EventRule(**rule) for label, rule in described["rules"].items()},
+            calibration=Calibration(**{k: tuple(v) for k, v in described["calibration"].items()}),
+            clip_score=described["clip_score"],
+            card=described["card"],
+            model=files["graph.onnx"],
+            name=folder.name,
+        )
+        if check:
+            _replay(bundle, files["check.npz"], folder)
+    except BundleError:
+        raise
+    except (AudiocnnError, AttributeError, KeyError, TypeError, ValueError) as error:
+        raise BundleError(
+            f"{folder / 'bundle.json'}: {type(error).__name__}: {error}; get the model anew"
+        ) from error
+    return bundle
+
+
+def save(bundle: Bundle, folder: str | Path, weights: bytes, readme: str) -> None:
+    """Write a bundle, its check included.
+
+    Parameters
+    ----------
+    bundle
+        The model.
+    folder
+        Made if it is not there; files of the same names are replaced.
+    weights
+        The network's weights as a safetensors file.
+    readme
+        The model card, Markdown.
+    """
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    seed = 1
+    check = io.BytesIO()
+    np.savez(check, seed=np.int64(seed), scores=_check_scores(bundle, seed))
+    contents = {
+        "graph.onnx": bundle.model,
+        "weights.safetensors": weights,
+        "check.npz": check.getvalue(),
+        "README.md": readme.encode(),
+    }
+    described = {
+        "format": FORMAT,
+        "labels": bundle.labels,
+        "front": {"kind": "log-mel", **asdict(bundle.front)},
+        "trunk": dict(bundle.trunk),
+        "window": bundle.window,
+        "hop": bundle.hop,
+        "clip_score": bundle.clip_score,
+        "rules": {label: asdict(rule) for label, rule in bundle.rules.items()},
+        "calibration": asdict(bundle.calibration),
+        "card": dict(bundle.card),
+        "checksums": {n: hashlib.sha256(contents[n]).hexdigest() for n in CHECKED_FILES},
+    }
+    contents["bundle.json"] = (json.dumps(described, indent=1, ensure_ascii=False) + "\n").encode()
+    for name, content in contents.items():  # bundle.json last: before it there is no bundle
+        temporary = folder / (name + ".tmp")
+        temporary.write_bytes(content)
+        temporary.replace(folder / name)
+
+
+def _read_description(folder: Path) -> dict[str, Any]:
+    path = folder / "bundle.json"
+    try:
+        described = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise BundleError(f"{folder}: no bundle.json, so this is no model's folder") from None
+    except (OSError, ValueError) as error:
+        raise BundleError(f"{path}: cannot be read: {error}; get the model anew") from error
+    if not isinstance(described, dict) or not isinstance(described.get("format"), int):
+        raise BundleError(f"{path}: is not a bundle's description; get the model anew")
+    if described["format"] > FORMAT:
+        raise BundleError(
+            f"{path}: has format {described['format']}, this version of audiocnn reads up to "
+            f"{FORMAT}; update it with: pip install -U audiocnn"
+        )
+    if described.get("front", {}).get("kind") != "log-mel":
+        raise BundleError(f"{path}: front end {described.get('front')!r} is not known here")
+    if not isinstance(described.get("checksums"), dict):
+        raise BundleError(f"{path}: has no checksums; get the model anew")
+    return described
+
+
+def _read_checked(folder: Path, name: str, checksums: Mapping[str, str]) -> bytes:
+    path = folder / name
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise BundleError(f"{path}: cannot be read ({error.strerror}); get the model anew") from error
+    if hashlib.sha256(content).hexdigest() != checksums.get(name):
+        raise BundleError(f"{path}: is damaged (its checksum differs); get the model anew")
+    return content
+
+
+def _check_input(bundle: Bundle, seed: int) -> Iterator[Block]:
+    """Make a test sound of two windows: noise with a slow swell, from a seed."""
+    grid = grid_of(bundle)
+    n = grid.window_samples + grid.step * grid.period
+    noise = np.random.default_rng(seed).standard_normal(n, dtype=np.float32)
+    swell = 0.1 * np.sin(np.linspace(0, np.pi, n, dtype=np.float32)) ** 2
+    yield Block(noise * swell, 0, bundle.rate)
+
+
+def _check_scores(bundle: Bundle, seed: int) -> Array:
+    grid = grid_of(bundle)
+    columns = hear(bundle.graph, bundle.front, grid, _check_input(bundle, seed))
+    runs = [run.values for run in score_windows(columns, grid, bundle.calibration)]
+    return np.concatenate(runs, axis=1)
+
+
+def _replay(bundle: Bundle, check: bytes, folder: Path) -> None:
+    with np.load(io.BytesIO(check), allow_pickle=False) as stored:
+        seed, expected = int(stored["seed"]), stored["scores"]
+    found = _check_scores(bundle, seed)
+    same = found.shape == expected.shape
+    worst = float(np.abs(found - expected).max()) if same else float("inf")
+    if not worst <= CHECK_TOLERANCE:
+        raise BundleError(
+            f"{folder}: does not reproduce its own scores on this machine (off by {worst:.2g}, "
+            f"allowed {CHECK_TOLERANCE}): do not use it; get the model anew or report this"
+        )

@@ -1,0 +1,63 @@
+"""The whole path: blocks of samples in, runs of window scores out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from audiocnn.audio import Block
+from audiocnn.bundle import Bundle, grid_of
+from audiocnn.engine import hear
+from audiocnn.errors import ArgumentError
+from audiocnn.scoring import Scores, score_windows
+
+
+def listen(bundle: Bundle, blocks: Iterable[Block], hop: float | None = None) -> Iterator[Scores]:
+    """Score a stream in sliding windows.
+
+    However the stream is cut into blocks, the scores are the same.
+
+    Parameters
+    ----------
+    bundle
+        The model.
+    blocks
+        At ``bundle.rate``. A jump in ``Block.start`` begins a new segment.
+    hop
+        Seconds from one window to the next, rounded to whole columns; the
+        bundle's own if left out. May be longer than a window.
+
+    Yields
+    ------
+    Scores
+        Calibrated probabilities, classes in the order of ``bundle.labels``.
+
+    Raises
+    ------
+    ArgumentError
+        If a block has another rate than the model.
+
+    Notes
+    -----
+    Each frame and each column is computed once; the cost does not depend on the
+    hop.
+
+    Examples
+    --------
+    >>> import audiocnn
+    >>> bundle = audiocnn.load("environment")
+    >>> blocks = audiocnn.read_blocks("data/demo.flac", bundle.rate)
+    >>> next(audiocnn.listen(bundle, blocks)).values.shape[0] == len(bundle.labels)
+    True
+    """
+    grid = grid_of(bundle, hop)
+    checked = (_check_rate(block, bundle.rate) for block in blocks)
+    return score_windows(hear(bundle.graph, bundle.front, grid, checked), grid, bundle.calibration)
+
+
+def _check_rate(block: Block, rate: int) -> Block:
+    if block.rate != rate:
+        raise ArgumentError(
+            f"the model hears {rate} Hz, got a block at {block.rate} Hz; "
+            f"read_blocks(path, bundle.rate) resamples"
+        )
+    return block

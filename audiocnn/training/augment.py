@@ -1,0 +1,108 @@
+"""Variation in the training graph: on samples, on mel power, on the log-mel.
+
+All draws come from the generator that is passed in. Shapes: samples (B, N), mel
+power (B, M, T). Background is mixed into the samples, where waves really add;
+mixup adds powers, as unrelated sounds do on average.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+from audiocnn.training.recipe import Augmentation
+
+
+def mix_background(samples: Tensor, under: Tensor) -> Tensor:
+    """Lay the background, already at its level, under the samples."""
+    return samples + under
+
+
+def draw_gain(power: Tensor, gain_db: tuple[float, float], rng: torch.Generator) -> Tensor:
+    """Change the level of each window by a number of decibels drawn evenly."""
+    low, high = gain_db
+    db = low + (high - low) * torch.rand(power.shape[0], 1, 1, generator=rng)
+    return power * 10 ** (db.to(power.device) / 10)
+
+
+def mixup(
+    power: Tensor, targets: Tensor, probability: float, rng: torch.Generator
+) -> tuple[Tensor, Tensor]:
+    """Mix pairs of windows in the power domain, and their labels by the same shares.
+
+    Notes
+    -----
+    The share is drawn from Beta(1, 1); both windows are brought to the same
+    level first, so that the share is what is heard [1]_.
+
+    References
+    ----------
+    .. [1] Y. Tokozume et al., Learning from between-class examples for deep
+       sound recognition, ICLR 2018.
+    """
+    n = power.shape[0]
+    other = torch.randperm(n, generator=rng)
+    share = torch.rand(n, generator=rng)
+    share = torch.maximum(share, 1 - share)
+    share = torch.where(torch.rand(n, generator=rng) < probability, share, torch.ones(n))
+    other, share = other.to(power.device), share.to(power.device)
+    level = power.mean((1, 2), keepdim=True) + 1e-12
+    ratio = (level / level[other]).clamp(max=1e4)
+    mixed = share[:, None, None] * power + (1 - share)[:, None, None] * power[other] * ratio
+    mixed_targets = share[:, None] * targets + (1 - share)[:, None] * targets[other]
+    return mixed, mixed_targets
+
+
+def tilt(power: Tensor, tilt_db: float, rng: torch.Generator) -> Tensor:
+    """Colour each window: a slope and a slow wave over the bands, as microphones do."""
+    n, n_bands, _ = power.shape
+    x = torch.linspace(-0.5, 0.5, n_bands)
+    drawn = (torch.rand(n, 4, 1, generator=rng) * 2 - 1) * tilt_db
+    waves = torch.stack([x, *(0.5 * torch.cos(math.pi * k * (x + 0.5)) for k in (1, 2, 3))])
+    db = (drawn * waves).sum(1, keepdim=True).transpose(1, 2)
+    return power * 10 ** (db.to(power.device) / 10)
+
+
+def band_limit(power: Tensor, probability: float, rng: torch.Generator) -> Tensor:
+    """Take away all above a drawn band, as a recording at a low rate did."""
+    n, n_bands, _ = power.shape
+    cut = (0.35 + 0.6 * torch.rand(n, 1, 1, generator=rng)) * n_bands
+    cut = torch.where(torch.rand(n, 1, 1, generator=rng) < probability, cut, n_bands + 1.0)
+    over = (torch.arange(n_bands)[None, :, None] - cut).clamp(min=0)
+    return power * 10 ** (-2.0 * over.clamp(max=5)).to(power.device)
+
+
+def mask(
+    frames: Tensor, axis: int, count: int, share: float, rng: torch.Generator
+) -> Tensor:
+    """Hide stretches of bands (axis 1) or frames (axis 2): SpecAugment, with 0 = the mean."""
+    n, length = frames.shape[0], frames.shape[axis]
+    for _ in range(count):
+        width = (torch.rand(n, 1, generator=rng) * share * length).floor()
+        start = (torch.rand(n, 1, generator=rng) * (length - width)).floor()
+        at = torch.arange(length)[None]
+        hidden = (at >= start) & (at < start + width)
+        shape = (n, length, 1) if axis == 1 else (n, 1, length)
+        frames = frames.masked_fill(hidden.view(shape).to(frames.device), 0.0)
+    return frames
+
+
+def vary_power(
+    power: Tensor, targets: Tensor, a: Augmentation, rng: torch.Generator
+) -> tuple[Tensor, Tensor]:
+    """Apply everything that acts on mel power, in order."""
+    power, targets = mixup(power, targets, a.mixup, rng)
+    power = draw_gain(power, a.gain_db, rng)
+    if a.tilt_db:
+        power = tilt(power, a.tilt_db, rng)
+    if a.band_limit:
+        power = band_limit(power, a.band_limit, rng)
+    return power, targets
+
+
+def hide(frames: Tensor, a: Augmentation, rng: torch.Generator) -> Tensor:
+    """Apply the masks to normalised log-mel frames (B, M, T)."""
+    frames = mask(frames, 1, a.freq_masks, a.freq_mask, rng)
+    return mask(frames, 2, a.time_masks, a.time_mask, rng)

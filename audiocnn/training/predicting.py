@@ -1,0 +1,129 @@
+"""What a network says of clips that it was not fitted on, by the path that users run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from audiocnn.audio import Block
+from audiocnn.engine import Graph, Grid, hear, make_grid, open_graph
+from audiocnn.models.classifier import Classifier
+from audiocnn.models.export import export_graph
+from audiocnn.scoring import score_windows
+from audiocnn.training.cache import Waveforms
+from audiocnn.training.recipe import Recipe
+
+Array = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """Window logits of many clips.
+
+    Parameters
+    ----------
+    logits
+        (C, W) of all windows of all clips, not calibrated.
+    clip
+        (W,) which clip each window is of, as numbered in the waveforms.
+    power
+        (W,) mean power of each window.
+    begins, ends
+        (W,) seconds from the beginning of the clip.
+    """
+
+    logits: Array
+    clip: NDArray[np.int64]
+    power: Array
+    begins: Array
+    ends: Array
+
+    def save(self, path: Path) -> None:
+        """Write as NPZ, whole or not at all."""
+        temporary = path.with_suffix(".npz.tmp")
+        with temporary.open("wb") as file:
+            np.savez_compressed(file, **self.__dict__)
+        temporary.replace(path)
+
+
+def load_predictions(path: Path) -> Predictions:
+    """Read what `Predictions.save` wrote."""
+    with np.load(path, allow_pickle=False) as stored:
+        return Predictions(**{name: stored[name] for name in stored.files})
+
+
+def predict(
+    model: Classifier, recipe: Recipe, waveforms: Waveforms, members: Iterable[int],
+    hop: float | None = None,
+) -> Predictions:  # fmt: skip
+    """Run the exported network over clips, as the runtime does.
+
+    Parameters
+    ----------
+    model, recipe
+        The network and how it was made.
+    waveforms, members
+        Clips, and which of them.
+    hop
+        Seconds between windows; the recipe's if None.
+    """
+    graph = open_graph(export_graph(model), model.receptive_field, model.stride)
+    grid = make_grid(
+        recipe.front, model.receptive_field, model.stride, recipe.window, hop or recipe.hop
+    )
+    rows = [_predict_clip(graph, recipe, grid, waveforms, int(k)) for k in members]
+    return Predictions(*(np.concatenate(column, axis=-1) for column in zip(*rows, strict=True)))
+
+
+def _predict_clip(
+    graph: Graph, recipe: Recipe, grid: Grid, waveforms: Waveforms, clip: int
+) -> tuple[Array, NDArray[np.int64], Array, Array, Array]:
+    samples = waveforms.read(clip, 0, waveforms.length(clip))
+    columns = hear(graph, recipe.front, grid, [Block(samples, 0, grid.rate)])
+    logits, begins = [], []
+    for run in score_windows(columns, grid):
+        logits.append(run.values)
+        begins.append(run.start + run.hop * np.arange(run.values.shape[1]))
+    starts = np.concatenate(begins)
+    first = np.rint(starts * grid.rate).astype(np.int64)
+    sums = np.concatenate(([0.0], np.cumsum(samples.astype(np.float64) ** 2)))
+    ends = np.minimum(first + grid.window_samples, samples.size)
+    power = (sums[ends] - sums[first]) / grid.window_samples
+    return (
+        np.concatenate(logits, axis=1),
+        np.full(starts.size, clip),
+        power.astype(np.float32),
+        starts.astype(np.float32),
+        (ends / grid.rate).astype(np.float32),
+    )
+
+
+def audible(predictions: Predictions, silence_db: float, faint_db: float) -> NDArray[np.bool_]:
+    """Say which windows (W,) have enough energy to carry their clip's label."""
+    loudest = np.zeros(int(predictions.clip.max()) + 1)
+    np.maximum.at(loudest, predictions.clip, predictions.power)
+    limit = np.maximum(10 ** (silence_db / 10), loudest * 10 ** (faint_db / 10))
+    return predictions.power >= limit[predictions.clip]
+
+
+def clip_scores(values: Array, clip: NDArray[np.int64], how: str) -> tuple[NDArray[np.int64], Array]:
+    """Gather window values (C, W) to clips.
+
+    Returns
+    -------
+    clips (K,), scores (K, C)
+        The clips that have windows, ascending, and their maximum or mean.
+    """
+    clips, index = np.unique(clip, return_inverse=True)
+    if how == "max":
+        out = np.full((clips.size, values.shape[0]), -np.inf)
+        np.maximum.at(out, index, values.T)
+    else:
+        out = np.zeros((clips.size, values.shape[0]))
+        np.add.at(out, index, values.T)
+        out /= np.bincount(index)[:, None]
+    return clips, out.astype(np.float32)

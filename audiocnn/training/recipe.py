@@ -1,0 +1,126 @@
+"""Everything that a training was told: one value, stored in the bundle."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from audiocnn.errors import ArgumentError
+from audiocnn.mel import MelSpec
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """How training sounds are varied. A probability or a width of 0 switches one off.
+
+    Parameters
+    ----------
+    speed
+        Largest change of speed (and pitch), as a ratio: 1.1 draws from 1/1.1 to 1.1.
+    roll
+        Probability of a circular shift in time.
+    gain_db
+        Range of levels, decibels below and above.
+    background, background_snr_db
+        Probability of mixing a background under a clip; range of its
+        signal-to-noise ratio.
+    mixup
+        Probability of mixing two clips, in the power domain, labels with them.
+    tilt_db
+        Largest slope over the bands, end to end, and of a random smooth curve.
+    band_limit
+        Probability of losing all above a drawn frequency.
+    freq_masks, freq_mask, time_masks, time_mask
+        SpecAugment [1]_: how many, and their largest share of the axis.
+
+    References
+    ----------
+    .. [1] D. S. Park et al., SpecAugment, Interspeech 2019.
+    """
+
+    speed: float = 1.15
+    roll: float = 0.5
+    gain_db: tuple[float, float] = (-18.0, 6.0)
+    background: float = 0.25
+    background_snr_db: tuple[float, float] = (0.0, 25.0)
+    mixup: float = 0.6
+    tilt_db: float = 6.0
+    band_limit: float = 0.2
+    freq_masks: int = 2
+    freq_mask: float = 0.12
+    time_masks: int = 1
+    time_mask: float = 0.15
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a model is made.
+
+    Parameters
+    ----------
+    front
+        The front end.
+    arch, size, pools, pooling
+        The network, see `audiocnn.models.classifier.TrunkSpec`.
+    window, hop
+        Seconds: what a training example is, and the sliding window of the bundle.
+    epochs
+        An epoch draws as many windows from each clip as it is long, at least one.
+    batch
+        Windows a step.
+    learning_rate, weight_decay, dropout, label_smoothing
+        As usual. The learning rate follows one cycle.
+    averaging
+        Decay of the moving average of the weights that is kept; 0 for none.
+    backgrounds
+        Windows of background per window of the classes.
+    silence_db
+        Windows below this level, relative to full scale, carry no label.
+    faint_db
+        Nor do windows so far below the loudest window of their clip.
+    clip_score
+        ``"mean"`` or ``"max"``.
+    augmentation
+        See `Augmentation`.
+    seed
+        Of all draws.
+    precision
+        Lightning's name of it: ``"32-true"``, or ``"bf16-mixed"`` where the
+        processor has it.
+    """
+
+    front: MelSpec
+    arch: str = "cnn2d"
+    size: str = "small"
+    pools: int = 3
+    pooling: str = "attention"
+    window: float = 2.0
+    hop: float = 0.5
+    epochs: int = 120
+    batch: int = 64
+    learning_rate: float = 4e-3
+    weight_decay: float = 0.02
+    dropout: float = 0.2
+    label_smoothing: float = 0.05
+    averaging: float = 0.98
+    backgrounds: float = 0.4
+    silence_db: float = -70.0
+    faint_db: float = -30.0
+    clip_score: str = "mean"
+    augmentation: Augmentation = Augmentation()
+    seed: int = 0
+    precision: str = "32-true"
+
+    def __post_init__(self) -> None:
+        """Check the ranges."""
+        checks = {
+            "epochs must be at least 1": self.epochs >= 1,
+            "batch must be at least 2": self.batch >= 2,
+            "window and hop must be above 0 seconds": self.window > 0 and self.hop > 0,
+            "learning_rate must be above 0": self.learning_rate > 0,
+            "averaging must lie between 0 and 1": 0 <= self.averaging < 1,
+            "backgrounds must be 0 or more": self.backgrounds >= 0,
+            "clip_score must be max or mean": self.clip_score in ("max", "mean"),
+        }
+        for message, good in checks.items():
+            if not good:
+                raise ArgumentError(f"{message}, got {self}")
