@@ -1,30 +1,20 @@
-"""Recordings to samples: mixed to mono, resampled, in blocks of any length.
+"""Recordings to blocks of samples, at any rate, in constant memory; and where they are.
 
-A file is a stream: it is read a piece at a time, in constant memory, and the
-cutting changes no bit of what comes out. Samples that are not finite are never
-handed on and never replaced; they split the stream into gap-free segments, and
-each segment is resampled like a file of its own:
-
-    input     |=============NaN==========|          samples at the file's rate
-    blocks    |=====|=====|==|  |=====|==|          start jumps over the gap
-
-Nothing here knows what the samples are used for, or (decoding.py does) how they
-were stored.
+A file is a stream: it is read a piece at a time, and whole or in blocks of any
+length the samples are the same, bit for bit. What a file stores, and whether all
+of it came out, is decoding.py's business; how pieces become blocks, blocks.py's.
 """
 
 from __future__ import annotations
 
-import itertools
-import operator
 import os
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+import sys
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
-import soxr
-from numpy.typing import NDArray
 
+from audiocnn.blocks import Block, Samples, cut_blocks, mix
 from audiocnn.decoding import AudioInfo, Source, check_file, open_recording
 from audiocnn.errors import ArgumentError, AudioError
 
@@ -33,51 +23,16 @@ __all__ = [
     "AudioInfo",
     "Block",
     "audio_info",
-    "cut_blocks",
     "find_recordings",
-    "mix",
     "read_audio",
     "read_blocks",
-    "resample_blocks",
 ]
 
-AUDIO_SUFFIXES = frozenset(
-    ".3gp .aac .ac3 .aif .aifc .aiff .amr .ape .au .caf .flac .m4a .m4b .mka .mkv .mov .mp3 .mp4"
-    " .oga .ogg .opus .rf64 .snd .w64 .wav .wave .webm .wma .wv".split()
-)
-LOUDEST = 1e15  # full scale is 1; beyond it the power of a frame is not finite in float32
-
-Samples = NDArray[np.float32]
-
-
-@dataclass(frozen=True, eq=False)
-class Block:
-    """Some consecutive samples of a stream.
-
-    Parameters
-    ----------
-    samples
-        (N,) mono, full scale at 1, all finite.
-    start
-        Samples, at ``rate``, since the stream began. Larger than where the
-        block before ended: samples were lost in between.
-    rate
-        Samples per second.
-    """
-
-    samples: Samples
-    start: int
-    rate: int
-
-    def __post_init__(self) -> None:
-        """Check the shape and the ranges, once."""
-        if self.samples.ndim != 1 or self.samples.dtype != np.float32:
-            found = f"{self.samples.dtype} of shape {self.samples.shape}"
-            raise ArgumentError(f"samples must be float32 of shape (N,), got {found}")
-        if self.start < 0 or self.rate < 1:
-            raise ArgumentError(
-                f"start must be at least 0 and rate at least 1, got {self.start} and {self.rate}"
-            )
+AUDIO_SUFFIXES = frozenset({
+    ".3gp", ".aac", ".ac3", ".aif", ".aifc", ".aiff", ".amr", ".ape", ".au", ".caf", ".flac",
+    ".m4a", ".m4b", ".mka", ".mkv", ".mov", ".mp3", ".mp4", ".oga", ".ogg", ".opus", ".rf64",
+    ".snd", ".w64", ".wav", ".wave", ".webm", ".wma", ".wv",
+})  # fmt: skip
 
 
 def audio_info(path: str | Path) -> AudioInfo:
@@ -170,12 +125,111 @@ def read_audio(
     _check_request(rate, 1.0, channel)
     if start < 0 or (end is not None and end <= start):
         raise ArgumentError(f"start must be at least 0 and end after it, got {start} and {end}")
-    first, last = round(start * rate), np.inf if end is None else round(end * rate)
+    first, last = round(start * rate), sys.maxsize if end is None else round(end * rate)
     parts, at = [], 0
     with open_recording(path) as source:
         for block in _blocks_of(source, rate, 10.0, channel):
-            if max(at, first) < min(block.start, last):
-                raise _gap(source.path, max(at, first), min(block.start, last), rate)
+            _refuse_gap(source.path, max(at, first), min(block.start, last), rate)
             at = block.start + len(block.samples)
             parts.append(block.samples[max(0, first - block.start) : min(at, last) - block.start])
-        ...
+            if at >= last:
+                break
+        else:
+            total = source.n_frames * rate // source.info.rate
+            _refuse_gap(source.path, max(at, first), min(total, last), rate)
+    samples = np.concatenate(parts)
+    if not len(samples):
+        raise AudioError(f"{source.path}: no sample lies between {start} s and its end")
+    return samples
+
+
+def find_recordings(paths: Sequence[str | Path]) -> list[Path]:
+    """List the recordings that are meant by some files and folders.
+
+    Parameters
+    ----------
+    paths
+        Files, taken as they are, and folders, searched to any depth for names
+        that end like a recording; hidden files and folders are left out.
+
+    Returns
+    -------
+    list of Path
+        In the order of ``paths``, sorted within a folder, each one once.
+
+    Raises
+    ------
+    AudioError
+        If a path is missing, a folder cannot be read, or there is no recording.
+    """
+    found: dict[Path, None] = {}
+    for path in map(Path, paths):
+        if path.is_dir():
+            found.update(dict.fromkeys(_search(path)))
+        elif path.exists():
+            found[path] = None
+        else:
+            raise AudioError(f"no such file or folder: {path}")
+    if paths and not found:
+        where, suffixes = ", ".join(map(str, paths)), " ".join(sorted(AUDIO_SUFFIXES))
+        raise AudioError(f"no recordings in {where}: none of its files ends in {suffixes}")
+    return list(found)
+
+
+def _search(folder: Path) -> list[Path]:
+    def refuse(error: OSError) -> None:
+        raise AudioError(f"cannot look into {error.filename}: {error.strerror}") from error
+
+    found, seen = [], set()
+    for where, folders, names in os.walk(folder, onerror=refuse, followlinks=True):
+        here = os.stat(where)
+        if (here.st_dev, here.st_ino) in seen:  # a link back to where we have been
+            folders.clear()
+            continue
+        seen.add((here.st_dev, here.st_ino))
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for name in names:
+            if not name.startswith(".") and Path(name).suffix.lower() in AUDIO_SUFFIXES:
+                found.append(Path(where, name))
+    return sorted(found)
+
+
+def _check_request(rate: int, seconds: float, channel: int | None) -> None:
+    if rate < 1:
+        raise ArgumentError(f"rate must be at least 1, got {rate}")
+    if not seconds > 0:
+        raise ArgumentError(f"seconds must be above 0, got {seconds}")
+    if channel is not None and channel < 0:
+        raise ArgumentError(f"channel counts from 0, got {channel}")
+
+
+def _read(path: Path, rate: int, seconds: float, channel: int | None) -> Iterator[Block]:
+    with open_recording(path) as source:
+        yield from _blocks_of(source, rate, seconds, channel)
+
+
+def _blocks_of(source: Source, rate: int, seconds: float, channel: int | None) -> Iterator[Block]:
+    if channel is not None and channel >= source.info.channels:
+        raise AudioError(
+            f"{source.path} has {source.info.channels} channels, counted from 0: no {channel}"
+        )
+    pieces = (mix(piece, channel) for piece in source.pieces)
+    n_blocks = 0
+    for block in cut_blocks(pieces, source.info.rate, rate, seconds=seconds):
+        n_blocks += 1
+        yield block
+    if source.damage:
+        raise AudioError(f"{source.path} {source.damage}; copy it again, or repair it")
+    if not source.n_frames:
+        size = source.path.stat().st_size
+        raise AudioError(f"{source.path} holds no samples in its {size} bytes: record it again")
+    if not n_blocks:
+        raise AudioError(f"{source.path} holds no finite sample among {source.n_frames}")
+
+
+def _refuse_gap(path: Path, start: int, end: int, rate: int) -> None:
+    if start < end:
+        raise AudioError(
+            f"{path} is not finite from {start / rate:.3f} to {end / rate:.3f} s:"
+            " take another part, or read_blocks, which goes around it"
+        )

@@ -10,7 +10,6 @@ Nothing here mixes, resamples or looks at a sample.
 
 from __future__ import annotations
 
-import importlib
 import io
 import itertools
 import os
@@ -18,7 +17,7 @@ import re
 import stat
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +34,7 @@ AV_SLACK = 0.5  # the same for FFmpeg, whose containers round
 AV_PROMISES = frozenset({"mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm", "asf"})  # others guess
 CUT_SHORT = re.compile(
     r"^\s*(?:data|SSND|riff|Data Size)\s*: (?P<want>\d+) \(should be (?P<have>\d+)\)"
-    r"|Calculated frame count (?P<frames>\d+) does not match value from 'ds64' chunk"
+    r"|does not match value from 'ds64' chunk of (?P<frames>\d+)"
     r"|^Ogg ?: (?P<junk>Junk after the last page)",
     re.MULTILINE,
 )  # how libsndfile's log says that less is there than the header promises
@@ -85,7 +84,7 @@ class Source:
 
     path: Path
     info: AudioInfo
-    pieces: Iterator[NDArray[np.float32]] = iter(())
+    pieces: Iterator[NDArray[np.float32]] = field(default_factory=lambda: iter(()))
     n_frames: int = 0
     damage: str = ""
 
@@ -187,11 +186,9 @@ class _Unending(io.FileIO):
 
 
 def _from_sndfile(path: Path, file: Any) -> Source:
-    frames = file.frames if file.frames < ENDLESS >> 10 else None
-    duration = None if frames is None else frames / file.samplerate if file.samplerate else None
-    info = AudioInfo(
-        file.samplerate, file.channels, frames, duration, file.format, file.subtype
-    )
+    rate, frames = file.samplerate, file.frames if file.frames < ENDLESS >> 10 else None
+    duration = None if frames is None or rate < 1 else frames / rate
+    info = AudioInfo(rate, file.channels, frames, duration, file.format, file.subtype)
     source = Source(path, info)
     source.pieces = _sndfile_pieces(source, file)
     return source
@@ -217,9 +214,9 @@ def _damage(source: Source, error: str, log: str, file: Any) -> str:
     info, n = source.info, source.n_frames
     read = f"{n / info.rate:.3f} s"
     promised = f" of {info.duration:.3f} s" if info.duration is not None else ""
-    if error:
+    if error and (info.frames is None or n < info.frames):
         if info.frames is None and isinstance(file, _Unending) and file.at_last_frame():
-            return ""  # a stream that was cut where it was cut; it never said how long it is
+            return ""  # a stream that never said how long it is, cut wherever it was cut
         return f"is cut off or damaged: it could be read up to {read}{promised} ({error})"
     slack = MP3_SLACK * info.rate if info.format == "MP3" else 0
     if info.frames is not None and n + slack < info.frames:
@@ -247,7 +244,7 @@ def _from_av(path: Path, reason: str, stack: ExitStack) -> Source:
     if all(32 <= byte < 127 or byte in b"\t\r\n" for byte in head):
         raise AudioError(f"{path} is text, not sound: it begins with {head.decode()!r}")
     try:
-        av = importlib.import_module("av")
+        import av
     except ImportError:
         raise AudioError(
             f"{path} is not a recording that libsndfile knows ({reason.rstrip('.')}):"
@@ -258,7 +255,8 @@ def _from_av(path: Path, reason: str, stack: ExitStack) -> Source:
         container = stack.enter_context(av.open(stack.enter_context(path.open("rb"))))
     except (av.error.FFmpegError, OSError) as error:
         raise AudioError(
-            f"{path} is not a recording that libsndfile or FFmpeg knows ({error}): copy it again"
+            f"{path} is not a recording that libsndfile or FFmpeg knows ({error.strerror}):"
+            " copy it again"
         ) from error
     if not container.streams.audio:
         raise AudioError(f"{path} has no sound in it ({container.format.name})")

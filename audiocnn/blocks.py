@@ -1,0 +1,189 @@
+"""Pieces of sound to blocks: mixed to mono, resampled, cut to a length.
+
+The path that all samples take, from a file, a pipe or a microphone. How they
+were cut on the way changes no bit of them. Samples that are not finite are never
+handed on and never replaced; they split the stream into gap-free segments, and
+each segment is resampled like a stream of its own:
+
+    pieces    |======|======NaN==|=======|          samples at the source's rate
+    blocks    |=====|=====|==|  |=====|==|          start jumps over the gap
+
+Nothing here knows where the samples come from or what they are used for.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import soxr
+from numpy.typing import NDArray
+
+from audiocnn.errors import ArgumentError
+
+Samples = NDArray[np.float32]
+
+LOUDEST = 1e15  # full scale is 1; beyond it the power of a frame is not finite in float32
+
+
+@dataclass(frozen=True, eq=False)
+class Block:
+    """Some consecutive samples of a stream.
+
+    Parameters
+    ----------
+    samples
+        (N,) mono, full scale at 1, all finite.
+    start
+        Samples, at ``rate``, since the stream began. Larger than where the
+        block before ended: samples were lost in between.
+    rate
+        Samples per second.
+    """
+
+    samples: Samples
+    start: int
+    rate: int
+
+    def __post_init__(self) -> None:
+        """Check the shape and the ranges, once."""
+        if self.samples.ndim != 1 or self.samples.dtype != np.float32:
+            found = f"{self.samples.dtype} of shape {self.samples.shape}"
+            raise ArgumentError(f"samples must be float32 of shape (N,), got {found}")
+        if self.start < 0 or self.rate < 1:
+            raise ArgumentError(
+                f"start must be at least 0 and rate at least 1, got {self.start} and {self.rate}"
+            )
+
+
+def mix(frames: Samples, channel: int | None = None) -> Samples:
+    """Make one channel of several.
+
+    Parameters
+    ----------
+    frames
+        (N, channels) samples.
+    channel
+        Which one, counted from 0; the mean of all if None.
+
+    Returns
+    -------
+    array (N,)
+        Not finite where a channel in it is not.
+    """
+    if channel is not None:
+        return frames[:, channel]
+    mono = frames[:, 0]
+    with np.errstate(over="ignore", invalid="ignore"):
+        for other in range(1, frames.shape[1]):  # one order of adding, however it is cut
+            mono = mono + frames[:, other]
+        return mono if frames.shape[1] == 1 else mono / np.float32(frames.shape[1])
+
+
+def resample_blocks(pieces: Iterable[Samples], rate_in: int, rate_out: int) -> Iterator[Samples]:
+    """Change the rate of one gap-free stream, as it comes.
+
+    Parameters
+    ----------
+    pieces
+        (N,) mono, finite, of any lengths.
+    rate_in, rate_out
+        Samples per second; where they are equal, the samples go through as they are.
+
+    Yields
+    ------
+    array (M,)
+        In total what ``soxr.resample`` gives for the whole, bit for bit; but
+        never nothing for something: where even the whole is less than half an
+        output sample long, its first sample stands for it.
+    """
+    if rate_in == rate_out:
+        yield from (piece for piece in pieces if len(piece))
+        return
+    resampler = soxr.ResampleStream(rate_in, rate_out, 1, dtype="float32", quality="HQ")
+    first, given = np.empty(0, np.float32), 0
+    for piece in itertools.chain(pieces, [None]):
+        new = np.empty(0, np.float32) if piece is None else np.ascontiguousarray(piece)
+        first = first if len(first) else new[:1]
+        ready = resampler.resample_chunk(new, last=piece is None)
+        given += len(ready)
+        if len(ready):
+            yield ready
+    if not given and len(first):
+        yield first
+
+
+def cut_blocks(
+    pieces: Iterable[Samples], rate_in: int, rate_out: int, *, seconds: float = 10.0
+) -> Iterator[Block]:
+    """Turn mono samples from anywhere into blocks: the path that all sound takes.
+
+    Parameters
+    ----------
+    pieces
+        (N,) mono float32, of any lengths; samples that are not finite are gaps.
+    rate_in, rate_out
+        Samples per second of the pieces and of the blocks.
+    seconds
+        Length of a block.
+
+    Yields
+    ------
+    Block
+        A segment starts at the output sample nearest to its first input sample,
+        and at least one after the segment before, so that every gap shows.
+    """
+    size, end = max(1, round(min(seconds, 1e6) * rate_out)), -1
+    for index, segment in _segments(_finite_runs(pieces)):
+        at = max(end + 1, (2 * index * rate_out + rate_in) // (2 * rate_in))
+        for samples in _recut(resample_blocks(segment, rate_in, rate_out), size):
+            yield Block(samples, at, rate_out)
+            at += len(samples)
+        end = at
+
+
+def _finite_runs(pieces: Iterable[Samples]) -> Iterator[tuple[int, Samples]]:
+    at = 0
+    for piece in pieces:
+        good = np.abs(piece) <= LOUDEST
+        if good.all():
+            yield at, piece
+        else:
+            edges = np.flatnonzero(np.diff(good, prepend=False, append=False)).reshape(-1, 2)
+            yield from ((at + a, piece[a:b]) for a, b in edges.tolist())
+        at += len(piece)
+
+
+def _segments(runs: Iterator[tuple[int, Samples]]) -> Iterator[tuple[int, Iterator[Samples]]]:
+    """Group runs that follow without a gap; each group must be used up before the next."""
+    ahead = next(runs, None)
+
+    def segment() -> Iterator[Samples]:
+        nonlocal ahead
+        end = ahead[0] if ahead else 0
+        while ahead and ahead[0] == end:
+            run = ahead[1]
+            end += len(run)
+            yield run
+            ahead = next(runs, None)
+
+    while ahead:
+        yield ahead[0], segment()
+
+
+def _recut(pieces: Iterable[Samples], size: int) -> Iterator[Samples]:
+    held: list[Samples] = []
+    n_held = 0
+    for piece in pieces:
+        at = 0
+        while n_held + len(piece) - at >= size:
+            cut = at + size - n_held
+            yield np.concatenate([*held, piece[at:cut]])
+            held, n_held, at = [], 0, cut
+        if at < len(piece):
+            held.append(piece[at:])
+            n_held += len(piece) - at
+    if n_held:
+        yield np.concatenate(held)

@@ -1,0 +1,89 @@
+"""Calibration and rules: fitted on sounds that the network has not seen."""
+
+import numpy as np
+import pytest
+
+from audiocnn.engine import Grid
+from audiocnn.errors import DatasetError
+from audiocnn.scoring import Calibration, calibrate
+from audiocnn.training.calibration import THRESHOLDS, choose_rules, fit_calibration
+from audiocnn.training.predicting import Predictions, audible, clip_scores
+
+GRID = Grid(rate=1000, period=100, reach=200, size=9, step=5)  # windows of 1 s, hop 0.5 s
+SAME = Calibration((1.0, 1.0), (0.0, 0.0))
+
+
+def predictions(logits: np.ndarray, n_clips: int = 1) -> Predictions:
+    n = logits.shape[1] // n_clips
+    begins = np.tile(0.5 * np.arange(n), n_clips).astype(np.float32)
+    return Predictions(
+        logits.astype(np.float32),
+        np.repeat(np.arange(n_clips), n),
+        np.ones(n * n_clips, np.float32),
+        begins,
+        begins + 1,
+    )
+
+
+def test_calibration_finds_the_slope_and_offset_that_made_the_labels():
+    rng = np.random.default_rng(0)
+    logits = rng.normal(0, 2, (3, 20000))
+    truth = calibrate(logits, Calibration((2.0,) * 3, (-1.0, 0.0, 1.5)))
+    found = fit_calibration(logits, (rng.random(truth.shape) < truth).astype(np.float32))
+    np.testing.assert_allclose(found.slope, 2.0, rtol=0.05)
+    np.testing.assert_allclose(found.offset, [-1.0, 0.0, 1.5], atol=0.1)
+
+
+def test_weights_count_windows():
+    rng = np.random.default_rng(1)
+    logits = rng.normal(0, 1, (2, 400))
+    targets = (rng.random((2, 400)) < 0.3).astype(np.float32)
+    twice = fit_calibration(np.tile(logits, 2), np.tile(targets, 2))
+    heavy = fit_calibration(logits, targets, np.full(400, 2.0))
+    np.testing.assert_allclose(heavy.slope, twice.slope, rtol=0.02)
+
+
+def test_nothing_to_calibrate_on_is_said():
+    with pytest.raises(DatasetError, match="no windows to calibrate on"):
+        fit_calibration(np.empty((2, 0)), np.empty((2, 0)))
+
+
+def test_the_lowest_threshold_that_keeps_the_budget_is_chosen():
+    # Ten clips of 21 s; label 0 peaks at 0.92 in five of them, label 1 never above 0.3.
+    probability = np.full((2, 10 * 40), 0.3)
+    probability[0, [7, 47, 87, 127, 167]] = 0.92
+    background = predictions(np.log(probability / (1 - probability)), n_clips=10)
+    strict = choose_rules(("a", "b"), background, GRID, SAME, budget=20, smooth=0, join_gap=0)
+    assert strict["a"].on == 0.93
+    assert strict["b"].on == THRESHOLDS[0]
+    loose = choose_rules(("a", "b"), background, GRID, SAME, budget=1e4, smooth=0, join_gap=0)
+    assert loose["a"].on == THRESHOLDS[0]
+
+
+def test_spared_clips_do_not_count():
+    probability = np.full((2, 80), 0.1)
+    probability[0, 5] = 0.95
+    background = predictions(np.log(probability / (1 - probability)), n_clips=2)
+    spared = {"a": np.array([True, False])}
+    rules = choose_rules(
+        ("a", "b"), background, GRID, SAME, budget=0, smooth=0, join_gap=0, spared=spared
+    )
+    assert rules["a"].on == THRESHOLDS[0]
+    rules = choose_rules(("a", "b"), background, GRID, SAME, budget=0, smooth=0, join_gap=0)
+    assert rules["a"].on > 0.95
+
+
+def test_silent_and_faint_windows_carry_no_label():
+    p = predictions(np.zeros((1, 4)), n_clips=2)
+    power = np.array([1e-3, 1e-8, 1e-2, 1e-6], np.float32)
+    p = Predictions(p.logits, p.clip, power, p.begins, p.ends)
+    assert audible(p, -70, -30).tolist() == [True, False, True, False]
+    assert audible(p, -70, -60).tolist() == [True, False, True, True]
+
+
+def test_clip_scores_gather_windows():
+    values = np.array([[0.0, 1.0, 4.0], [3.0, 0.0, 5.0]])
+    clips, best = clip_scores(values, np.array([2, 2, 7]), "max")
+    assert clips.tolist() == [2, 7]
+    assert best.tolist() == [[1.0, 3.0], [4.0, 5.0]]
+    assert clip_scores(values, np.array([2, 2, 7]), "mean")[1].tolist() == [[0.5, 1.5], [4.0, 5.0]]
