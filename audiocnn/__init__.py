@@ -29,7 +29,7 @@ if TYPE_CHECKING:
         DeviceError,
     )
     from audiocnn.events import Event, EventRule, find_events
-    from audiocnn.listen import listen
+    from audiocnn.listening import listen
     from audiocnn.manifest import Clip, read_manifest
     from audiocnn.mel import MelSpec, log_mel
     from audiocnn.scoring import Scores
@@ -47,7 +47,7 @@ _HOME = {
         "DeviceError",
     ),
     "events": ("Event", "EventRule", "find_events"),
-    "listen": ("listen",),
+    "listening": ("listen",),
     "manifest": ("Clip", "read_manifest"),
     "mel": ("MelSpec", "log_mel"),
     "scoring": ("Scores",),

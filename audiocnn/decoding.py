@@ -10,6 +10,7 @@ Nothing here mixes, resamples or looks at a sample.
 
 from __future__ import annotations
 
+import functools
 import io
 import itertools
 import os
@@ -139,7 +140,7 @@ def open_recording(path: str | Path) -> Iterator[Source]:
     with ExitStack() as stack:
         try:
             file = stack.enter_context(_Unsought(os.fsencode(path) if os.name != "nt" else path))
-            if file.format == "MP3":
+            if file.format == "MP3" and not _states_length(path):
                 raw = stack.enter_context(_Unending(path))
                 file = stack.enter_context(_Unsought(raw))
             source = _from_sndfile(path, file)
@@ -185,6 +186,19 @@ class _Unending(io.FileIO):
         return ENDLESS if self._at_end else super().tell()
 
 
+def _states_length(path: Path) -> bool:
+    """Tell whether the first frame of an MP3 is a header that counts the frames."""
+    with path.open("rb") as file:
+        head = file.read(10)
+        while head[:3] == b"ID3":  # a tag, its size in four times seven bits
+            size = functools.reduce(lambda high, low: high << 7 | low, head[6:10])
+            file.seek(size + (10 if head[5] & 0x10 else 0), os.SEEK_CUR)
+            head = file.read(10)
+        frame = head + file.read(4096)
+    found = re.search(rb"(?:Xing|Info)...(.)|VBRI", frame, re.DOTALL)
+    return found is not None and (found[1] is None or bool(found[1][0] & 1))
+
+
 def _from_sndfile(path: Path, file: Any) -> Source:
     rate, frames = file.samplerate, file.frames if file.frames < ENDLESS >> 10 else None
     duration = None if frames is None or rate < 1 else frames / rate
@@ -220,13 +234,11 @@ def _damage(source: Source, error: str, log: str, file: Any) -> str:
         return f"is cut off or damaged: it could be read up to {read}{promised} ({error})"
     slack = MP3_SLACK * info.rate if info.format == "MP3" else 0
     if info.frames is not None and n + slack < info.frames:
-        return f"is damaged: only {read}{promised} came out, so times after the damage are early"
+        # Nobody says where: what comes after a hole inside would be timed too early.
+        return f"is cut off or damaged: only {read}{promised} came out, so its times are uncertain"
     for line in CUT_SHORT.finditer(log):
         if line["junk"]:
-            return (
-                f"could be read up to {read}, but more follows: it is cut off in mid-page,"
-                " or several recordings in one"
-            )
+            return f"is cut off, or several recordings in one: it could be read up to {read}"
         part = n / int(line["frames"]) if line["frames"] else int(line["have"]) / int(line["want"])
         if not _is_placeholder(int(line["want"] or 0)):
             return f"is cut off: it could be read up to {read} of {n / info.rate / part:.3f} s"
@@ -264,22 +276,15 @@ def _from_av(path: Path, reason: str, stack: ExitStack) -> Source:
     duration = None
     if container.format.name in AV_PROMISES and container.duration is not None:
         duration = container.duration / av.time_base
-    info = AudioInfo(
-        stream.codec_context.sample_rate,
-        stream.codec_context.channels,
-        None,
-        duration,
-        container.format.name,
-        stream.codec_context.name,
-    )
+    codec, name = stream.codec_context, container.format.name
+    info = AudioInfo(codec.sample_rate, codec.channels, None, duration, name, codec.name)
     source = Source(path, info)
     source.pieces = _av_pieces(source, av, container, stream)
     return source
 
 
 def _av_pieces(source: Source, av: Any, container: Any, stream: Any) -> Iterator[Any]:
-    to_float = av.AudioResampler(format="fltp", rate=source.info.rate)
-    error = ""
+    to_float, error = av.AudioResampler(format="fltp", rate=source.info.rate), ""
     try:
         for frame in itertools.chain(container.decode(stream), [None]):
             for part in to_float.resample(frame):
@@ -287,10 +292,8 @@ def _av_pieces(source: Source, av: Any, container: Any, stream: Any) -> Iterator
                 yield part.to_ndarray().T
     except av.error.FFmpegError as failure:
         error = f" ({failure.strerror})"
-    seconds = source.n_frames / source.info.rate
-    promised = source.info.duration or 0
+    seconds, promised = source.n_frames / source.info.rate, source.info.duration or 0
     if error or seconds + AV_SLACK < promised:
         whole = f" of {promised:.3f} s" if promised else ""
-        source.damage = (
-            f"is cut off or damaged: it could be read up to {seconds:.3f} s{whole}{error}"
-        )
+        until = f"it could be read up to {seconds:.3f} s{whole}"
+        source.damage = f"is cut off or damaged: {until}{error}"

@@ -62,7 +62,7 @@ def test_the_lowest_threshold_that_keeps_the_budget_is_chosen():
 
 def test_spared_clips_do_not_count():
     probability = np.full((2, 80), 0.1)
-    probability[0, 5] = 0.95
+    probability[0, 5] = 0.96
     background = predictions(np.log(probability / (1 - probability)), n_clips=2)
     spared = {"a": np.array([True, False])}
     rules = choose_rules(

@@ -192,7 +192,9 @@ def _background(
     waves = examples.backgrounds
     if waves is None or not examples.background_members.size:
         return np.zeros(n_window, np.float32)
-    clip = int(rng.choice(examples.background_members))
+    # Long recordings more often than short ones, but not as much as they are longer.
+    share = np.sqrt(np.diff(waves.starts)[examples.background_members])
+    clip = int(rng.choice(examples.background_members, p=share / share.sum()))
     n_read = round(n_window * speed)
     start = int(rng.integers(0, max(1, waves.length(clip) - n_read + 1)))
     return stretch(waves.read(clip, start, n_read), n_window)

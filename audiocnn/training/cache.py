@@ -122,11 +122,10 @@ def _decode(
     with temporary.open("wb") as file:
         for done, clip in enumerate(clips, 1):
             try:
-                x = read_audio(clip.path, rate)
+                x = read_audio(clip.path, rate, start=clip.start, end=clip.end)
             except AudioError as error:
                 bad.append(str(error))
                 continue
-            x = x[round(clip.start * rate) : None if clip.end is None else round(clip.end * rate)]
             scale = float(np.abs(x).max(initial=0)) or 1.0
             file.write(np.rint(x * (32767 / scale)).astype("<i2").tobytes())
             power = _powers(x, max(1, round(rate * LEVEL_STEP)))

@@ -26,6 +26,7 @@ from audiocnn.training.predicting import Predictions, audible, clip_scores, pred
 from audiocnn.training.recipe import Recipe
 
 Progress = Callable[[str], None]
+N_FOLDS = 5  # one of them is kept apart
 FALSE_ALARMS = 5.0  # an hour, over all labels, where a background allows to choose for it
 
 
@@ -210,7 +211,11 @@ def _held_out(
                 f"{len(clips)} clips apart; some must be, and some left to train on"
             )
         return mask
-    return assign_folds(clips, 5, group, np.random.default_rng(seed)) == 0
+    n_groups = len({clip.columns.get(group) for clip in clips}) if group else N_FOLDS
+    if n_groups == 1:
+        raise ArgumentError(f"--group {group}: all clips are of one group, none can be kept apart")
+    n_folds = min(N_FOLDS, n_groups)
+    return assign_folds(clips, n_folds, group, np.random.default_rng(seed)) == 0
 
 
 def _backgrounds(folder: str | Path | None, recipe: Recipe, cache: Path) -> Waveforms | None:

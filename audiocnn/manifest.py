@@ -1,0 +1,299 @@
+"""What there is to learn from or to be measured on: clips with labels, in groups and folds.
+
+Clips that share a source (a speaker, a recording, a day) sound alike; if one is
+learnt from and another measured on, the figures are too good. So folds keep groups
+together, and parts of one file are a group of their own accord.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from audiocnn.audio import AUDIO_SUFFIXES, find_recordings
+from audiocnn.errors import ArgumentError, AudioError, DatasetError, did_you_mean
+from audiocnn.tables import check_text, no_column, parse_seconds, read_table
+
+SHOWN = 20  # values listed in a message, at most
+OWN_COLUMNS = ("path", "label", "start", "end")
+
+
+@dataclass(frozen=True)
+class Clip:
+    """A recording, or a part of one, and what is to be heard in it.
+
+    Parameters
+    ----------
+    path
+        The recording.
+    labels
+        Its classes; none of them for background.
+    start, end
+        Seconds; ``end`` is None for the end of the recording.
+    columns
+        The other columns of its row in the manifest.
+    """
+
+    path: Path
+    labels: tuple[str, ...]
+    start: float = 0.0
+    end: float | None = None
+    columns: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Check the times."""
+        end = math.inf if self.end is None else self.end
+        if not (math.isfinite(self.start) and 0 <= self.start < end):
+            raise ArgumentError(f"a clip needs 0 <= start < end, got {self.start} and {self.end}")
+
+
+def read_manifest(
+    path: str | Path, where: Mapping[str, Collection[str]] | None = None
+) -> list[Clip]:
+    """List labelled clips.
+
+    Parameters
+    ----------
+    path
+        A folder with a folder of recordings for each class, named after it; or a
+        CSV file; or a folder with a ``clips.csv`` in it, which then says it all.
+        The CSV has a ``path`` (relative to the CSV) and a ``label`` (several are
+        separated by ``|``, none is background), and may have ``start`` and ``end``
+        in seconds; other columns are kept.
+    where
+        Values by column: only rows that have one of the values in each of these
+        columns are taken.
+
+    Returns
+    -------
+    list of Clip
+        In the order of the CSV, or sorted. Every recording is there; none was opened.
+
+    Raises
+    ------
+    DatasetError
+        If anything is missing, or makes no sense; says where.
+
+    Examples
+    --------
+    >>> read_manifest("esc10", where={"fold": ["1", "2"]})  # doctest: +SKIP
+    """
+    path = Path(path)
+    table = path / "clips.csv" if path.is_dir() else path
+    if path.is_dir() and not table.exists():
+        clips = _from_folders(path)
+    else:
+        clips = list(_from_table(table))
+        if not clips:
+            raise DatasetError(f"{table} has a header but no rows")
+    clips = _filtered(path, clips, where or {})
+    missing = [clip.path for clip in clips if not clip.path.is_file()]
+    if missing:
+        raise DatasetError(
+            f"{table}: {len(missing)} of {len(clips)} recordings are missing, the first is"
+            f" {missing[0]}; paths are relative to the folder of the CSV"
+        )
+    return clips
+
+
+def parse_where(conditions: Iterable[str]) -> dict[str, tuple[str, ...]]:
+    """Read conditions from the command line.
+
+    Parameters
+    ----------
+    conditions
+        Each ``COLUMN=VALUE,VALUE``; the values of a column named twice add up.
+
+    Returns
+    -------
+    dict
+        Values by column, for `read_manifest`.
+
+    Raises
+    ------
+    ArgumentError
+        If there is no column or no ``=``.
+    """
+    found: dict[str, tuple[str, ...]] = {}
+    for condition in conditions:
+        column, equals, values = condition.partition("=")
+        if not equals or not column.strip():
+            raise ArgumentError(
+                f"a condition is COLUMN=VALUE,VALUE (as in fold=1,2): {condition!r}"
+            )
+        new = tuple(value.strip() for value in values.split(","))
+        found[column.strip()] = found.get(column.strip(), ()) + new
+    return found
+
+
+def labels_of(clips: Iterable[Clip]) -> tuple[str, ...]:
+    """List the classes that occur, sorted."""
+    return tuple(sorted({label for clip in clips for label in clip.labels}))
+
+
+def split_by(clips: Sequence[Clip], column: str) -> dict[str, NDArray[np.intp]]:
+    """Sort clips by the value of a column.
+
+    Returns
+    -------
+    dict
+        Indices of the clips by value, values sorted.
+
+    Raises
+    ------
+    DatasetError
+        If the clips have no such column.
+    """
+    places: dict[str, list[int]] = {}
+    for index, clip in enumerate(clips):
+        if column not in clip.columns:
+            raise no_column(str(clip.path), column, clip.columns)
+        places.setdefault(clip.columns[column], []).append(index)
+    return {value: np.array(places[value], np.intp) for value in sorted(places)}
+
+
+def assign_folds(
+    clips: Sequence[Clip], n_folds: int, group: str | None, rng: np.random.Generator
+) -> NDArray[np.intp]:
+    """Deal clips to folds: groups stay together, classes spread evenly.
+
+    Parameters
+    ----------
+    clips
+        What to deal.
+    n_folds
+        Number of folds, at least 2.
+    group
+        Column whose equal values stay together; where it is empty, and for None,
+        the parts of one recording do.
+    rng
+        Decides among equals: the same generator state gives the same folds.
+
+    Returns
+    -------
+    array (len(clips),)
+        The fold of each clip, 0 to ``n_folds - 1``.
+
+    Raises
+    ------
+    ArgumentError
+        If there are fewer groups than folds.
+    DatasetError
+        If there is no such column.
+
+    Notes
+    -----
+    Largest groups first, each to the fold where it adds least to the sum over
+    folds and classes of ``(clips of the class in the fold / clips of the class)**2``.
+    All clips count as one more class, so that folds are of about one size.
+    """
+    if n_folds < 2:
+        raise ArgumentError(f"n_folds must be at least 2, got {n_folds}")
+    names = [str(clip.path) for clip in clips]
+    if group is not None:
+        for value, members in split_by(clips, group).items():
+            for index in members.tolist() if value else ():
+                names[index] = f"{group}={value}"
+    groups, group_of = np.unique(np.array(names), return_inverse=True)
+    if len(groups) < n_folds:
+        raise ArgumentError(
+            f"{len(groups)} groups ({group or 'path'}) do not make {n_folds} folds:"
+            " take fewer folds, or another column"
+        )
+    counts = _count_classes(clips, group_of, len(groups))
+    weights = 1 / np.maximum(counts.sum(axis=0), 1) ** 2
+    held, fold_of = np.zeros((n_folds, counts.shape[1])), np.zeros(len(groups), np.intp)
+    order = rng.permutation(len(groups))
+    for g in order[np.argsort(-counts[order, 0], kind="stable")].tolist():
+        fold_of[g] = np.argmin(held @ (weights * counts[g]))
+        held[fold_of[g]] += counts[g]
+    return fold_of[group_of]
+
+
+def _count_classes(
+    clips: Sequence[Clip], group_of: NDArray[np.intp], n_groups: int
+) -> NDArray[np.float64]:
+    """Count, by group: all clips, background clips, and the clips of each class."""
+    columns = {label: column for column, label in enumerate(labels_of(clips), start=2)}
+    counts = np.zeros((n_groups, len(columns) + 2))
+    for g, clip in zip(group_of.tolist(), clips, strict=True):
+        counts[g, 0] += 1
+        for column in [columns[label] for label in clip.labels] or [1]:
+            counts[g, column] += 1
+    return counts
+
+
+def _from_folders(folder: Path) -> list[Clip]:
+    visible = sorted(entry for entry in folder.iterdir() if not entry.name.startswith("."))
+    folders = [entry for entry in visible if entry.is_dir()]
+    loose = [e for e in visible if e.is_file() and e.suffix.lower() in AUDIO_SUFFIXES]
+    if loose:
+        raise DatasetError(
+            f"{folder}: {len(loose)} recordings lie in no class folder, the first is"
+            f" {loose[0].name}: move each into a folder named after its class"
+        )
+    if not folders:
+        tables = [entry.name for entry in visible if entry.suffix.lower() == ".csv"]
+        hint = f"; did you mean {folder / tables[0]}?" if tables else ""
+        raise DatasetError(f"{folder}: no class folders and no clips.csv in it{hint}")
+    if len(folders) == 1:
+        raise DatasetError(
+            f"{folder}: only one class folder ({folders[0].name}), and it takes two or more;"
+            " if the class folders lie in it, name that folder"
+        )
+    try:
+        return [Clip(path, (entry.name,)) for entry in folders for path in find_recordings([entry])]
+    except AudioError as error:
+        raise DatasetError(str(error)) from error
+
+
+def _from_table(table: Path) -> Iterator[Clip]:
+    for place, row in read_table(table, ("path", "label")):
+        for name, text in row.items():
+            if name != "path":
+                check_text(place, name, text)
+        if not row["path"]:
+            raise DatasetError(f"{place}: no path")
+        texts = [row.get(name, "").strip() for name in ("start", "end")]
+        start = parse_seconds(place, "start", texts[0]) if texts[0] else 0.0
+        end = parse_seconds(place, "end", texts[1]) if texts[1] else None
+        if end is not None and end <= start:
+            raise DatasetError(f"{place}: end must lie after start, found {start:g} to {end:g}")
+        names = (name.strip() for name in row["label"].split("|"))
+        labels = tuple(dict.fromkeys(name for name in names if name))
+        columns = {name: text.strip() for name, text in row.items() if name not in OWN_COLUMNS}
+        yield Clip(table.parent / row["path"], labels, start, end, columns)
+
+
+def _filtered(path: Path, clips: list[Clip], where: Mapping[str, Collection[str]]) -> list[Clip]:
+    if isinstance(where, str) or any(isinstance(values, str) for values in where.values()):
+        raise ArgumentError(f"where takes a list of values by column, got {where!r}")
+    kept = clips
+    for column, values in where.items():
+        wanted = {str(value) for value in values}
+        there = {_cell(path, clip, column) for clip in clips}
+        for value in sorted(wanted - there):
+            known = sorted(there)
+            more = f" and {len(known) - SHOWN} more" if len(known) > SHOWN else ""
+            raise DatasetError(
+                f"{path}: no row has {column}={value}{did_you_mean(value, known)};"
+                f" there are: {', '.join(known[:SHOWN])}{more}"
+            )
+        kept = [clip for clip in kept if _cell(path, clip, column) in wanted]
+    if not kept:
+        conditions = " and ".join(f"{name}={','.join(map(str, v))}" for name, v in where.items())
+        raise DatasetError(f"{path}: no row has {conditions} at once")
+    return kept
+
+
+def _cell(path: Path, clip: Clip, column: str) -> str:
+    if column == "label":
+        return "|".join(clip.labels)
+    if column not in clip.columns:
+        raise no_column(str(path), column, ["label", *clip.columns])
+    return clip.columns[column]
