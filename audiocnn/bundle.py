@@ -261,7 +261,9 @@ def _read_checked(folder: Path, name: str, checksums: Mapping[str, str]) -> byte
     try:
         content = path.read_bytes()
     except OSError as error:
-        raise BundleError(f"{path}: cannot be read ({error.strerror}); get the model anew") from error
+        raise BundleError(
+            f"{path}: cannot be read ({error.strerror}); get the model anew"
+        ) from error
     if hashlib.sha256(content).hexdigest() != checksums.get(name):
         raise BundleError(f"{path}: is damaged (its checksum differs); get the model anew")
     return content
@@ -273,7 +275,7 @@ def _check_input(bundle: Bundle, seed: int) -> Iterator[Block]:
     n = grid.window_samples + grid.step * grid.period
     noise = np.random.default_rng(seed).standard_normal(n, dtype=np.float32)
     swell = 0.1 * np.sin(np.linspace(0, np.pi, n, dtype=np.float32)) ** 2
-    yield Block(noise * swell, 0, bundle.rate)
+    yield Block((noise * swell).astype(np.float32), 0, bundle.rate)
 
 
 def _check_scores(bundle: Bundle, seed: int) -> Array:

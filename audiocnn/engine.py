@@ -71,9 +71,7 @@ class Grid:
         return self.step * self.period / self.rate
 
 
-def make_grid(
-    front: MelSpec, receptive_field: int, stride: int, window: float, hop: float
-) -> Grid:
+def make_grid(front: MelSpec, receptive_field: int, stride: int, window: float, hop: float) -> Grid:
     """Round a window and a hop, in seconds, to the nearest whole columns (at least one)."""
     period = stride * front.hop
     reach = (receptive_field - 1) * front.hop + front.n_fft

@@ -1,4 +1,4 @@
-"""Window scores to events: smoothing, hysteresis, merging; the same live and offline.
+r"""Window scores to events: smoothing, hysteresis, merging; the same live and offline.
 
 Windows overlap, so each owns the time around its centre that is nearer to it
 than to its neighbours; the first and the last own the segment's ends too. A label
@@ -86,7 +86,9 @@ class EventRule:
     def __post_init__(self) -> None:
         """Check the ranges."""
         if not 0 < self.off <= self.on <= 1:
-            raise ArgumentError(f"a rule needs 0 < off <= on <= 1, got off={self.off}, on={self.on}")
+            raise ArgumentError(
+                f"a rule needs 0 < off <= on <= 1, got off={self.off}, on={self.on}"
+            )
         for name in ("smooth", "min_length", "join_gap", "cooldown"):
             value = getattr(self, name)
             if not (math.isfinite(value) and value >= 0):
@@ -159,7 +161,7 @@ def find_events(
         for smooth, members in groups.items():
             line = lines.setdefault(smooth, _Timeline(np.empty((len(members), 0))))
             smoothed, edges = _place(line, run, run.values[members], smooth)
-            loud = (smoothed >= thresholds[members, None]).any(axis=1)
+            loud = np.any(smoothed >= thresholds[members, None], axis=1).tolist()
             for i, values, is_loud in zip(members, smoothed, loud, strict=True):
                 if is_loud or tracks[i].start is not None:
                     for event in _follow(tracks[i], limits[i], names[i], values, edges):
@@ -187,7 +189,7 @@ def _place(
     if n == 0:
         return np.empty(values.shape), np.empty((2, 0))
     width = max(1, round(smooth / run.hop))
-    x = np.concatenate((line.recent, values), axis=1)
+    x: NDArray[np.float64] = np.concatenate((line.recent, values), axis=1, dtype=np.float64)
     counts = np.minimum(np.arange(line.n_seen, line.n_seen + n) + 1, width)
     smoothed = x[:, x.shape[1] - n :].copy()
     for back in range(1, width):  # direct sums: nothing drifts over months
@@ -217,9 +219,10 @@ def _follow(
     for value, begin, end in zip(smoothed.tolist(), *edges.tolist(), strict=True):
         if value < (rule.off if track.sounding else rule.on):
             track.sounding = False
-            if track.start is not None and end - track.end > rule.join_gap + TIME_NOISE:
-                if event := _close(track, rule, label):
-                    yield event
+            paused = end - track.end
+            over = track.start is not None and paused > rule.join_gap + TIME_NOISE
+            if over and (event := _close(track, rule, label)):
+                yield event
             continue
         if track.start is None:
             if begin < track.quiet_until - TIME_NOISE:

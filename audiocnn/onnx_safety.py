@@ -48,9 +48,12 @@ def _look(message: memoryview, kind: str) -> str:
             if number == _EXTERNAL_DATA or (number == _DATA_LOCATION and value == 1):
                 entry = bytes(value) if isinstance(value, memoryview) else b"location not named"
                 return entry.decode("utf-8", "replace")
-        elif (inner := _LEADS_ON[kind].get(number)) and isinstance(value, memoryview):
-            if found := _look(value, inner):
-                return found
+        elif (
+            (inner := _LEADS_ON[kind].get(number))
+            and isinstance(value, memoryview)
+            and (found := _look(value, inner))
+        ):
+            return found
     return ""
 
 

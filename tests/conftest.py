@@ -1,8 +1,13 @@
 """What several test modules share."""
 
+import os
 from pathlib import Path
 
 import pytest
+
+# Threads of their own for tiny tensors only get into each other's way: with other work on
+# the machine, tests took ten times as long.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 SHARED_DATA = Path(__file__).parents[2] / "shared" / "data"
 

@@ -28,6 +28,7 @@ LEAVES: dict[str, set[str]] = {
     "training": {"models"},
     "streaming": set(),
     "labeling": set(),
+    "commands": {"labeling", "streaming", "training"},
 }
 FRONT_DOORS = {"cli", "__main__"}  # import what they like; nothing imports them
 

@@ -1,0 +1,1 @@
+"""Many recordings: labelled one by one, none at the cost of another."""

@@ -1,0 +1,1 @@
+"""The networks, in torch: layers that stream, architectures, export."""

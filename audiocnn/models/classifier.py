@@ -107,9 +107,7 @@ class Classifier(nn.Module):
         """Give the columns (B, 2, C, T') of whole signals."""
         return self.columns(self.trunk((frames - self.mean) * self.scale))
 
-    def stream(
-        self, frames: Tensor, tails: list[Tensor]
-    ) -> tuple[Tensor, Tensor, list[Tensor]]:
+    def stream(self, frames: Tensor, tails: list[Tensor]) -> tuple[Tensor, Tensor, list[Tensor]]:
         """Give columns, embeddings and tails for the new frames."""
         features, tails = self.trunk.stream((frames - self.mean) * self.scale, tails)
         return self.columns(features), features, tails

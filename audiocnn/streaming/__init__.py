@@ -1,0 +1,1 @@
+"""Live sound: microphones, sessions and where events go."""

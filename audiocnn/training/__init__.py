@@ -1,0 +1,1 @@
+"""From labelled sounds to a model: cache, augmentation, fitting, calibration."""

@@ -74,9 +74,7 @@ def band_limit(power: Tensor, probability: float, rng: torch.Generator) -> Tenso
     return power * 10 ** (-2.0 * over.clamp(max=5)).to(power.device)
 
 
-def mask(
-    frames: Tensor, axis: int, count: int, share: float, rng: torch.Generator
-) -> Tensor:
+def mask(frames: Tensor, axis: int, count: int, share: float, rng: torch.Generator) -> Tensor:
     """Hide stretches of bands (axis 1) or frames (axis 2): SpecAugment, with 0 = the mean."""
     n, length = frames.shape[0], frames.shape[axis]
     for _ in range(count):

@@ -91,9 +91,7 @@ def audible_starts(
     return starts[starts <= max(0, length - n_window)] if length > n_window else starts[:1]
 
 
-def epoch_batches(
-    examples: Examples, recipe: Recipe, n_window: int, epoch: int
-) -> Iterator[Batch]:
+def epoch_batches(examples: Examples, recipe: Recipe, n_window: int, epoch: int) -> Iterator[Batch]:
     """Draw one epoch.
 
     Each clip comes as often as its audible part holds windows (at most eight
@@ -127,9 +125,7 @@ def _balanced(
     """List the clips of an epoch, each as often as it is to be drawn."""
     step = max(1, round(examples.waveforms.rate * LEVEL_STEP))
     times = {
-        k: min(8, max(1, round(s.size * step / n_window + 1)))
-        for k, s in starts.items()
-        if s.size
+        k: min(8, max(1, round(s.size * step / n_window + 1))) for k, s in starts.items() if s.size
     }
     drawn = [k for k, n in times.items() for _ in range(n)]
     counts = sum(examples.targets[k] for k in drawn)
@@ -186,9 +182,7 @@ def _clip_window(
     return out
 
 
-def _background(
-    examples: Examples, n_window: int, rng: np.random.Generator, speed: float
-) -> Array:
+def _background(examples: Examples, n_window: int, rng: np.random.Generator, speed: float) -> Array:
     waves = examples.backgrounds
     if waves is None or not examples.background_members.size:
         return np.zeros(n_window, np.float32)

@@ -75,9 +75,7 @@ def clip_runs(
         on_grid = np.isclose(begins, begins[0] + grid.hop * np.arange(part.size), atol=1e-3)
         head = part[on_grid]
         all_on_grid = bool(on_grid.all())
-        runs = [
-            Scores(begins[0], grid.window, grid.hop, values[:, head], padded, last=all_on_grid)
-        ]
+        runs = [Scores(begins[0], grid.window, grid.hop, values[:, head], padded, last=all_on_grid)]
         if not all_on_grid:
             runs.append(Scores(begins[-1], grid.window, grid.hop, values[:, part[-1:]], 0.0, True))
         yield int(predictions.clip[part[0]]), runs
@@ -149,6 +147,4 @@ def choose_rules(
 def _only(runs: list[Scores], at: int) -> Iterator[Scores]:
     """Give the scores of one label alone."""
     for run in runs:
-        yield Scores(
-            run.start, run.window, run.hop, run.values[at : at + 1], run.padded, run.last
-        )
+        yield Scores(run.start, run.window, run.hop, run.values[at : at + 1], run.padded, run.last)

@@ -42,7 +42,8 @@ class Fit(pl.LightningModule):
             recipe.arch, recipe.size, 1, recipe.front.n_mels, n_classes, recipe.pools,
             recipe.pooling,
         )  # fmt: skip
-        self.model = Classifier(spec, recipe.dropout).to(memory_format=torch.channels_last)
+        self.model = Classifier(spec, recipe.dropout)
+        self.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.mel = MelPower(recipe.front)
 
     def transfer_batch_to_device(self, batch: Batch, device: torch.device, at: int) -> Batch:
@@ -186,7 +187,7 @@ def fit(
         trainer = pl.Trainer(
             max_epochs=recipe.epochs, accelerator="auto", devices=1, logger=False,
             callbacks=callbacks, enable_progress_bar=False, enable_model_summary=False,
-            precision=recipe.precision,
+            precision=recipe.precision,  # type: ignore[arg-type]
             reload_dataloaders_every_n_epochs=1, gradient_clip_val=1.0,
         )  # fmt: skip
         last = folder / "last.ckpt"
@@ -194,7 +195,8 @@ def fit(
             task, datamodule=_Epochs(examples, recipe, n_window),
             ckpt_path=last if last.exists() else None,
         )  # fmt: skip
-    return task.model.cpu().to(memory_format=torch.contiguous_format).eval()
+    task.model.cpu().to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
+    return task.model.eval()
 
 
 class _Watch(pl.Callback):

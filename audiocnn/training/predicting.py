@@ -110,7 +110,9 @@ def audible(predictions: Predictions, silence_db: float, faint_db: float) -> NDA
     return predictions.power >= limit[predictions.clip]
 
 
-def clip_scores(values: Array, clip: NDArray[np.int64], how: str) -> tuple[NDArray[np.int64], Array]:
+def clip_scores(
+    values: Array, clip: NDArray[np.int64], how: str
+) -> tuple[NDArray[np.int64], Array]:
     """Gather window values (C, W) to clips.
 
     Returns

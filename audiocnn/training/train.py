@@ -161,9 +161,7 @@ def _judge_and_pack(
     kept: Predictions, quiet: Predictions | None, out: Path, tell: Progress,
 ) -> Bundle:  # fmt: skip
     calibration = calibrate_on(kept, quiet, targets, recipe)
-    grid = make_grid(
-        recipe.front, model.receptive_field, model.stride, recipe.window, recipe.hop
-    )
+    grid = make_grid(recipe.front, model.receptive_field, model.stride, recipe.window, recipe.hop)
     rules = choose_rules(
         labels, quiet, grid, calibration,
         budget=FALSE_ALARMS, smooth=recipe.hop, join_gap=recipe.hop,
@@ -215,7 +213,8 @@ def _held_out(
     if n_groups == 1:
         raise ArgumentError(f"--group {group}: all clips are of one group, none can be kept apart")
     n_folds = min(N_FOLDS, n_groups)
-    return assign_folds(clips, n_folds, group, np.random.default_rng(seed)) == 0
+    folds = assign_folds(clips, n_folds, group, np.random.default_rng(seed))
+    return np.asarray(folds == 0)
 
 
 def _backgrounds(folder: str | Path | None, recipe: Recipe, cache: Path) -> Waveforms | None:
@@ -229,5 +228,3 @@ def _backgrounds(folder: str | Path | None, recipe: Recipe, cache: Path) -> Wave
 
 def _epochs(tell: Progress) -> Callable[[int, int, float], None]:
     return lambda done, n, loss: tell(f"epoch {done}/{n}  loss {loss:.3f}")
-
-

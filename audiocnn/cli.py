@@ -1,0 +1,186 @@
+"""The command line: parses, calls one function, prints what it hands back.
+
+Importing this imports nothing heavy, so that ``--help`` is instant: each verb's
+module is imported when the verb is called.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+from typing import Any, NoReturn
+
+from audiocnn.errors import ArgumentError, AudiocnnError, did_you_mean
+
+EXAMPLES = """examples:
+  audiocnn label night.flac                      events as CSV on stdout
+  audiocnn label recordings/ -o events.csv       a folder; also .jsonl .txt .selections.txt
+  audiocnn verify night.flac                     does the stream equal the file, here?
+  audiocnn train my_sounds/ -o my_model          needs: pip install 'audiocnn[train]'
+  audiocnn evaluate clips.csv --model my_model
+"""
+
+
+class _Parser(argparse.ArgumentParser):
+    """Says which option or verb was meant; exits with 2."""
+
+    def error(self, message: str) -> NoReturn:
+        words = message.replace("'", " ").split()
+        known = [s for action in self._actions for s in action.option_strings]
+        for action in self._actions:
+            known += list(action.choices or [])
+        hints = (did_you_mean(word, known) for word in words if word not in known)
+        hint = next((h for h in hints if h), "")
+        self.exit(2, f"{self.prog}: {message}{hint}\nsee {self.prog} --help\n")
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Describe all verbs and their options."""
+    parser = _Parser(
+        prog="audiocnn",
+        description="Classify sound in real time: sound in, labelled events out.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="store_true", help="print the version")
+    verbs = parser.add_subparsers(dest="verb", metavar="VERB", parser_class=_Parser)
+    _add_label(verbs)
+    _add_verify(verbs)
+    _add_evaluate(verbs)
+    _add_train(verbs)
+    models = _add(verbs, "models", "list the models that ship", ["audiocnn models --json"])
+    models.add_argument("--json", action="store_true", help="for a program")
+    info = _add(verbs, "info", "say what is in a model", ["audiocnn info environment"])
+    info.add_argument("model", metavar="MODEL", help="a shipped name or a bundle's folder")
+    info.add_argument("--json", action="store_true", help="for a program")
+    return parser
+
+
+def _add(verbs: Any, name: str, what: str, examples: Sequence[str]) -> argparse.ArgumentParser:
+    parser: argparse.ArgumentParser = verbs.add_parser(
+        name,
+        help=what,
+        description=what[0].upper() + what[1:] + ".",
+        epilog="examples:\n" + "\n".join(f"  {line}" for line in examples),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    return parser
+
+
+def _add_model(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--model", default="environment", metavar="M",
+        help="a shipped name or a bundle's folder (default: environment)",
+    )  # fmt: skip
+
+
+def _add_label(verbs: Any) -> None:
+    parser = _add(verbs, "label", "find labelled events in recordings", [
+        "audiocnn label night.flac --table",
+        "audiocnn label recordings/ -o events.csv",
+        "audiocnn label night.flac -o night.txt            labels for Audacity",
+        "audiocnn label night.flac --hop 0.1 --windows scores.csv --frames frames.csv",
+        "audiocnn label digits.wav --model digits --threshold 0.8",
+    ])  # fmt: skip
+    parser.add_argument("paths", nargs="+", metavar="PATH", help="recordings, or folders of them")
+    parser.add_argument("-o", "--output", metavar="OUT",
+                        help="where the events go; the suffix is the format: .csv .jsonl "
+                        ".txt (Audacity) .selections.txt (Raven)")  # fmt: skip
+    _add_model(parser)
+    parser.add_argument("--hop", type=float, metavar="SECONDS", help="from window to window")
+    parser.add_argument("--threshold", type=float, metavar="SCORE",
+                        help="instead of the model's own, for every label")  # fmt: skip
+    parser.add_argument("--windows", metavar="FILE", help="CSV of every window's scores")
+    parser.add_argument("--frames", metavar="FILE", help="CSV of every column's scores")
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="events as JSON lines on stdout")
+    form.add_argument("--table", action="store_true", help="events as a table to read")
+
+
+def _add_verify(verbs: Any) -> None:
+    parser = _add(verbs, "verify", "check that a stream gives the scores of the file", [
+        "audiocnn verify night.flac",
+        "audiocnn verify night.flac --model my_model --hop 0.1 --seed 7",
+    ])  # fmt: skip
+    parser.add_argument("paths", nargs="+", metavar="PATH", help="recordings, or folders of them")
+    _add_model(parser)
+    parser.add_argument("--hop", type=float, metavar="SECONDS", help="from window to window")
+    parser.add_argument("--seed", type=int, default=0, help="of the random cuts (default: 0)")
+
+
+def _add_evaluate(verbs: Any) -> None:
+    parser = _add(verbs, "evaluate", "measure a model on labelled clips", [
+        "audiocnn evaluate clips.csv --model environment --where fold=4",
+        "audiocnn evaluate my_sounds/ --model my_model --json --predictions scores.csv",
+    ])  # fmt: skip
+    parser.add_argument("data", metavar="DATA", help="a CSV, or a folder of class folders")
+    _add_model(parser)
+    parser.add_argument("--where", action="append", default=[], metavar="COLUMN=VALUE,VALUE",
+                        help="only these rows of the CSV; may be given again")  # fmt: skip
+    parser.add_argument("--predictions", metavar="CSV", help="write each clip's scores")
+    parser.add_argument("--json", action="store_true", help="for a program")
+
+
+def _add_train(verbs: Any) -> None:
+    parser = _add(verbs, "train", "make a model of a dataset", [
+        "audiocnn train my_sounds/ -o my_model --background other_sounds/",
+        "audiocnn train clips.csv -o my_model --valid fold=4 --group source --arch cnn1d",
+    ])  # fmt: skip
+    parser.add_argument("data", metavar="DATA", help="a CSV, or a folder of class folders")
+    parser.add_argument("-o", "--output", required=True, metavar="BUNDLE", help="the new folder")
+    parser.add_argument("--arch", choices=["cnn2d", "cnn1d"], help="network (default: cnn2d)")
+    parser.add_argument("--size", choices=["small", "large"], help="its size (default: small)")
+    parser.add_argument("--where", action="append", default=[], metavar="COLUMN=VALUE,VALUE",
+                        help="only these rows of the CSV; may be given again")  # fmt: skip
+    parser.add_argument("--valid", metavar="COLUMN=VALUE",
+                        help="rows that are kept apart (default: a fifth)")  # fmt: skip
+    parser.add_argument("--group", metavar="COLUMN", help="clips of one value stay together")
+    parser.add_argument(
+        "--background", metavar="FOLDER", help="sounds that are none of the classes"
+    )
+    parser.add_argument("--window", type=float, metavar="SECONDS", help="length of a window")
+    parser.add_argument("--epochs", type=int, help="how often the data is gone through")
+    parser.add_argument("--seed", type=int, default=0, help="of all draws (default: 0)")
+    parser.add_argument("--cache", metavar="FOLDER",
+                        help="keeps decoded sound and checkpoints; with it, an interrupted "
+                        "training goes on where it stood")  # fmt: skip
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line.
+
+    Returns
+    -------
+    int
+        0 good, 1 something could not be done, 2 wrong usage, 130 interrupted.
+    """
+    parser = build_parser()
+    args = parser.parse_args(arguments)
+    if args.version:
+        from audiocnn import __version__
+
+        print(f"audiocnn {__version__}")
+        return 0
+    if args.verb is None:
+        parser.print_help()
+        return 2
+    try:
+        module = importlib.import_module(f"audiocnn.commands.{args.verb}")
+        status: int = module.run(args)
+        sys.stdout.flush()
+    except ArgumentError as error:
+        print(f"audiocnn {args.verb}: {error}", file=sys.stderr)
+        return 2
+    except AudiocnnError as error:
+        print(f"audiocnn {args.verb}: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 130
+    except BrokenPipeError:  # `| head` has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    return status

@@ -1,0 +1,1 @@
+"""Where events go: files, a database, clips, commands, webhooks, MQTT."""
