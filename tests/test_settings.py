@@ -23,7 +23,7 @@ from audiocnn.streaming.settings import (
     make_sinks,
     read_settings,
 )
-from audiocnn.streaming.sinks.clips import ClipLimits
+from audiocnn.streaming.sinks.clip_folder import ClipLimits
 from audiocnn.streaming.sinks.sink import Wants
 
 ALL = """
@@ -186,7 +186,7 @@ def test_wrong_settings_are_said(tmp_path: Path, text: str, message: str) -> Non
 
 
 def test_a_file_that_is_missing_or_no_text(tmp_path: Path) -> None:
-    with pytest.raises(ArgumentError, match="no such file of settings: .*none.toml"):
+    with pytest.raises(ArgumentError, match=r"no such file of settings: .*none.toml"):
         read_settings(tmp_path / "none.toml")
     (tmp_path / "bytes.toml").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(ArgumentError, match=r"bytes.toml cannot be read"):
@@ -213,6 +213,11 @@ def test_each_parameter_of_a_sink_is_in_its_docstring(kind: str) -> None:
     text = inspect.getdoc(made) or ""
     for name in inspect.signature(made).parameters:
         assert name in text, f"{made.__name__}: {name}"
+
+
+def test_stdin_is_no_file(tmp_path: Path) -> None:
+    listen = settings_of(tmp_path, '[listen]\ninput = "-"\nrate = 48000\nformat = "s16"').listen
+    assert (listen.input, listen.rate, listen.format) == (Path("-"), 48000, "s16")
 
 
 def test_the_home_folder_is_known(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -23,7 +23,8 @@ from audiocnn.errors import ArgumentError
 from audiocnn.streaming.outlet import Outlet
 from audiocnn.streaming.sinks import clips as clips_module
 from audiocnn.streaming.sinks import database as database_module
-from audiocnn.streaming.sinks.clips import ClipError, ClipLimits, Clips
+from audiocnn.streaming.sinks.clip_folder import ClipError, ClipLimits, _find_clips
+from audiocnn.streaming.sinks.clips import Clips
 from audiocnn.streaming.sinks.database import Database
 from audiocnn.streaming.sinks.jsonl import JsonLines
 from audiocnn.streaming.sinks.names import safe_name
@@ -206,7 +207,7 @@ def test_events_gaps_and_sessions_are_kept(tmp_path: Path) -> None:
     assert began == "2026-11-23T02:00:00Z"
     assert last >= "2026-11-23T02:02:00Z"
     assert ended
-    assert json.loads(details) == {"heard": 118.5}
+    assert json.loads(details) == {"model": "m", "heard": 118.5}
     assert rows(path, "PRAGMA journal_mode") == [("wal",)]
     assert rows(path, "PRAGMA auto_vacuum") == [(2,)]
 
@@ -497,6 +498,19 @@ def test_no_sound_or_one_that_fails_is_said_and_the_others_are_saved(tmp_path: P
         sink.close()
 
 
+def test_clips_that_wait_have_a_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(clips_module, "MOST", 2)
+    ring = Ring()
+    ring.heard = 6.0
+    sink = Clips(tmp_path)
+    for number in (4, 5):
+        sink.handle(event(number, audio=ring))
+    with pytest.raises(ClipError, match="no clip of 'cat': 2 wait to be written"):
+        sink.handle(event(5, label="cat", audio=ring))
+    sink.close()
+    assert len(list(tmp_path.glob("*/*.flac"))) == 2
+
+
 def test_what_cannot_be_sound_is_clipped(tmp_path: Path) -> None:
     samples = np.array([np.nan, np.inf, -np.inf, 2.0, -2.0, 0.5] * 100, np.float32)
     sink = Clips(tmp_path, pre=0.0, post=0.0)
@@ -542,7 +556,7 @@ def test_two_clips_of_one_time_are_two(tmp_path: Path) -> None:
     for _ in range(3):  # the clock was set back
         save(sink, "dog", 5)
     assert len(list(tmp_path.glob("dog/*.flac"))) == 3
-    assert len(clips_module._find_clips(tmp_path)) == 3
+    assert len(_find_clips(tmp_path)) == 3
 
 
 def test_clips_on_a_full_disk(small_disk: Path) -> None:

@@ -328,8 +328,9 @@ class Broker:
         elif kind >> 4 == 3:
             (length,) = struct.unpack(">H", body[:2])
             topic, rest = body[2 : 2 + length].decode(), body[2 + length :]
-            self.got.append((topic, rest[2:].decode(), bool(kind & 1)))
-            if self.confirm:
+            quality = kind >> 1 & 3
+            self.got.append((topic, rest[2 if quality else 0 :].decode(), bool(kind & 1)))
+            if self.confirm and quality:
                 connection.sendall(b"\x40\x02" + rest[:2])
         elif kind >> 4 == 12:
             connection.sendall(b"\xd0\x00")
@@ -409,7 +410,10 @@ def test_a_broker_that_is_down_at_the_start(mqtt: Any) -> None:
     broker.stop()
 
 
-def test_a_broker_that_goes_and_comes_back(mqtt: Any, broker: Broker) -> None:
+def test_a_broker_that_goes_and_comes_back(
+    mqtt: Any, broker: Broker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mqtt, "CONFIRM", 0.5)
     out = Outlet([mqtt.Mqtt("127.0.0.1", port=broker.port, sounds=["dog"])])
     out.send(event(1, type="onset"))
     wait_for(lambda: out.status()["mqtt"].handled == 1)
@@ -444,6 +448,23 @@ def test_a_broker_that_does_not_confirm(mqtt: Any, monkeypatch: pytest.MonkeyPat
     out.close(timeout=0.5)
     assert time.monotonic() - begun < 2
     broker.stop()
+
+
+def test_a_connection_lost_while_waiting_is_tried_again(mqtt: Any, broker: Broker) -> None:
+    class Lost:
+        def wait_for_publish(self, timeout: float) -> None:
+            raise RuntimeError("not currently connected")
+
+    sink = mqtt.Mqtt("127.0.0.1", port=broker.port, sounds=["dog"], discovery="")
+    wait_for(lambda: "online" in [p for _, p, _ in broker.got])
+    message = event(1)
+    sink._trying = message, [Lost()]
+    with pytest.raises(TryAgain, match="not currently connected"):
+        sink.handle(message)
+    sink.handle(message)  # published anew
+    assert broker.ids() == [1]
+    sink.close()
+    assert not any("config" in topic for topic, *_ in broker.got)
 
 
 def test_a_refused_password_is_said_but_not_shown(

@@ -55,7 +55,9 @@ class ListenSettings:
     device
         Microphone, by name or number.
     input
-        A file in its stead.
+        A file in its stead, or ``-`` for samples on stdin.
+    rate, channels, format
+        Of the samples on stdin.
     record
         File that keeps what is heard.
     hop, seconds, heartbeat
@@ -67,6 +69,9 @@ class ListenSettings:
     model: str | None = None
     device: str | int | None = None
     input: Path | None = None
+    rate: int | None = None
+    channels: int | None = None
+    format: str | None = None
     record: Path | None = None
     hop: float | None = None
     seconds: float | None = None
@@ -262,7 +267,7 @@ def _convert(place: str, value: Any, hint: Any, folder: Path) -> Any:
             return tuple(value)
         raise ArgumentError(f"{place} must be a list of texts, found {value!r}")
     if Path in kinds and isinstance(value, str) and value:
-        return folder / Path(value).expanduser()
+        return Path(value) if value == "-" else folder / Path(value).expanduser()
     if kinds <= {int, float}:
         units = SECONDS if float in kinds else BYTES if re.search("size|free", place) else {}
         if units and isinstance(value, str) and (match := QUANTITY.fullmatch(value)):

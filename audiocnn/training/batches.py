@@ -146,7 +146,8 @@ def _draw_batch(
     under = np.zeros_like(samples)
     targets = np.zeros((len(clips), examples.targets.shape[1]), np.float32)
     for row, clip in enumerate(clips):
-        speed = a.speed ** rng.uniform(-1, 1) if a.speed > 1 else 1.0
+        # Half of the windows keep their speed: most sound is not changed in the world.
+        speed = a.speed ** rng.uniform(-1, 1) if a.speed > 1 and rng.random() < 0.5 else 1.0
         if clip is None:
             samples[row] = _background(examples, n_window, rng, speed)
             continue

@@ -177,10 +177,14 @@ class Database:
         elif kind == "gap":
             insert = 'INSERT INTO gaps (session, time, start, "end", details) VALUES (?,?,?,?,?)'
             connection.execute(insert, (self._session, when, *numbers, details))
-        connection.execute(
-            "UPDATE sessions SET last = max(last, ?), details = coalesce(?, details) WHERE id = ?",
-            (when, details if kind in ("session", "heartbeat") else None, self._session),
-        )
+        if kind in ("session", "heartbeat") and rest:  # what each of them said last
+            query = "SELECT details FROM sessions WHERE id = ?"
+            (known,) = connection.execute(query, (self._session,)).fetchone()
+            details = json.dumps({**json.loads(known or "{}"), **rest}, ensure_ascii=False)
+            update = "UPDATE sessions SET details = ? WHERE id = ?"
+            connection.execute(update, (details, self._session))
+        update = "UPDATE sessions SET last = max(last, ?) WHERE id = ?"
+        connection.execute(update, (when, self._session))
 
     def _prune(self, connection: sqlite3.Connection) -> None:
         if self._max_age:

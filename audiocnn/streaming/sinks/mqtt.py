@@ -89,7 +89,7 @@ class Mqtt:
             raise ArgumentError(f"{name}: no broker {host!r} with port {port}")
         self.name, self.wants = name, wants
         self._node, self._sounds, self._discovery = (
-            safe_name(node or socket.gethostname()),
+            safe_name(node or socket.gethostname().split(".")[0]),
             sounds,
             discovery.strip("/"),
         )
@@ -149,16 +149,19 @@ class Mqtt:
         return infos
 
     def _connected(self, client: Client, _: Any, flags: Any, reason: Any, properties: Any) -> None:
-        """Tell all that is retained; called by paho at each connection."""
+        """Tell all that is retained; called by paho at each connection.
+
+        Without confirmation: on a connection that flaps, nothing may pile up.
+        """
         self._refused = str(reason) if reason.is_failure else ""
         if self._refused:
             return
         for topic, config in self._configs().items():
-            client.publish(topic, json.dumps(config), qos=1, retain=True)
+            client.publish(topic, json.dumps(config), retain=True)
         for label in self._sounds:
             state = "ON" if label in self._sounding else "OFF"
-            client.publish(f"{self._base}/sound/{safe_name(label)}", state, qos=1, retain=True)
-        client.publish(f"{self._base}/status", "online", qos=1, retain=True)
+            client.publish(f"{self._base}/sound/{safe_name(label)}", state, retain=True)
+        client.publish(f"{self._base}/status", "online", retain=True)
 
     def _configs(self) -> dict[str, dict[str, Any]]:
         """Home Assistant's description of each entity, by topic."""
