@@ -12,7 +12,8 @@ RUNTIME := .venv/.installed
 DEV := .venv/.installed-dev
 
 demo: $(RUNTIME)
-	.venv/bin/audiocnn label data/demo.flac
+	.venv/bin/audiocnn label data/digits.flac --model digits --table
+	.venv/bin/audiocnn label data/demo.flac --table
 
 test: $(DEV)
 	@status=0; scripts/check || status=1; scripts/test || status=1; exit $$status

@@ -28,7 +28,7 @@ import numpy as np
 
 from audiocnn.audio import Block
 from audiocnn.engine import Array, Graph, Grid, hear, make_grid, open_graph
-from audiocnn.errors import AudiocnnError, BundleError, did_you_mean
+from audiocnn.errors import ArgumentError, AudiocnnError, BundleError, did_you_mean
 from audiocnn.events import EventRule
 from audiocnn.mel import MelSpec
 from audiocnn.onnx_safety import outside_data
@@ -113,7 +113,7 @@ def grid_of(bundle: Bundle, hop: float | None = None) -> Grid:
     """Say where the windows of a bundle lie; ``hop`` in seconds, its own if None."""
     hop = bundle.hop if hop is None else hop
     if not hop > 0:
-        raise AudiocnnError(f"hop must be above 0 seconds, got {hop}")
+        raise ArgumentError(f"hop must be above 0 seconds, got {hop}")
     return make_grid(
         bundle.front, bundle.trunk["receptive_field"], bundle.trunk["stride"], bundle.window, hop
     )

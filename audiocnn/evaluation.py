@@ -1,26 +1,32 @@
 """Scores and events against labels: how good a model is, and how sure that is.
 
 No torch, no files: arrays in, figures out. The same functions serve `audiocnn
-evaluate`, the training and the model cards.
+evaluate`, the scripts and the model cards. Every share and every rate comes with
+its bounds, because test sets are small. What cannot be known (the precision of a
+label that was never said, the accuracy where no clip has a label) is NaN here and
+null in JSON.
 """
 
 from __future__ import annotations
 
+import itertools
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
-import scipy.special
 from numpy.typing import NDArray
 
-from audiocnn.errors import ArgumentError
+from audiocnn.errors import ArgumentError, did_you_mean
+from audiocnn.events import Event
 
 Array = NDArray[np.float32]
+Mask = NDArray[np.bool_]
 SILENCE_POWER = 1e-7  # -70 dB of full scale: a window below it carries no label
 
 
-def clip_score(values: Array, how: str, audible: NDArray[np.bool_] | None = None) -> Array:
+def clip_score(values: Array, how: str, audible: Mask | None = None) -> Array:
     """Gather the window scores of a clip.
 
     Parameters
@@ -28,7 +34,7 @@ def clip_score(values: Array, how: str, audible: NDArray[np.bool_] | None = None
     values
         (C, W) scores, W at least 1.
     how
-        ``"max"`` or ``"mean"``.
+        ``"max"`` or ``"mean"``, as the bundle says.
     audible
         (W,) which windows have energy; the others do not take part, unless none has.
 
@@ -36,6 +42,8 @@ def clip_score(values: Array, how: str, audible: NDArray[np.bool_] | None = None
     -------
     array (C,)
     """
+    if how not in ("max", "mean"):
+        raise ArgumentError(f"clip scores are the max or the mean of windows, got {how!r}")
     if audible is not None and audible.any():
         values = values[:, audible]
     return np.asarray(values.max(axis=1) if how == "max" else values.mean(axis=1))
@@ -58,8 +66,20 @@ class Rate:
 def event_rate(events: int, hours: float) -> Rate:
     """Say how often events come, and between which bounds that is known.
 
-    No event in T hours leaves rates up to 3.7 / T possible (two-sided 95 %).
+    Parameters
+    ----------
+    events
+        How many there were.
+    hours
+        In how much sound.
+
+    Notes
+    -----
+    Two-sided: no event in T hours leaves rates up to 3.7 / T possible. One-sided,
+    as in "fewer than X an hour", it is 3 / T, see `FalseAlarms.claim`.
     """
+    import scipy.special  # here, because it takes a while and labelling needs none of it
+
     if events < 0 or not hours > 0:
         raise ArgumentError(f"a rate needs events >= 0 and hours > 0, got {events} and {hours}")
     low = scipy.special.gammaincinv(events, 0.025) if events else 0.0
@@ -68,7 +88,15 @@ def event_rate(events: int, hours: float) -> Rate:
 
 
 def share_bounds(right: int, total: int) -> tuple[float, float]:
-    """Give exact 95 % bounds of a share (Clopper and Pearson)."""
+    """Give exact 95 % bounds of a share (Clopper and Pearson [1]_).
+
+    References
+    ----------
+    .. [1] C. Clopper, E. Pearson, The use of confidence or fiducial limits illustrated in
+       the case of the binomial, Biometrika 26, 1934.
+    """
+    import scipy.special
+
     if not 0 <= right <= total or total < 1:
         raise ArgumentError(f"a share needs 0 <= right <= total, got {right} of {total}")
     low = scipy.special.betaincinv(right, total - right + 1, 0.025) if right else 0.0
@@ -77,13 +105,88 @@ def share_bounds(right: int, total: int) -> tuple[float, float]:
 
 
 @dataclass(frozen=True)
-class ClassFigures:
-    """Of one label: clips that have it, and precision, recall and F1 of the best score."""
+class FalseAlarms:
+    """Events in sound that holds none of the labels.
 
-    clips: int
+    Parameters
+    ----------
+    hours
+        Of such sound.
+    events
+        How many events there were.
+    rate
+        Events per hour, with two-sided 95 % bounds.
+    below
+        One-sided 95 %: the rate is lower than this. 3 / T after T hours without any.
+    active, active_bounds
+        Share of the time in which something was said to sound, and its bounds:
+        those of the rate, times the mean length of the events (one second if
+        there is none).
+    """
+
+    hours: float
+    events: int
+    rate: Rate
+    below: float
+    active: float
+    active_bounds: tuple[float, float]
+
+    @property
+    def claim(self) -> str:
+        """What may be said of it, in a sentence."""
+        said = f"{self.events} in {self.hours:.3g} h: fewer than {self.below:.3g} an hour (95 %)"
+        return said if self.events else f"{said}, 3 / T for T hours without any"
+
+
+def false_alarms(events: Iterable[Event], seconds: float) -> FalseAlarms:
+    """Rate the events that were found where there is nothing to find.
+
+    Parameters
+    ----------
+    events
+        All with an end; events of one ``source`` may overlap and are then not
+        counted twice in ``active``.
+    seconds
+        How much sound was heard.
+    """
+    import scipy.special
+
+    found = sorted(events, key=lambda event: (event.source, event.start))
+    rate = event_rate(len(found), seconds / 3600)
+    below = float(scipy.special.gammaincinv(len(found) + 1, 0.95)) * 3600 / seconds
+    active = 0.0
+    for _, of_source in itertools.groupby(found, lambda event: event.source):
+        end = -math.inf
+        for event in of_source:
+            assert event.end is not None, "find_events ends what it begins"
+            active += max(0.0, event.end - max(event.start, end))
+            end = max(end, event.end)
+    length = active / len(found) if found else 1.0
+    low, high = (min(1.0, bound * length / 3600) for bound in (rate.low, rate.high))
+    return FalseAlarms(seconds / 3600, len(found), rate, below, active / seconds, (low, high))
+
+
+@dataclass(frozen=True)
+class ClassFigures:
+    """How a model did on one label.
+
+    Parameters
+    ----------
+    n
+        Clips that have it.
+    precision, recall, f1
+        Of "the best score is this label's". A clip with several labels has one
+        best score, so there recall cannot reach 1: look at ``average_precision``.
+    average_precision
+        Of ranking all clips, backgrounds too, by this label's score: the area
+        under precision over recall, summed over its steps.
+    """
+
+    n: int
     precision: float
     recall: float
     f1: float
+    average_precision: float
 
 
 @dataclass(frozen=True)
@@ -93,7 +196,7 @@ class Evaluation:
     Parameters
     ----------
     clips
-        Clips with a label.
+        Clips with a label; the figures down to ``calibration_error`` are of these.
     accuracy
         Share whose best score is (one of) their label(s); rejection ignored.
     accuracy_bounds
@@ -102,16 +205,20 @@ class Evaluation:
         Share whose best score is right and reaches the label's threshold.
     rejected
         Share whose best score does not reach its label's threshold.
-    macro_f1
-        Mean F1 of the labels that occur.
-    event_recall
+    macro_f1, mean_average_precision
+        Means over the labels that occur.
+    events_found
         Share of clips with an event of (one of) their label(s).
+    events_found_bounds
+        95 %, exact.
     calibration_error
         Expected calibration error of the best score, ten bins.
     backgrounds, background_alarms
         Clips without a label, and how many of them gave an event.
     per_class, confusion
         Figures by label; clips by true label and best score.
+    false_alarms
+        Of the clips without a label, by time, where that was measured.
     """
 
     clips: int
@@ -120,16 +227,20 @@ class Evaluation:
     accuracy_with_rejection: float
     rejected: float
     macro_f1: float
-    event_recall: float
+    mean_average_precision: float
+    events_found: float
+    events_found_bounds: tuple[float, float]
     calibration_error: float
     backgrounds: int
     background_alarms: int
     per_class: dict[str, ClassFigures]
     confusion: dict[str, dict[str, int]]
+    false_alarms: FalseAlarms | None = None
 
     def as_dict(self) -> dict[str, Any]:
-        """Give plain values, as JSON wants them."""
-        return asdict(self)
+        """Give plain values, as JSON wants them: NaN is None."""
+        plain: dict[str, Any] = _plain(asdict(self))
+        return plain
 
 
 def evaluate(
@@ -144,7 +255,7 @@ def evaluate(
     Parameters
     ----------
     scores
-        (K, C) clip scores.
+        (K, C) clip scores, K at least 1.
     truth
         The labels of each clip; none for a background.
     events
@@ -155,37 +266,36 @@ def evaluate(
     Raises
     ------
     ArgumentError
-        If the lengths differ, or no clip has a label of the model.
+        If the lengths differ, a score is not finite, or a clip has a label that
+        the model does not know.
     """
-    if not len(scores) == len(truth) == len(events):
+    scores = np.asarray(scores)
+    if scores.shape != (len(truth), len(labels)) or len(events) != len(truth) or not len(truth):
         raise ArgumentError(
-            f"{len(scores)} scores, {len(truth)} truths and {len(events)} lists of events"
+            f"scores of shape {scores.shape} do not fit {len(truth)} truths, {len(events)} "
+            f"lists of events and {len(labels)} labels; there must be at least one clip"
         )
-    at = {label: i for i, label in enumerate(labels)}
-    targets = np.array([[label in clip for label in labels] for clip in truth], bool)
+    if not np.isfinite(scores).all():
+        raise ArgumentError(f"{int((~np.isfinite(scores)).sum())} scores are not finite")
+    targets, heard = _one_hot(truth, labels), _one_hot(events, labels)
     known = targets.any(axis=1)
-    if not known.any():
-        raise ArgumentError(
-            f"no clip has a label that the model knows; it knows {', '.join(labels)}"
-        )
-    heard = np.zeros(targets.shape, bool)
-    for row, names in enumerate(events):
-        heard[row, [at[name] for name in names]] = True
     best = scores.argmax(axis=1)
-    sure = scores.max(axis=1) >= np.asarray(thresholds)[best]
-    right = targets[np.arange(len(best)), best]
-    n = int(known.sum())
-    per_class = _per_class(targets[known], best[known], labels)
-    occurring = [f.f1 for f in per_class.values() if f.clips]
+    sure = np.asarray(scores.max(axis=1) >= np.asarray(thresholds)[best])[known]
+    right = targets[np.arange(len(best)), best][known]
+    found = (heard & targets).any(axis=1)[known]
+    per_class = _per_class(scores, targets, best, labels)
+    occurring = [figures for figures in per_class.values() if figures.n]
     return Evaluation(
-        clips=n,
-        accuracy=float(right[known].mean()),
-        accuracy_bounds=share_bounds(int(right[known].sum()), n),
-        accuracy_with_rejection=float((right & sure)[known].mean()),
-        rejected=float((~sure[known]).mean()),
-        macro_f1=float(np.mean(occurring)),
-        event_recall=float((heard & targets).any(axis=1)[known].mean()),
-        calibration_error=calibration_error(scores[known].max(axis=1), right[known]),
+        clips=int(known.sum()),
+        accuracy=_mean(right),
+        accuracy_bounds=_bounds(right),
+        accuracy_with_rejection=_mean(right & sure),
+        rejected=_mean(~sure),
+        macro_f1=_mean([figures.f1 for figures in occurring]),
+        mean_average_precision=_mean([figures.average_precision for figures in occurring]),
+        events_found=_mean(found),
+        events_found_bounds=_bounds(found),
+        calibration_error=calibration_error(scores[known].max(axis=1), right),
         backgrounds=int((~known).sum()),
         background_alarms=int(heard[~known].any(axis=1).sum()),
         per_class=per_class,
@@ -193,7 +303,7 @@ def evaluate(
     )
 
 
-def calibration_error(confidence: Array, right: NDArray[np.bool_], bins: int = 10) -> float:
+def calibration_error(confidence: Array, right: Mask, bins: int = 10) -> float:
     """Say how far confidence lies from the share that is right, on average.
 
     Parameters
@@ -202,7 +312,18 @@ def calibration_error(confidence: Array, right: NDArray[np.bool_], bins: int = 1
         (K,) scores, 0 to 1, and whether each was right.
     bins
         Of equal width.
+
+    Returns
+    -------
+    float
+        The expected calibration error [1]_; NaN for K = 0.
+
+    References
+    ----------
+    .. [1] C. Guo et al., On calibration of modern neural networks, ICML 2017.
     """
+    if not len(confidence):
+        return math.nan
     which = np.minimum((confidence * bins).astype(int), bins - 1)
     gaps = [
         np.mean(which == b) * abs(confidence[which == b].mean() - right[which == b].mean())
@@ -212,26 +333,79 @@ def calibration_error(confidence: Array, right: NDArray[np.bool_], bins: int = 1
     return float(np.sum(gaps))
 
 
+def average_precision(scores: Array, true: Mask) -> float:
+    """Rate a ranking: the mean precision at which true clips are come upon.
+
+    Parameters
+    ----------
+    scores, true
+        (K,) scores of a label, and which clips have it.
+
+    Returns
+    -------
+    float
+        1 if all true clips score above all others; NaN if none is true. Clips of
+        one score are taken together, so their order does not matter.
+    """
+    if not true.any():
+        return math.nan
+    order = np.argsort(-scores, kind="stable")
+    hits = np.cumsum(true[order])
+    last = np.flatnonzero(np.diff(scores[order], append=-np.inf))  # of each run of ties
+    gained = np.diff(hits[last], prepend=0) / hits[-1]
+    return float(np.sum(gained * hits[last] / (last + 1)))
+
+
+def _one_hot(names: Sequence[Iterable[str]], labels: Sequence[str]) -> Mask:
+    at = {label: i for i, label in enumerate(labels)}
+    table = np.zeros((len(names), len(labels)), bool)
+    for row, of_clip in enumerate(names):
+        for name in of_clip:
+            if name not in at:
+                raise ArgumentError(
+                    f"label {name!r} is none of the model's{did_you_mean(name, labels)}: "
+                    f"{', '.join(labels)}"
+                )
+            table[row, at[name]] = True
+    return table
+
+
 def _per_class(
-    targets: NDArray[np.bool_], best: NDArray[np.intp], labels: Sequence[str]
+    scores: Array, targets: Mask, best: NDArray[np.intp], labels: Sequence[str]
 ) -> dict[str, ClassFigures]:
-    out = {}
+    out, known = {}, targets.any(axis=1)
     for i, label in enumerate(labels):
-        said, true = best == i, targets[:, i]
-        hits = int((said & true).sum())
-        precision = hits / said.sum() if said.any() else 0.0
-        recall = hits / true.sum() if true.any() else 0.0
-        f1 = 2 * precision * recall / (precision + recall) if hits else 0.0
-        out[label] = ClassFigures(int(true.sum()), float(precision), float(recall), float(f1))
+        said, true = (best == i) & known, targets[:, i]
+        hits, n, n_said = (int(x.sum()) for x in (said & true, true, said))
+        f1 = 2 * hits / (n + n_said) if n else math.nan
+        precision, recall = hits / n_said if n_said else math.nan, hits / n if n else math.nan
+        ranked = average_precision(scores[:, i], true)
+        out[label] = ClassFigures(n, precision, recall, f1, ranked)
     return out
 
 
 def _confusion(
-    targets: NDArray[np.bool_], best: NDArray[np.intp], labels: Sequence[str]
+    targets: Mask, best: NDArray[np.intp], labels: Sequence[str]
 ) -> dict[str, dict[str, int]]:
     out: dict[str, dict[str, int]] = {}
-    for row, said in zip(targets, best, strict=True):
+    for row, said in zip(targets, best.tolist(), strict=True):
         for i in np.flatnonzero(row).tolist():
             of = out.setdefault(labels[i], {})
-            of[labels[int(said)]] = of.get(labels[int(said)], 0) + 1
+            of[labels[said]] = of.get(labels[said], 0) + 1
     return out
+
+
+def _mean(values: Sequence[float] | Mask) -> float:
+    return float(np.mean(values)) if len(values) else math.nan
+
+
+def _bounds(right: Mask) -> tuple[float, float]:
+    return share_bounds(int(right.sum()), len(right)) if len(right) else (math.nan, math.nan)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _plain(v) for name, v in value.items()}
+    if isinstance(value, tuple):
+        return [_plain(v) for v in value]
+    return None if isinstance(value, float) and math.isnan(value) else value

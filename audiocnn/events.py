@@ -114,6 +114,7 @@ class _Timeline:
     recent: NDArray[np.float64]
     n_seen: int = 0
     owned_to: float = 0.0
+    heard_to: float = 0.0
 
 
 def find_events(
@@ -161,11 +162,17 @@ def find_events(
         for smooth, members in groups.items():
             line = lines.setdefault(smooth, _Timeline(np.empty((len(members), 0))))
             smoothed, edges = _place(line, run, run.values[members], smooth)
+            rest = np.array([[line.owned_to], [line.heard_to]])  # the last window's, at the end
             loud = np.any(smoothed >= thresholds[members, None], axis=1).tolist()
             for i, values, is_loud in zip(members, smoothed, loud, strict=True):
                 if is_loud or tracks[i].start is not None:
                     for event in _follow(tracks[i], limits[i], names[i], values, edges):
                         if onsets or event.end is not None:
+                            yield replace(event, source=source)
+                if run.last and tracks[i].sounding:
+                    still = np.array([limits[i].off])
+                    for event in _follow(tracks[i], limits[i], names[i], still, rest):
+                        if onsets:
                             yield replace(event, source=source)
         if run.last:
             yield from _close_all(tracks, limits, names, source)
@@ -193,17 +200,16 @@ def _place(
     counts = np.minimum(np.arange(line.n_seen, line.n_seen + n) + 1, width)
     smoothed = x[:, x.shape[1] - n :].copy()
     for back in range(1, width):  # direct sums: nothing drifts over months
-        new = x[:, max(0, x.shape[1] - n - back) : x.shape[1] - back]
+        new = x[:, max(0, x.shape[1] - n - back) : max(0, x.shape[1] - back)]
         smoothed[:, n - new.shape[1] :] += new
     smoothed /= counts
     centres = run.start + run.hop * np.arange(n) + run.window / 2 - (counts - 1) * run.hop / 2
     half = min(run.hop, run.window) / 2
     begins, ends = centres - half, centres + half
     begins[0] = max(line.owned_to, begins[0]) if line.n_seen else run.start
-    if run.last:
-        ends[-1] = run.start + run.hop * (n - 1) + run.window - run.padded
     begins[1:] = np.maximum(begins[1:], ends[:-1])
     line.owned_to, line.n_seen = float(ends[-1]), line.n_seen + n
+    line.heard_to = run.start + run.hop * (n - 1) + run.window - run.padded
     line.recent = x[:, max(0, x.shape[1] - width + 1) :] if width > 1 else x[:, :0]
     return smoothed, np.stack((begins, ends))
 

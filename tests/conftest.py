@@ -18,3 +18,15 @@ def real_data() -> Path:
     if not SHARED_DATA.is_dir():
         pytest.skip(f"no real recordings here: {SHARED_DATA} is missing")
     return SHARED_DATA
+
+
+@pytest.fixture(scope="session")
+def bundle_folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Give a bundle of each architecture with random weights."""
+    from tests.bundles import random_bundle
+
+    root = tmp_path_factory.mktemp("bundles")
+    folders = {arch: root / arch for arch in ("cnn1d", "cnn2d")}
+    for arch, folder in folders.items():
+        random_bundle(arch, folder)
+    return folders

@@ -40,6 +40,7 @@ OPTIONAL = {
     "sounddevice": {"streaming.microphone"},
     "av": {"decoding"},
     "pyarrow": {"annotations"},
+    "paho": {"streaming.sinks.mqtt"},
     "ray": {"labeling.cluster"},
 }
 PICKLES = {"cloudpickle", "dill", "joblib", "marshal", "pickle", "shelve"}

@@ -73,7 +73,7 @@ def as_text(result: Evaluation) -> str:
         f"accuracy with rejection  {100 * result.accuracy_with_rejection:6.1f} %",
         f"rejected                 {100 * result.rejected:6.1f} %",
         f"macro F1                 {100 * result.macro_f1:6.1f} %",
-        f"event of its label       {100 * result.event_recall:6.1f} %",
+        f"event of its label       {100 * result.events_found:6.1f} %",
         f"calibration error        {100 * result.calibration_error:6.1f} %",
     ]
     if result.backgrounds:
@@ -84,7 +84,7 @@ def as_text(result: Evaluation) -> str:
     lines += ["", f"{'label':{width}}  clips  precision  recall     F1"]
     for label, f in result.per_class.items():
         lines.append(
-            f"{label:{width}}  {f.clips:5}  {100 * f.precision:8.1f}  {100 * f.recall:6.1f}  "
+            f"{label:{width}}  {f.n:5}  {100 * f.precision:8.1f}  {100 * f.recall:6.1f}  "
             f"{100 * f.f1:5.1f}"
         )
     return "\n".join(lines)

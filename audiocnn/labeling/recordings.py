@@ -1,4 +1,4 @@
-"""One recording to its events, and what of it was heard; many, one after the other.
+"""One recording to its events, and what of it was heard.
 
 A recording that cannot be read, or not to its end, is a result like any other: it
 says why, keeps the events up to the damage, and costs no other recording anything.
@@ -8,15 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from audiocnn.audio import read_blocks
+from audiocnn.audio import read_audio, read_blocks
 from audiocnn.blocks import Block
 from audiocnn.bundle import Bundle, grid_of
-from audiocnn.engine import Columns, hear
+from audiocnn.engine import Columns, Grid, hear
 from audiocnn.errors import ArgumentError, AudioError
 from audiocnn.evaluation import SILENCE_POWER
 from audiocnn.events import Event, EventRule, find_events
@@ -87,58 +88,78 @@ def label_recording(
         If ``hop`` makes no sense. What is wrong with the recording is in the result.
     """
     grid, name = grid_of(bundle, hop), str(path)
-    told = {"heard": 0, "end": 0, "scored": 0.0, "padded": 0.0, "lost": 0}
-    error = ""
-
-    def blocks() -> Iterator[Block]:
-        nonlocal error
-        try:
-            for block in read_blocks(path, bundle.rate):
-                told["lost"] += block.start - told["end"]
-                told["heard"] += block.samples.size
-                told["end"] = block.start + block.samples.size
-                yield block
-        except AudioError as problem:  # what was good before it counts
-            error = str(problem)
-
-    def columns() -> Iterator[Columns]:
-        for run in hear(bundle.graph, bundle.front, grid, blocks()):
-            if on_frames and (scores := score_columns(run, bundle.calibration)) is not None:
-                begins = (run.start + grid.period * np.arange(scores.shape[1])) / grid.rate
-                on_frames(name, np.stack((begins, begins + grid.reach / grid.rate)), scores)
-            yield run
-
-    def scores() -> Iterator[Scores]:
-        for run in score_windows(columns(), grid, bundle.calibration):
-            begins = run.start + run.hop * np.arange(run.values.shape[1])
-            ends = begins + run.window - run.padded
-            if on_windows and begins.size:
-                on_windows(name, np.stack((begins, ends)), run.values)
-            told["padded"] += run.padded
-            if begins.size:
-                new = np.maximum(begins, np.append(told["scored_to"], ends[:-1]))
-                told["scored"] += float(np.maximum(0, ends - new).sum())
-                told["scored_to"] = float(ends[-1])
-            yield run
-
-    told["scored_to"] = 0.0
+    told = _Heard()
+    columns = hear(bundle.graph, bundle.front, grid, _good_blocks(path, bundle.rate, told))
+    if on_frames:
+        columns = _tell_frames(columns, bundle, grid, partial(on_frames, name))
+    scores = _account(score_windows(columns, grid, bundle.calibration), told)
+    if on_windows:
+        scores = _tell_windows(scores, partial(on_windows, name))
     found = sorted(
-        find_events(scores(), rules or bundle.rules, source=name),
+        find_events(scores, rules or bundle.rules, source=name),
         key=lambda event: (event.start, event.label),
     )
-    rate = bundle.rate
-    return Labeled(
-        name, tuple(found), told["heard"] / rate, told["scored"], told["lost"] / rate,
-        told["padded"], error,
-    )  # fmt: skip
+    seconds, lost = told.samples / bundle.rate, told.lost / bundle.rate
+    return Labeled(name, tuple(found), seconds, told.scored, lost, told.padded, told.error)
 
 
-def label_recordings(
-    bundle: Bundle, paths: Iterable[str | Path], **how: object
-) -> Iterator[Labeled]:
-    """Label many recordings, one after the other; see `label_recording`."""
-    for path in paths:
-        yield label_recording(bundle, path, **how)  # type: ignore[arg-type]
+@dataclass
+class _Heard:
+    """What is noted of a recording while it streams by: samples, then seconds."""
+
+    samples: int = 0
+    lost: int = 0
+    end: int = 0
+    scored: float = 0.0
+    scored_to: float = 0.0
+    padded: float = 0.0
+    error: str = ""
+
+
+def _good_blocks(path: str | Path, rate: int, told: _Heard) -> Iterator[Block]:
+    """Read as far as it goes: what was good before the damage counts."""
+    try:
+        for block in read_blocks(path, rate):
+            told.lost += block.start - told.end
+            told.samples += block.samples.size
+            told.end = block.start + block.samples.size
+            yield block
+    except AudioError as problem:
+        told.error = str(problem)
+
+
+def _account(runs: Iterable[Scores], told: _Heard) -> Iterator[Scores]:
+    """Add up the seconds that windows have seen, each once."""
+    for run in runs:
+        begins, ends = _times(run)
+        told.padded += run.padded
+        if begins.size:
+            new = np.maximum(begins, np.append(told.scored_to, ends[:-1]))
+            told.scored += float(np.maximum(0, ends - new).sum())
+            told.scored_to = float(ends[-1])
+        yield run
+
+
+def _times(run: Scores) -> NDArray[np.float64]:
+    begins = run.start + run.hop * np.arange(run.values.shape[1])
+    return np.stack((begins, begins + run.window - run.padded))
+
+
+def _tell_windows(runs: Iterable[Scores], tell: Callable[..., None]) -> Iterator[Scores]:
+    for run in runs:
+        if run.values.shape[1]:
+            tell(_times(run), run.values)
+        yield run
+
+
+def _tell_frames(
+    runs: Iterable[Columns], bundle: Bundle, grid: Grid, tell: Callable[..., None]
+) -> Iterator[Columns]:
+    for run in runs:
+        if (scores := score_columns(run, bundle.calibration)) is not None:
+            begins = (run.start + grid.period * np.arange(scores.shape[1])) / grid.rate
+            tell(np.stack((begins, begins + grid.reach / grid.rate)), scores)
+        yield run
 
 
 def with_threshold(rules: dict[str, EventRule], on: float) -> dict[str, EventRule]:
@@ -173,8 +194,6 @@ def score_clip(
     AudioError
         If it cannot be read.
     """
-    from audiocnn.audio import read_audio
-
     samples = read_audio(path, bundle.rate, start=start, end=end)
     grid = grid_of(bundle)
     columns = hear(bundle.graph, bundle.front, grid, [Block(samples, 0, bundle.rate)])

@@ -129,13 +129,13 @@ def choose_rules(
         spare = (spared or {}).get(label)
         counted = [(k, runs) for k, runs in clips if spare is None or not spare[k]]
         hours = sum(seconds[k] for k, _ in counted) / 3600
-        allowed = int(budget / len(labels) * hours)
+        allowed = round(budget / len(labels) * hours)
         for on in THRESHOLDS:
             rule = EventRule(on, on * OFF_SHARE, smooth=smooth, join_gap=join_gap)
             alarms = sum(
                 1
                 for _, runs in counted
-                if any((run.values[at] >= on).any() for run in runs) or smooth
+                if any((run.values[at] >= on).any() for run in runs)  # smoothing only lowers
                 for _ in find_events(_only(runs, at), {label: rule})
             )
             if alarms <= allowed:

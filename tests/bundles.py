@@ -1,0 +1,37 @@
+"""Small models with random weights: enough to test everything but how well they hear."""
+
+from pathlib import Path
+
+import torch
+
+from audiocnn.bundle import Bundle
+from audiocnn.events import EventRule
+from audiocnn.mel import MelSpec
+from audiocnn.models.classifier import Classifier, TrunkSpec
+from audiocnn.scoring import Calibration
+from audiocnn.training.packing import pack
+from audiocnn.training.recipe import Recipe
+
+FRONT = MelSpec(8000, 256, 100, 16, 50.0, 4000.0)
+LABELS = ("bell", "frog", "saw")
+
+
+def random_network(arch: str, pools: int = 2, n_bands: int = 16, seed: int = 0) -> Classifier:
+    """Make a network whose every part matters: statistics of batch norms drawn, too."""
+    torch.manual_seed(seed)
+    model = Classifier(TrunkSpec(arch, "small", 1, n_bands, len(LABELS), pools))
+    for layer in model.modules():
+        if isinstance(layer, torch.nn.BatchNorm1d | torch.nn.BatchNorm2d):
+            torch.nn.init.normal_(layer.running_mean, 0, 0.2)
+            torch.nn.init.uniform_(layer.running_var, 0.5, 2)
+    model.mean = torch.full_like(model.mean, -12.0)
+    model.scale = torch.full_like(model.scale, 0.3)
+    return model.eval()
+
+
+def random_bundle(arch: str, folder: Path) -> Bundle:
+    """Write a bundle with a random network."""
+    recipe = Recipe(FRONT, arch=arch, window=1.0, hop=0.25, pools=2)
+    rules = {label: EventRule(0.51, 0.5, smooth=0.5) for label in LABELS}
+    calibration = Calibration((3.0, 2.0, 4.0), (0.1, -0.2, 0.0))
+    return pack(random_network(arch), recipe, LABELS, calibration, rules, {}, folder)
