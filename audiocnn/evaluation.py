@@ -281,8 +281,8 @@ def evaluate(
     known = targets.any(axis=1)
     best = scores.argmax(axis=1)
     sure = np.asarray(scores.max(axis=1) >= np.asarray(thresholds)[best])[known]
-    right = targets[np.arange(len(best)), best][known]
-    found = (heard & targets).any(axis=1)[known]
+    right = np.asarray(targets[np.arange(len(best)), best])[known]
+    found = np.asarray((heard & targets).any(axis=1))[known]
     per_class = _per_class(scores, targets, best, labels)
     occurring = [figures for figures in per_class.values() if figures.n]
     return Evaluation(
