@@ -9,9 +9,9 @@ from audiocnn.evaluation import (
     calibration_error,
     clip_score,
     evaluate,
-    event_rate,
-    share_bounds,
 )
+from audiocnn.events import Event
+from audiocnn.rates import event_rate, false_alarms, share_bounds
 
 LABELS = ("cat", "dog", "owl")
 
@@ -51,6 +51,17 @@ def test_events_per_hour_have_the_bounds_of_garwood():
 def test_shares_have_the_bounds_of_clopper_and_pearson(right, total):
     interval = scipy.stats.binomtest(right, total).proportion_ci(0.95, "exact")
     assert share_bounds(right, total) == pytest.approx((interval.low, interval.high))
+
+
+def test_false_alarms_count_time_once_and_say_what_is_shown():
+    events = [Event("a", 0, 10), Event("b", 5, 15), Event("a", 0, 2, source="other")]
+    found = false_alarms(events, 3600.0)
+    assert found.events == 3
+    assert found.active == pytest.approx(17 / 3600)
+    assert found.active_bounds[0] < found.active < found.active_bounds[1]
+    none = false_alarms([], 6 * 3600.0)
+    assert none.below == pytest.approx(3 / 6, rel=0.01)
+    assert "3 / T for T hours without any" in none.claim
 
 
 def test_calibration_error_of_the_sure_and_wrong_and_of_the_honest():

@@ -20,7 +20,8 @@ PACKAGE = ROOT / "audiocnn"
 # Each may import those before it. A new module needs a place here (and in DESIGN.md).
 CORE = (
     "errors", "sliding", "blocks", "decoding", "audio", "mel", "engine", "scoring", "events",
-    "tables", "annotations", "manifest", "evaluation", "onnx_safety", "bundle", "listening",
+    "tables", "annotations", "manifest", "rates", "evaluation", "onnx_safety", "bundle",
+    "listening",
 )  # fmt: skip
 # Each may import the core and these other leaves.
 LEAVES: dict[str, set[str]] = {

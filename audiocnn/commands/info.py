@@ -41,7 +41,8 @@ def as_text(bundle: Bundle, told: dict[str, Any]) -> str:
     """Lay it out for reading."""
     front, trunk = bundle.front, bundle.trunk
     lines = [
-        f"{bundle.name}: {trunk['arch']} {trunk['size']}, {trunk.get('parameters', 0):,} parameters, "
+        f"{bundle.name}: {trunk['arch']} {trunk['size']}, "
+        f"{trunk.get('parameters', 0):,} parameters, "
         f"{trunk.get('mmac_per_second', '?')} MMAC per second of sound",
         f"checksum  {told['checksum'][:16]}",
         f"hears     {front.rate} Hz, {front.n_mels} mel bands from {front.f_min:g} to "
