@@ -31,7 +31,7 @@ def random_network(arch: str, pools: int = 2, n_bands: int = 16, seed: int = 0) 
 
 def random_bundle(arch: str, folder: Path) -> Bundle:
     """Write a bundle with a random network."""
-    recipe = Recipe(FRONT, arch=arch, window=1.0, hop=0.25, pools=2)
+    recipe = Recipe(FRONT, arch=arch, window=1.5, hop=0.25, pools=2)
     rules = {label: EventRule(0.51, 0.5, smooth=0.5) for label in LABELS}
     calibration = Calibration((3.0, 2.0, 4.0), (0.1, -0.2, 0.0))
     return pack(random_network(arch), recipe, LABELS, calibration, rules, {}, folder)
