@@ -20,12 +20,19 @@ def random_network(arch: str, pools: int = 2, n_bands: int = 16, seed: int = 0) 
     """Make a network whose every part matters: statistics of batch norms drawn, too."""
     torch.manual_seed(seed)
     model = Classifier(TrunkSpec(arch, "small", 1, n_bands, len(LABELS), pools))
-    for layer in model.modules():
-        if isinstance(layer, torch.nn.BatchNorm1d | torch.nn.BatchNorm2d):
-            torch.nn.init.normal_(layer.running_mean, 0, 0.2)
-            torch.nn.init.uniform_(layer.running_var, 0.5, 2)
     model.mean = torch.full_like(model.mean, -12.0)
     model.scale = torch.full_like(model.scale, 0.3)
+    for layer in model.modules():
+        if isinstance(layer, torch.nn.BatchNorm1d | torch.nn.BatchNorm2d):
+            torch.nn.init.uniform_(layer.weight, 0.5, 1.5)
+            torch.nn.init.normal_(layer.bias, 0, 0.2)
+            layer.momentum = None  # the mean of all that it sees here
+    # Statistics as a training would leave them. Without them a signal fades from layer to
+    # layer, and scores that hardly move would agree whatever was wrong.
+    frames = 2 * torch.randn(16, 1, n_bands, 200) - 12
+    frames += 3 * torch.randn(16, 1, 1, 20).repeat_interleave(10, dim=-1)  # it gets loud, quiet
+    with torch.no_grad():
+        model.train()(frames)
     return model.eval()
 
 
