@@ -29,6 +29,7 @@ _LEADS_ON = {
     "sparse": {1: "tensor", 2: "tensor"},
 }
 _EXTERNAL_DATA, _DATA_LOCATION = 13, 14
+_DEEPEST = 100  # as deep as readers of protocol buffers go
 
 
 def outside_data(model: bytes) -> str:
@@ -37,12 +38,14 @@ def outside_data(model: bytes) -> str:
     Raises
     ------
     BundleError
-        If the bytes are no protocol buffer.
+        If the bytes are no protocol buffer, or nested without end.
     """
-    return _look(memoryview(model), "model")
+    return _look(memoryview(model), "model", 0)
 
 
-def _look(message: memoryview, kind: str) -> str:
+def _look(message: memoryview, kind: str, depth: int) -> str:
+    if depth > _DEEPEST:
+        raise BundleError(f"the ONNX graph is nested more than {_DEEPEST} deep: it is refused")
     for number, value in _fields(message):
         if kind == "tensor":
             if number == _EXTERNAL_DATA or (number == _DATA_LOCATION and value == 1):
@@ -51,7 +54,7 @@ def _look(message: memoryview, kind: str) -> str:
         elif (
             (inner := _LEADS_ON[kind].get(number))
             and isinstance(value, memoryview)
-            and (found := _look(value, inner))
+            and (found := _look(value, inner, depth + 1))
         ):
             return found
     return ""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from audiocnn.mel import MelSpec
+from audiocnn.mel import MelSpec, mel_filters
 from audiocnn.training.torchaudio_import import import_torchaudio
 
 
@@ -29,6 +29,8 @@ class MelPower(nn.Module):
             center=False,
             power=2.0,
         )
+        # Theirs end at rate // 2, which for an odd rate is not half of it.
+        self.mel.mel_scale.fb = torch.from_numpy(mel_filters(spec))
         self.scale = 1 / (torch.hann_window(spec.n_fft).double().sum().item() / 2) ** 2
 
     def forward(self, samples: Tensor) -> Tensor:
