@@ -264,7 +264,7 @@ def _from_av(path: Path, reason: str, stack: ExitStack) -> Source:
             " pip install 'audiocnn[av]'"
         ) from None
     try:
-        container = stack.enter_context(av.open(stack.enter_context(path.open("rb"))))
+        container: Any = stack.enter_context(av.open(stack.enter_context(path.open("rb"))))
     except (av.error.FFmpegError, OSError) as error:
         raise AudioError(
             f"{path} is not a recording that libsndfile or FFmpeg knows ({error.strerror}):"
