@@ -19,7 +19,7 @@ import hashlib
 import io
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -79,7 +79,7 @@ class Bundle:
     calibration: Calibration
     clip_score: str
     card: Mapping[str, Any]
-    model: bytes
+    model: bytes = field(repr=False)
     name: str = ""
 
     def __post_init__(self) -> None:
@@ -112,7 +112,7 @@ class Bundle:
 def grid_of(bundle: Bundle, hop: float | None = None) -> Grid:
     """Say where the windows of a bundle lie; ``hop`` in seconds, its own if None."""
     hop = bundle.hop if hop is None else hop
-    if not hop > 0:
+    if not 0 < hop < float("inf"):
         raise ArgumentError(f"hop must be above 0 seconds, got {hop}")
     return make_grid(
         bundle.front, bundle.trunk["receptive_field"], bundle.trunk["stride"], bundle.window, hop

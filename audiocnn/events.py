@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from audiocnn.errors import ArgumentError
 from audiocnn.scoring import Scores
 
-TIME_NOISE = 1e-9  # seconds; what sums of floating-point times may be off by
+TIME_NOISE = 1e-6  # seconds; what sums of floating-point times may be off by, after a year too
 
 
 @dataclass(frozen=True)
@@ -205,11 +205,11 @@ def _place(
     smoothed /= counts
     centres = run.start + run.hop * np.arange(n) + run.window / 2 - (counts - 1) * run.hop / 2
     half = min(run.hop, run.window) / 2
-    begins, ends = centres - half, centres + half
+    line.heard_to = run.start + run.hop * (n - 1) + run.window - run.padded
+    begins, ends = centres - half, np.minimum(centres + half, line.heard_to)
     begins[0] = max(line.owned_to, begins[0]) if line.n_seen else run.start
     begins[1:] = np.maximum(begins[1:], ends[:-1])
     line.owned_to, line.n_seen = float(ends[-1]), line.n_seen + n
-    line.heard_to = run.start + run.hop * (n - 1) + run.window - run.padded
     line.recent = x[:, max(0, x.shape[1] - width + 1) :] if width > 1 else x[:, :0]
     return smoothed, np.stack((begins, ends))
 

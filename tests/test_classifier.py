@@ -80,7 +80,11 @@ def test_weights_are_bounded_and_mean_pooling_weighs_all_alike():
     [
         ({"arch": "cnn3d"}, "no architecture 'cnn3d' .did you mean"),
         ({"pooling": "max"}, "pooling must be attention or mean, got 'max'"),
-        ({"n_classes": 0}, "at least 1"),
+        ({"arch": "cnn2"}, "no architecture 'cnn2'.*there are cnn1d, cnn2d"),
+        ({"n_classes": 0}, "planes and n_classes must be at least 1, got .*'n_classes': 0"),
+        ({"planes": 0}, "planes and n_classes must be at least 1, got .*'planes': 0"),
+        ({"size": "huge", "arch": "cnn2d"}, "size must be one of small, large, got 'huge'"),
+        ({"pools": 0, "arch": "cnn2d"}, "pools must lie between 1 and 3, got 0"),
         ({"size": "huge"}, "size must be one of small, large, got 'huge'"),
         ({"pools": 4}, "pools must lie between 1 and 3, got 4"),
         ({"n_bands": 8, "arch": "cnn2d"}, "at least 16 bands, got 8"),
@@ -90,3 +94,62 @@ def test_what_is_no_network_is_refused(change, message):
     good = {"arch": "cnn1d", "size": "small", "planes": 1, "n_bands": 16, "n_classes": 2}
     with pytest.raises(ArgumentError, match=message):
         Classifier(TrunkSpec(**(good | change)))
+
+
+@pytest.mark.xfail(reason="reported: n_bands is not checked for cnn1d; torch's error comes through")
+def test_a_network_without_bands_is_refused():
+    with pytest.raises(ArgumentError, match="n_bands"):
+        Classifier(TrunkSpec("cnn1d", "small", 1, 0, 2))
+
+
+def test_the_cost_of_a_picture_counted_by_hand():
+    """16 bands, time halved three times: 8 frames a column, so 4, 2 and 1 columns inside."""
+    model = Classifier(TrunkSpec("cnn2d", "small", 1, 16, 3, 3))
+    a, b, c, d, e = 16, 24, 32, 56, 80
+    layers = [
+        (4 * 8, 5 * 5 * a),  # the stem gives 4 columns of 8 bands
+        (4 * 8, 9 * a * b),
+        (2 * 4, 9 * b * c + 9 * c * c + b * c),  # with the shortcut
+        (1 * 2, 9 * c * d + 9 * d * d + c * d),
+        (1 * 1, 3 * d * e),
+        (1, 6 * e),  # evidence and weight of three classes
+    ]
+    assert macs_per_column(model) == sum(places * each for places, each in layers)
+
+
+def test_parameters_counted_by_hand():
+    model = Classifier(TrunkSpec("cnn1d", "small", 1, 16, 3, 1, "mean"))
+    stem = 16 * 5 * 64 + 2 * 64  # kernels, and two numbers a channel of batch normalisation
+    blocks = [2 * (n * 5 + n * n + 4 * n) for n in (64, 96, 128)]
+    widen = 64 * 96 + 2 * 96 + 96 * 128 + 2 * 128
+    assert n_parameters(model) == stem + sum(blocks) + widen + 128 * 3 + 3
+
+
+@pytest.mark.parametrize("arch", ["cnn1d", "cnn2d"])
+def test_asking_what_it_costs_or_how_it_begins_changes_nothing(arch):
+    model = random_network(arch).train()
+    before = {k: v.clone() for k, v in model.state_dict().items()}
+    first = macs_per_column(model)
+    tails = model.empty_tails()
+    assert macs_per_column(model) == first > 0
+    assert len(tails) == model.n_tails
+    assert all(tail.shape[-1] == 0 and tail.shape[0] == 1 for tail in tails)
+    assert model.training
+    assert all(torch.equal(before[k], v) for k, v in model.state_dict().items())
+    assert not any(m._forward_hooks or m._forward_pre_hooks for m in model.modules())
+
+
+def test_normalisation_comes_before_the_trunk():
+    model = random_network("cnn1d")
+    x = torch.randn(1, 1, 16, 120)
+    with torch.no_grad():
+        expected = model.columns(model.trunk((x - model.mean) * model.scale))
+        torch.testing.assert_close(model(x), expected)
+        assert (model(x) - model(x + 1)).abs().max() > 1e-3
+
+
+def test_the_heavier_column_counts_more():
+    evidence = torch.tensor([[2.0, -2.0]])
+    for weight, expected in (([1.0, 1.0], 0.0), ([1.05, 0.05], 2 * 1.0 / 1.1)):
+        columns = torch.stack((evidence, torch.tensor([weight])))[None]
+        assert window_logits(columns).item() == pytest.approx(expected, abs=1e-6)
