@@ -159,6 +159,7 @@ def find_events(
             raise ArgumentError(
                 f"the scores have {run.values.shape[0]} classes, the rules {len(limits)}"
             )
+        found: list[tuple[int, Event]] = []
         for smooth, members in groups.items():
             line = lines.setdefault(smooth, _Timeline(np.empty((len(members), 0))))
             smoothed, edges = _place(line, run, run.values[members], smooth)
@@ -166,17 +167,17 @@ def find_events(
             loud = np.any(smoothed >= thresholds[members, None], axis=1).tolist()
             for i, values, is_loud in zip(members, smoothed, loud, strict=True):
                 if is_loud or tracks[i].start is not None:
-                    for event in _follow(tracks[i], limits[i], names[i], values, edges):
-                        if onsets or event.end is not None:
-                            yield replace(event, source=source)
+                    found += _follow(tracks[i], limits[i], names[i], values, edges)
                 if run.last and tracks[i].sounding:
                     still = np.array([limits[i].off])
-                    for event in _follow(tracks[i], limits[i], names[i], still, rest):
-                        if onsets:
-                            yield replace(event, source=source)
+                    told = _follow(tracks[i], limits[i], names[i], still, rest)
+                    found += [(run.values.shape[1], event) for _, event in told]
+        for _, event in sorted(found, key=lambda item: item[0]):  # as they end, label by label
+            if onsets or event.end is not None:
+                yield replace(event, source=source)
         if run.last:
             yield from _close_all(tracks, limits, names, source)
-            lines = {}
+            tracks, lines = [_Track() for _ in rules], {}  # what follows begins anew
     yield from _close_all(tracks, limits, names, source)
 
 
@@ -220,16 +221,21 @@ def _follow(
     label: str,
     smoothed: NDArray[np.float64],
     edges: NDArray[np.float64],
-) -> Iterator[Event]:
-    """Carry one label's hysteresis over a run of windows."""
-    for value, begin, end in zip(smoothed.tolist(), *edges.tolist(), strict=True):
+) -> Iterator[tuple[int, Event]]:
+    """Carry one label's hysteresis over a run; give events and the windows that told them."""
+    rows = zip(smoothed.tolist(), *edges.tolist(), strict=True)
+    for at, (value, begin, end) in enumerate(rows):
         if value < (rule.off if track.sounding else rule.on):
             track.sounding = False
             paused = end - track.end
             over = track.start is not None and paused > rule.join_gap + TIME_NOISE
             if over and (event := _close(track, rule, label)):
-                yield event
+                yield at, event
             continue
+        # With a hop longer than the window, a pause may be longer than the windows in it.
+        paused = 0.0 if track.start is None or track.sounding else begin - track.end
+        if paused > rule.join_gap + TIME_NOISE and (event := _close(track, rule, label)):
+            yield at, event
         if track.start is None:
             if begin < track.quiet_until - TIME_NOISE:
                 continue
@@ -237,7 +243,7 @@ def _follow(
         track.sounding, track.end, track.score = True, end, max(track.score, value)
         if not track.told and end - track.start >= rule.min_length - TIME_NOISE:
             track.told = True
-            yield Event(label, track.start, None, track.score)
+            yield at, Event(label, track.start, None, track.score)
 
 
 def _close(track: _Track, rule: EventRule, label: str) -> Event | None:

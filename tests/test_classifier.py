@@ -81,8 +81,11 @@ def test_weights_are_bounded_and_mean_pooling_weighs_all_alike():
         ({"arch": "cnn3d"}, "no architecture 'cnn3d' .did you mean"),
         ({"pooling": "max"}, "pooling must be attention or mean, got 'max'"),
         ({"arch": "cnn2"}, "no architecture 'cnn2'.*there are cnn1d, cnn2d"),
-        ({"n_classes": 0}, "planes and n_classes must be at least 1, got .*'n_classes': 0"),
-        ({"planes": 0}, "planes and n_classes must be at least 1, got .*'planes': 0"),
+        (
+            {"n_classes": 0},
+            "planes, n_bands and n_classes must be at least 1, got .*'n_classes': 0",
+        ),
+        ({"planes": 0}, "planes, n_bands and n_classes must be at least 1, got .*'planes': 0"),
         ({"size": "huge", "arch": "cnn2d"}, "size must be one of small, large, got 'huge'"),
         ({"pools": 0, "arch": "cnn2d"}, "pools must lie between 1 and 3, got 0"),
         ({"size": "huge"}, "size must be one of small, large, got 'huge'"),
@@ -96,7 +99,6 @@ def test_what_is_no_network_is_refused(change, message):
         Classifier(TrunkSpec(**(good | change)))
 
 
-@pytest.mark.xfail(reason="reported: n_bands is not checked for cnn1d; torch's error comes through")
 def test_a_network_without_bands_is_refused():
     with pytest.raises(ArgumentError, match="n_bands"):
         Classifier(TrunkSpec("cnn1d", "small", 1, 0, 2))

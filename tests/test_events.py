@@ -253,7 +253,6 @@ def test_each_label_is_as_if_it_were_alone(scores, three, data):
         assert [e.score for e in ours] == [e.score for e in alone]
 
 
-@pytest.mark.xfail(reason="reported: within a run, events come label by label")
 @settings(deadline=None, max_examples=50)
 @given(several, st.data())
 def test_any_cutting_gives_the_same_order(scores, data):
@@ -266,7 +265,6 @@ def test_any_cutting_gives_the_same_order(scores, data):
     assert pieces == singles
 
 
-@pytest.mark.xfail(reason="reported: within a run, events come label by label")
 def test_events_come_in_the_order_in_which_they_end():
     scores = [[0.9, 0, 0, 0.9, 0, 0], [0, 0.9, 0, 0, 0.9, 0]]
     found = list(find_events(runs(scores), {"a": RULE, "b": RULE}))
@@ -328,7 +326,6 @@ def test_a_segment_has_the_events_of_a_file(first, second, rule):
     assert np.ravel(together) == pytest.approx(np.ravel(alone))
 
 
-@pytest.mark.xfail(reason="reported: cooldown goes on over a gap, DESIGN says like a file")
 def test_cooldown_ends_at_a_gap():
     rule = EventRule(0.6, 0.4, cooldown=60)
     alone = spans(runs([0.9, 0.9], start=5.0), rule)
@@ -391,7 +388,6 @@ def test_rules_hold_after_a_year(days):
     assert (a - start, b - start) == pytest.approx((1.35, 2.45), abs=1e-6)
 
 
-@pytest.mark.xfail(reason="reported: with a hop longer than the window, a long pause is joined")
 def test_a_pause_between_distant_windows_is_as_long_as_it_is():
     """Windows of 1 s, 3 s apart: from 4.0 to 9.0 nothing was on, and that is 5 s."""
     scores = runs([0, 0.9, 0, 0.9, 0], window=1.0, hop=3.0)

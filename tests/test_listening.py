@@ -201,7 +201,7 @@ def test_windows_lie_on_the_grid_and_the_last_one_at_the_end(bundle, more, hop, 
 def test_the_rules_find_events_so_that_comparing_them_means_something(bundle, rules):
     found = found_in(list(listen(bundle, blocks(sound(6)), 0.1)), rules)
     assert len({label for label, _, _ in found}) == 3
-    assert any(0 < start and end < 5.9 for _, start, end in found)
+    assert any(start > 0 and end < 5.9 for _, start, end in found)
 
 
 @settings(deadline=None, max_examples=20)

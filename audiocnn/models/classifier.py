@@ -60,8 +60,10 @@ class TrunkSpec:
             )
         if self.pooling not in POOLINGS:
             raise ArgumentError(f"pooling must be attention or mean, got {self.pooling!r}")
-        if self.n_classes < 1 or self.planes < 1:
-            raise ArgumentError(f"planes and n_classes must be at least 1, got {asdict(self)}")
+        if min(self.n_classes, self.planes, self.n_bands) < 1:
+            raise ArgumentError(
+                f"planes, n_bands and n_classes must be at least 1, got {asdict(self)}"
+            )
 
 
 class Classifier(nn.Module):

@@ -7,6 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import safetensors
 import safetensors.torch
 
 from audiocnn.bundle import Bundle, save
@@ -73,7 +74,7 @@ def load_network(bundle: Bundle, folder: Path) -> Classifier:
     model = Classifier(TrunkSpec(**{k: v for k, v in bundle.trunk.items() if k in names}))
     try:
         model.load_state_dict(safetensors.torch.load_file(folder / "weights.safetensors"))
-    except (RuntimeError, OSError) as error:
+    except (RuntimeError, OSError, safetensors.SafetensorError) as error:
         raise BundleError(f"{folder}: the weights do not fit the trunk: {error}") from error
     return model.eval()
 
