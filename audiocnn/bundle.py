@@ -265,7 +265,7 @@ def _read_description(folder: Path) -> dict[str, Any]:
         raise BundleError(f"{path}: front end {described.get('front')!r} is not known here")
     if not isinstance(described.get("checksums"), dict):
         raise BundleError(f"{path}: has no checksums; get the model anew")
-    return described
+    return dict(described)
 
 
 def _read_checked(folder: Path, name: str, checksums: Mapping[str, str]) -> bytes:

@@ -7,8 +7,11 @@ module is imported when the verb is called.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import importlib
+import io
 import os
+import re
 import sys
 from collections.abc import Sequence
 from typing import Any, NoReturn
@@ -27,12 +30,27 @@ EXAMPLES = """examples:
 class _Parser(argparse.ArgumentParser):
     """Says which option or verb was meant; exits with 2."""
 
+    def __init__(self, **how: Any) -> None:
+        # No --thr for --threshold: it would mean something else once there is --three.
+        super().__init__(
+            allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter, **how
+        )
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Refuse what is not known here, where the verb's own options are."""
+        found, unknown = super().parse_known_args(args, namespace)
+        if unknown:
+            self.error(f"unrecognized arguments: {' '.join(unknown)}")
+        return found, unknown
+
     def error(self, message: str) -> NoReturn:
-        words = message.replace("'", " ").split()
+        """Say what is wrong, and what may have been meant."""
         known = [s for action in self._actions for s in action.option_strings]
-        for action in self._actions:
-            known += list(action.choices or [])
-        hints = (did_you_mean(word, known) for word in words if word not in known)
+        meant = re.findall(r"(?<!\S)-[-\w]+", message)
+        if chosen := re.search(r"invalid choice: '(.*?)' \(", message):
+            meant = [chosen[1]]
+            known = [c for action in self._actions for c in action.choices or ()]
+        hints = (did_you_mean(word, known) for word in meant if word not in known)
         hint = next((h for h in hints if h), "")
         self.exit(2, f"{self.prog}: {message}{hint}\nsee {self.prog} --help\n")
 
@@ -43,10 +61,11 @@ def build_parser() -> argparse.ArgumentParser:
         prog="audiocnn",
         description="Classify sound in real time: sound in, labelled events out.",
         epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="store_true", help="print the version")
-    verbs = parser.add_subparsers(dest="verb", metavar="VERB", parser_class=_Parser)
+    verbs = parser.add_subparsers(
+        dest="verb", metavar="VERB", title="verbs, each with its own --help", parser_class=_Parser
+    )
     _add_label(verbs)
     _add_verify(verbs)
     _add_evaluate(verbs)
@@ -65,7 +84,6 @@ def _add(verbs: Any, name: str, what: str, examples: Sequence[str]) -> argparse.
         help=what,
         description=what[0].upper() + what[1:] + ".",
         epilog="examples:\n" + "\n".join(f"  {line}" for line in examples),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     return parser
 
@@ -92,7 +110,8 @@ def _add_label(verbs: Any) -> None:
     _add_model(parser)
     parser.add_argument("--hop", type=float, metavar="SECONDS", help="from window to window")
     parser.add_argument("--threshold", type=float, metavar="SCORE",
-                        help="instead of the model's own, for every label")  # fmt: skip
+                        help="at which an event of any label begins, instead of the model's own "
+                        "thresholds; where it ends moves in proportion")  # fmt: skip
     parser.add_argument("--windows", metavar="FILE", help="CSV of every window's scores")
     parser.add_argument("--frames", metavar="FILE", help="CSV of every column's scores")
     form = parser.add_mutually_exclusive_group()
@@ -157,6 +176,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     int
         0 good, 1 something could not be done, 2 wrong usage, 130 interrupted.
     """
+    if isinstance(sys.stdout, io.TextIOWrapper):  # file names need not be UTF-8
+        sys.stdout.reconfigure(errors="surrogateescape")
     parser = build_parser()
     args = parser.parse_args(arguments)
     if args.version:
@@ -168,19 +189,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.print_help()
         return 2
     try:
-        module = importlib.import_module(f"audiocnn.commands.{args.verb}")
-        status: int = module.run(args)
+        status: int = importlib.import_module(f"audiocnn.commands.{args.verb}").run(args)
         sys.stdout.flush()
-    except ArgumentError as error:
-        print(f"audiocnn {args.verb}: {error}", file=sys.stderr)
-        return 2
-    except AudiocnnError as error:
-        print(f"audiocnn {args.verb}: {error}", file=sys.stderr)
-        return 1
+        return status
+    except BrokenPipeError:  # `| head` has seen enough
+        _forget_stdout()
+        return 0
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return 130
-    except BrokenPipeError:  # `| head` has seen enough
+    except (AudiocnnError, OSError) as error:
+        print(f"audiocnn {args.verb}: {error}", file=sys.stderr)
+        if isinstance(error, OSError):  # stdout may be what is full
+            _forget_stdout()
+        return 2 if isinstance(error, ArgumentError) else 1
+
+
+def _forget_stdout() -> None:
+    """Drop what stdout still holds, or Python complains of it at the end."""
+    with contextlib.suppress(OSError, ValueError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
-    return status

@@ -1,4 +1,4 @@
-"""A stored input and its scores: does a model give here what it gave where it was made?
+"""A stored input and its scores: whether a model gives here what it gave where it was made.
 
 The input is generated from a seed, so only the scores are stored. Replaying it goes
 the whole path, from samples to calibrated scores.

@@ -1,15 +1,13 @@
 """Figures of merit, against values worked out by hand or by others."""
 
+import json
+
 import numpy as np
 import pytest
 import scipy.stats
 
 from audiocnn.errors import ArgumentError
-from audiocnn.evaluation import (
-    calibration_error,
-    clip_score,
-    evaluate,
-)
+from audiocnn.evaluation import average_precision, calibration_error, clip_score, evaluate
 from audiocnn.events import Event
 from audiocnn.rates import event_rate, false_alarms, share_bounds
 
@@ -36,6 +34,42 @@ def test_a_small_case_by_hand():
     assert np.isnan(owl.precision)  # never said: there is nothing to be precise about
     assert e.macro_f1 == pytest.approx((1 + 0.5 + 0) / 3)
     assert e.confusion["owl"] == {"dog": 1}
+
+
+def test_the_mean_average_precision_is_of_all_clips_and_labels_that_occur():
+    scores = np.array([[0.9, 0.2, 0.0], [0.8, 0.7, 0.0], [0.95, 0.1, 0.0], [0.1, 0.3, 0.0]])
+    truth = [("cat",), ("cat", "dog"), (), ("dog",)]
+    e = evaluate(scores, truth, [()] * 4, LABELS, [0.5] * 3)
+    # The background has the highest score of the cat: 1/2 and 2/3 on the way.
+    assert e.per_class["cat"].average_precision == pytest.approx((1 / 2 + 2 / 3) / 2)
+    assert e.per_class["dog"].average_precision == 1
+    assert np.isnan(e.per_class["owl"].average_precision)
+    assert e.mean_average_precision == pytest.approx((7 / 12 + 1) / 2)
+
+
+@pytest.mark.parametrize("distinct", [3, 1000])
+def test_average_precision_does_not_depend_on_the_order_of_ties(distinct):
+    rng = np.random.default_rng(distinct)
+    scores = rng.integers(0, distinct, 200) / distinct
+    true = rng.random(200) < 0.3
+    found = average_precision(scores, true)
+    order = rng.permutation(200)
+    assert average_precision(scores[order], true[order]) == pytest.approx(found, abs=1e-12)
+    steps = [  # by its definition: at every threshold, precision times the recall gained
+        (true[scores >= t].mean(), true[scores == t].sum() / true.sum()) for t in np.unique(scores)
+    ]
+    assert found == pytest.approx(sum(precision * gained for precision, gained in steps))
+
+
+def test_backgrounds_alone_leave_the_rest_unknown_and_json_says_null():
+    scores = np.array([[0.9, 0.1, 0.0], [0.2, 0.1, 0.1]])
+    e = evaluate(scores, [(), ()], [("cat",), ()], LABELS, [0.5] * 3)
+    assert (e.clips, e.backgrounds, e.background_alarms) == (0, 2, 1)
+    assert np.isnan(e.accuracy)
+    plain = json.loads(json.dumps(e.as_dict(), allow_nan=False))
+    assert plain["accuracy"] is None
+    assert plain["accuracy_bounds"] == [None, None]
+    assert plain["per_class"]["owl"]["recall"] is None
 
 
 def test_events_per_hour_have_the_bounds_of_garwood():
@@ -86,6 +120,10 @@ def test_silent_windows_take_no_part_unless_all_are_silent():
         (lambda: share_bounds(3, 2), "got 3 of 2"),
         (lambda: evaluate(np.zeros((1, 3)), [], [], LABELS, [1, 1, 1]), "do not fit 0 truths"),
         (lambda: evaluate(np.zeros((1, 3)), [("cow",)], [()], LABELS, [1] * 3), "cat, dog, owl"),
+        (lambda: evaluate(np.zeros((1, 3)), [("dgo",)], [()], LABELS, [1] * 3), "mean 'dog'"),
+        (lambda: evaluate(np.zeros((0, 3)), [], [], LABELS, [1] * 3), "at least one clip"),
+        (lambda: evaluate(np.full((1, 3), np.nan), [()], [()], LABELS, [1] * 3), "3 scores are"),
+        (lambda: clip_score(np.zeros((3, 1)), "median"), "max or the mean of windows, got 'med"),
     ],
 )
 def test_what_makes_no_sense_is_refused(call, message):

@@ -3,88 +3,106 @@
 from __future__ import annotations
 
 import argparse
-import csv
 import json
-import sys
-from pathlib import Path
+import math
+from collections.abc import Sequence
 
-import numpy as np
-
-from audiocnn.bundle import load
+from audiocnn.bundle import Bundle, load
+from audiocnn.commands.tables import csv_table
+from audiocnn.commands.watch import watching
 from audiocnn.errors import AudioError, DatasetError, did_you_mean
-from audiocnn.evaluation import Evaluation, clip_score, evaluate
-from audiocnn.labeling.recordings import score_clip
-from audiocnn.manifest import Clip, labels_of, parse_where, read_manifest
+from audiocnn.evaluation import Evaluation
+from audiocnn.labeling.clips import ScoredClip, evaluate_clips, score_clips
+from audiocnn.manifest import labels_of, parse_where, read_manifest
+from audiocnn.rates import FalseAlarms
 
 
 def run(args: argparse.Namespace) -> int:
     """Score every clip, compare, print; 1 if clips could not be read."""
     bundle = load(args.model)
     clips = read_manifest(args.data, where=parse_where(args.where))
-    for label in labels_of(clips):
-        if label not in bundle.labels:
-            hint = did_you_mean(label, bundle.labels)
-            raise DatasetError(
-                f"{args.data}: label {label!r} is none of the model's{hint}: "
-                f"{', '.join(bundle.labels)}"
-            )
-    scores, heard, kept, failed = [], [], [], 0
-    for clip in clips:
-        try:
-            values, audible, events = score_clip(bundle, clip.path, clip.start, clip.end)
-        except AudioError as error:
-            failed += 1
-            print(f"audiocnn evaluate: {error}", file=sys.stderr)
-            continue
-        scores.append(clip_score(values, bundle.clip_score, audible))
-        heard.append({event.label for event in events})
-        kept.append(clip)
-    if not kept:
+    check_labels(args.data, labels_of(clips), bundle)
+    scored: list[ScoredClip] = []
+    with watching("evaluate", len(clips)) as watch:
+        for result in score_clips(bundle, clips):
+            if isinstance(result, AudioError):
+                watch.finished(0.0, str(result))
+            else:
+                watch.finished(result.seconds)
+                scored.append(result)
+    if not scored:
         raise DatasetError(f"{args.data}: none of the {len(clips)} clips could be read")
-    thresholds = [rule.on for rule in bundle.rules.values()]
-    table = np.stack(scores)
-    result = evaluate(table, [c.labels for c in kept], heard, bundle.labels, thresholds)
     if args.predictions:
-        write_predictions(Path(args.predictions), kept, table, bundle.labels)
-    print(json.dumps(result.as_dict(), indent=1) if args.json else as_text(result))
-    return 1 if failed else 0
+        write_predictions(args.predictions, scored, bundle.labels)
+    found = evaluate_clips(bundle, scored)
+    print(json.dumps(found.as_dict(), indent=1) if args.json else as_text(found))
+    return 1 if watch.failed else 0
 
 
-def write_predictions(
-    path: Path, clips: list[Clip], scores: np.ndarray, labels: tuple[str, ...]
-) -> None:
+def check_labels(data: str, labels: Sequence[str], bundle: Bundle) -> None:
+    """Refuse labels that the model does not know, before the work."""
+    for label in labels:
+        if label not in bundle.labels:
+            raise DatasetError(
+                f"{data}: label {label!r} is none of the model's"
+                f"{did_you_mean(label, bundle.labels)}; it knows {', '.join(bundle.labels)} "
+                "(leave others out with --where, or leave their label empty: then they are "
+                "background)"
+            )
+
+
+def write_predictions(path: str, scored: Sequence[ScoredClip], labels: Sequence[str]) -> None:
     """Write path, true label and a column of scores per label."""
-    temporary = path.with_name(path.name + ".tmp")
-    with temporary.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["path", "label", *labels])
-        for clip, row in zip(clips, scores, strict=True):
-            writer.writerow([clip.path, "|".join(clip.labels), *(f"{v:.5f}" for v in row)])
-    temporary.replace(path)
+    with csv_table(path, ["path", "label", *labels]) as write:
+        for s in scored:
+            write([s.clip.path, "|".join(s.clip.labels), *(f"{v:.6f}" for v in s.scores.tolist())])
 
 
-def as_text(result: Evaluation) -> str:
+def as_text(found: Evaluation) -> str:
     """Lay the figures out for reading."""
-    low, high = result.accuracy_bounds
-    lines = [
-        f"{result.clips} clips",
-        f"accuracy                 {100 * result.accuracy:6.1f} %  "
-        f"(95 % bounds {100 * low:.1f} to {100 * high:.1f})",
-        f"accuracy with rejection  {100 * result.accuracy_with_rejection:6.1f} %",
-        f"rejected                 {100 * result.rejected:6.1f} %",
-        f"macro F1                 {100 * result.macro_f1:6.1f} %",
-        f"event of its label       {100 * result.events_found:6.1f} %",
-        f"calibration error        {100 * result.calibration_error:6.1f} %",
+    lines = [f"{found.clips} clips with a label, {found.backgrounds} without"]
+    if found.clips:
+        lines += [
+            f"accuracy                 {percent(found.accuracy)} {_between(found.accuracy_bounds)}",
+            f"accuracy with rejection  {percent(found.accuracy_with_rejection)}",
+            f"rejected                 {percent(found.rejected)}",
+            f"macro F1                 {percent(found.macro_f1)}",
+            f"mean average precision   {percent(found.mean_average_precision)}",
+            f"event of its label       {percent(found.events_found)} "
+            f"{_between(found.events_found_bounds)}",
+            f"calibration error        {percent(found.calibration_error)}",
+        ]
+    if found.false_alarms:
+        lines += _alarms(found, found.false_alarms)
+    return "\n".join([*lines, *(_per_class(found) if found.clips else [])])
+
+
+def _per_class(found: Evaluation) -> list[str]:
+    width = max(5, *map(len, found.per_class))
+    lines = ["", f"{'label':{width}}  clips  precision    recall        F1  average precision"]
+    for label, f in found.per_class.items():
+        lines.append(
+            f"{label:{width}}  {f.n:5}  {percent(f.precision):>9}  {percent(f.recall)}  "
+            f"{percent(f.f1)}  {percent(f.average_precision):>17}"
+        )
+    return lines
+
+
+def _alarms(found: Evaluation, alarms: FalseAlarms) -> list[str]:
+    rate, (low, high) = alarms.rate, alarms.active_bounds
+    return [
+        f"without a label: an event in {found.background_alarms} of {found.backgrounds} clips",
+        f"false alarms an hour     {rate.per_hour:8.2f} (95 % bounds {rate.low:.2f} to "
+        f"{rate.high:.2f}); {alarms.claim}",
+        f"time active              {100 * alarms.active:6.2f} % (95 % bounds {100 * low:.2f} to "
+        f"{100 * high:.2f})",
     ]
-    if result.backgrounds:
-        lines.append(
-            f"backgrounds with an event  {result.background_alarms} of {result.backgrounds}"
-        )
-    width = max(len(label) for label in result.per_class)
-    lines += ["", f"{'label':{width}}  clips  precision  recall     F1"]
-    for label, f in result.per_class.items():
-        lines.append(
-            f"{label:{width}}  {f.n:5}  {100 * f.precision:8.1f}  {100 * f.recall:6.1f}  "
-            f"{100 * f.f1:5.1f}"
-        )
-    return "\n".join(lines)
+
+
+def _between(bounds: tuple[float, float]) -> str:
+    return f"(95 % bounds {100 * bounds[0]:.1f} to {100 * bounds[1]:.1f})"
+
+
+def percent(share: float) -> str:
+    """Write a share for reading; a dash where there is none."""
+    return "       -" if math.isnan(share) else f"{100 * share:6.1f} %"

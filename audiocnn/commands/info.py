@@ -9,6 +9,8 @@ from typing import Any
 
 from audiocnn.bundle import Bundle, checksum, grid_of, load
 
+LONG = ("recipe", "figures")  # entries of the card that are not for a screen
+
 
 def run(args: argparse.Namespace) -> int:
     """Print everything that a bundle says of itself."""
@@ -19,7 +21,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def describe(bundle: Bundle) -> dict[str, Any]:
-    """Gather what a program may want to know."""
+    """Gather what a program may want to know; window and hop as rounded to columns."""
     grid = grid_of(bundle)
     return {
         "name": bundle.name,
@@ -41,25 +43,36 @@ def as_text(bundle: Bundle, told: dict[str, Any]) -> str:
     """Lay it out for reading."""
     front, trunk = bundle.front, bundle.trunk
     lines = [
-        f"{bundle.name}: {trunk['arch']} {trunk['size']}, "
+        f"{bundle.name}: {trunk.get('arch', '?')} {trunk.get('size', '')}, "
         f"{trunk.get('parameters', 0):,} parameters, "
         f"{trunk.get('mmac_per_second', '?')} MMAC per second of sound",
         f"checksum  {told['checksum'][:16]}",
+        f"labels    {', '.join(bundle.labels)}",
         f"hears     {front.rate} Hz, {front.n_mels} mel bands from {front.f_min:g} to "
-        f"{front.f_max:g} Hz, frames of {front.n_fft / front.rate:g} s every "
-        f"{front.hop / front.rate:g} s",
-        f"window    {told['window']:.4g} s (asked for {bundle.window:g}, rounded to columns of "
-        f"{told['column']:g} s), hop {told['hop']:g} s",
+        f"{front.f_max:g} Hz, frames of {front.n_fft / front.rate:.4g} s every "
+        f"{front.hop / front.rate:.4g} s",
+        f"windows   of {told['window']:.4g} s every {told['hop']:.4g} s (asked for "
+        f"{bundle.window:g} and {bundle.hop:g} s, rounded to columns of {told['column']:.4g} s)",
         f"clips     {bundle.clip_score} of their windows",
         "",
-        f"{'label':16} on    off   smooth  least  join  cooldown",
+        *_rules(bundle),
+        "",
+        *(f"{name}: {_short(value)}" for name, value in bundle.card.items() if name not in LONG),
+        "what it was trained on, licences, figures: --json, or README.md in the bundle",
     ]
+    return "\n".join(lines)
+
+
+def _rules(bundle: Bundle) -> list[str]:
+    width = max(5, *map(len, bundle.labels))
+    lines = [f"{'label':{width}}    on   off  smooth  min length  join gap  cooldown"]
     for label, rule in bundle.rules.items():
         lines.append(
-            f"{label:16} {rule.on:.2f}  {rule.off:.2f}  {rule.smooth:5g}  {rule.min_length:5g} "
-            f"{rule.join_gap:5g}  {rule.cooldown:8g}"
+            f"{label:{width}}  {rule.on:.2f}  {rule.off:.2f}  {rule.smooth:6g}  "
+            f"{rule.min_length:10g}  {rule.join_gap:8g}  {rule.cooldown:8g}"
         )
-    card = {k: v for k, v in bundle.card.items() if k not in ("recipe", "figures")}
-    lines += ["", *(f"{key}: {value}" for key, value in card.items())]
-    lines.append("training recipe and figures: --json, or README.md in the bundle")
-    return "\n".join(lines)
+    return lines
+
+
+def _short(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

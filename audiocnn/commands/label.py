@@ -4,150 +4,161 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import csv
 import sys
-import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any
-
-import numpy as np
-from numpy.typing import NDArray
 
 from audiocnn.annotations import format_events, format_of, write_events
 from audiocnn.audio import find_recordings
 from audiocnn.bundle import Bundle, grid_of, load
-from audiocnn.errors import ArgumentError
+from audiocnn.commands.tables import score_table
+from audiocnn.commands.watch import Watch, watching
+from audiocnn.errors import ArgumentError, AudioError
 from audiocnn.events import Event
-from audiocnn.labeling.recordings import Labeled, TakeRows, label_recording, with_threshold
+from audiocnn.labeling.recordings import Labeled, Taps, label_recordings, with_threshold
 
-SKIP_NOTE = 1e-3  # seconds; less is no news
+WORTH_A_LINE = 1e-3  # seconds; less is no news
+
+
+@dataclass
+class Tally:
+    """What the recordings gave together; nothing of any one of them is kept."""
+
+    recordings: int = 0
+    events: int = 0
+    failed: int = 0
+    padded: int = 0
+    seconds: float = 0.0
+    scored: float = 0.0
+    skipped: dict[str, float] = field(default_factory=dict)
+
+    def add(self, result: Labeled) -> None:
+        """Add a recording."""
+        self.recordings += 1
+        self.events += len(result.events)
+        self.failed += bool(result.error)
+        self.padded += result.coverage.padded > WORTH_A_LINE
+        self.seconds += result.coverage.seconds
+        self.scored += result.coverage.scored
+        for skipped in result.coverage.skipped:
+            self.skipped[skipped.reason] = self.skipped.get(skipped.reason, 0) + skipped.seconds
 
 
 def run(args: argparse.Namespace) -> int:
     """Label, write, and say what was and was not heard."""
-    if args.output:
-        format_of(args.output)  # a wrong suffix is said before the work, not after it
+    form = format_of(args.output) if args.output else "jsonl" if args.json else "csv"
     bundle = load(args.model)
+    rules = None if args.threshold is None else with_threshold(bundle.rules, args.threshold)
+    paths, missing = gather(args.paths)
+    if form == "audacity" and len(paths) > 1:
+        raise ArgumentError(
+            f"{args.output}: Audacity labels belong to one recording, and there are {len(paths)}: "
+            "write .csv, .jsonl or .selections.txt"
+        )
     tell_rounding(bundle, args.hop)
-    rules = None if args.threshold is None else with_threshold(dict(bundle.rules), args.threshold)
-    paths = find_recordings(args.paths)
-    results: list[Labeled] = []
-
-    def events(windows: TakeRows | None, frames: TakeRows | None) -> Iterator[Event]:
-        with progress(len(paths)) as step:
-            for path in paths:
-                result = label_recording(
-                    bundle, path, hop=args.hop, rules=rules, on_windows=windows, on_frames=frames
-                )
-                results.append(result)
-                step(result)
-                yield from result.events
-
+    tally = Tally()
+    shown = bool(args.output) or not sys.stdout.isatty()
     with contextlib.ExitStack() as stack:
+        watch = stack.enter_context(watching("label", len(paths), shown=shown, graceful=True))
         windows = stack.enter_context(score_table(args.windows, bundle.labels))
         frames = stack.enter_context(score_table(args.frames, bundle.labels))
-        found = events(windows, frames)
+        for problem in missing:
+            tally.add(Labeled("", error=problem))
+            watch.say(f"audiocnn label: {problem}")
+        taps = Taps(windows, frames, watch.heard)
+        results = label_recordings(bundle, paths, hop=args.hop, rules=rules, taps=taps)
+        events = watched_events(results, watch, tally)
         if args.output:
-            write_events(found, args.output)
+            write_events(events, args.output)
         elif args.table:
-            print_table(found, several=len(paths) > 1)
+            print_table(events, bundle.labels, several=len(paths) > 1)
         else:
-            for line in format_events(found, "jsonl" if args.json else "csv"):
-                sys.stdout.write(line)
-    return summarize(results, grid_of(bundle, args.hop).window)
+            sys.stdout.writelines(format_events(events, form))
+    sys.stdout.flush()
+    print(summary(tally, watch), file=sys.stderr)
+    return 130 if watch.interrupted else 1 if tally.failed else 0
+
+
+def gather(paths: Iterable[str]) -> tuple[list[Path], list[str]]:
+    """List the recordings that are meant, each once, and say what was not found."""
+    found: dict[Path, None] = {}
+    missing = []
+    for path in paths:
+        try:
+            found |= dict.fromkeys(find_recordings([path]))
+        except AudioError as error:
+            missing.append(str(error))
+    return list(found), missing
+
+
+def watched_events(results: Iterator[Labeled], watch: Watch, tally: Tally) -> Iterator[Event]:
+    """Give the events of all recordings, saying on the way what is wrong with which."""
+    while not watch.interrupted:
+        try:
+            result = next(results, None)
+        except KeyboardInterrupt:  # what is done stays; the one it was at does not count
+            return
+        if result is None:
+            return
+        tally.add(result)
+        watch.finished(result.coverage.seconds, result.error)
+        for skipped in result.coverage.skipped:
+            if skipped.reason in ("not finite", "unreadable") and skipped.seconds > WORTH_A_LINE:
+                watch.say(
+                    f"{result.path}: {skipped.seconds:.3f} s {skipped.reason}, "
+                    f"from {skipped.first:.3f} s on"
+                )
+        yield from result.events
 
 
 def tell_rounding(bundle: Bundle, hop: float | None) -> None:
     """Say on stderr if window or hop had to be rounded to columns."""
     grid = grid_of(bundle, hop)
-    if hop is not None and abs(grid.hop - hop) > SKIP_NOTE:
-        period = grid.period / grid.rate
-        print(
-            f"hop rounded to {grid.hop:g} s: the model's columns are {period:g} s apart",
-            file=sys.stderr,
-        )
+    asked = {"window": bundle.window, "hop": bundle.hop if hop is None else hop}
+    rounded = [
+        f"{name} {wanted:g} s is {getattr(grid, name):.4g} s"
+        for name, wanted in asked.items()
+        if abs(getattr(grid, name) - wanted) > WORTH_A_LINE
+    ]
+    if rounded:
+        told = f"{', '.join(rounded)}: rounded to columns, {grid.period / grid.rate:g} s apart"
+        print(told, file=sys.stderr)
 
 
-@contextlib.contextmanager
-def score_table(path: str | None, labels: tuple[str, ...]) -> Iterator[TakeRows | None]:
-    """Open a CSV of scores: path, start, end and a column per label; None for no path."""
-    if path is None:
-        yield None
-        return
-    target = Path(path)
-    temporary = target.with_name(target.name + ".tmp")
-    try:
-        file: IO[str] = temporary.open("w", newline="", encoding="utf-8")
-    except OSError as error:
-        raise ArgumentError(f"cannot write {path}: {error.strerror}") from error
-    try:
-        with file:
-            writer = csv.writer(file, lineterminator="\n")
-            writer.writerow(["path", "start", "end", *labels])
-
-            def take(name: str, times: NDArray[np.float64], values: NDArray[np.float32]) -> None:
-                for begin, end, row in zip(*times, values.T, strict=True):
-                    writer.writerow(
-                        [name, f"{begin:.3f}", f"{end:.3f}", *(f"{v:.5f}" for v in row)]
-                    )
-
-            yield take
-        temporary.replace(target)
-    finally:
-        temporary.unlink(missing_ok=True)
+def print_table(events: Iterable[Event], labels: Iterable[str], *, several: bool) -> None:
+    """Lay events out for reading, as they come."""
+    width = max(5, *map(len, labels))
+    print(f"{'start':>9}  {'end':>9}  {'label':{width}}  score{'  path' if several else ''}")
+    for event in events:
+        assert event.end is not None, "find_events ends what it begins"
+        source = f"  {event.source}" if several else ""
+        times = f"{event.start:9.2f}  {event.end:9.2f}"
+        print(f"{times}  {event.label:{width}}  {event.score or 0:5.2f}{source}")
 
 
-def print_table(events: Iterator[Event], *, several: bool) -> None:
-    """Lay events out for reading."""
-    rows = list(events)
-    width = max([len(e.label) for e in rows] + [5])
-    print(f"{'start':>9}  {'end':>9}  {'label':{width}}  score")
-    for e in rows:
-        source = f"  {e.source}" if several else ""
-        end = "" if e.end is None else f"{e.end:9.2f}"
-        print(f"{e.start:9.2f}  {end:>9}  {e.label:{width}}  {e.score or 0:5.2f}{source}")
-
-
-def summarize(results: list[Labeled], window: float) -> int:
-    """Say on stderr what was heard, what not and why; 1 if anything failed."""
-    failed = [r for r in results if r.error]
-    for r in failed:
-        kept = f" ({r.seconds:.1f} s before it were labelled)" if r.seconds else ""
-        print(f"audiocnn label: {r.error}{kept}", file=sys.stderr)
-    for r in results:
-        if r.lost > SKIP_NOTE:
-            print(f"{r.path}: {r.lost:.3f} s hold no finite samples: skipped", file=sys.stderr)
-        if r.padded > SKIP_NOTE:
-            print(f"{r.path}: shorter than a window of {window:g} s: padded", file=sys.stderr)
-    seconds, scored = (sum(getattr(r, name) for r in results) for name in ("seconds", "scored"))
-    print(
-        f"{len(results)} recordings, {seconds:.1f} s, {scored:.1f} s scored, "
-        f"{sum(len(r.events) for r in results)} events, {len(failed)} failed",
-        file=sys.stderr,
+def summary(tally: Tally, watch: Watch) -> str:
+    """Say what was heard and what not, and why."""
+    skipped = "".join(
+        f", {duration(seconds)} skipped ({reason})" for reason, seconds in tally.skipped.items()
     )
-    return 1 if failed else 0
+    padded = f", {counted(tally.padded, 'recording')} padded to a window" if tally.padded else ""
+    said = (
+        f"{counted(tally.recordings, 'recording')}, {duration(tally.seconds)}: "
+        f"{duration(tally.scored)} scored{skipped}{padded}; "
+        f"{counted(tally.events, 'event')}, {tally.failed} failed"
+    )
+    if watch.interrupted:
+        left = watch.total - watch.done
+        return f"interrupted, with {counted(left, 'recording')} left; done: {said}"
+    return said
 
 
-@contextlib.contextmanager
-def progress(total: int) -> Iterator[Any]:
-    """Show how far it is, on a terminal, when there is more than one recording."""
-    if total < 2 or not sys.stderr.isatty():
-        yield lambda result: None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+def counted(n: int, what: str) -> str:
+    """Say how many, in the right number."""
+    return f"{n:,} {what}{'' if n == 1 else 's'}"
 
-    began, heard, failed = time.monotonic(), 0.0, 0
-    columns = (BarColumn(), TextColumn("{task.completed}/{task.total} {task.description}"))
-    with Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True)) as bar:
-        task = bar.add_task("", total=total)
 
-        def step(result: Labeled) -> None:
-            nonlocal heard, failed
-            heard, failed = heard + result.seconds, failed + bool(result.error)
-            speed = heard / max(time.monotonic() - began, 1e-9)
-            told = f"{heard / 3600:.2f} h, {speed:,.0f} x real time, {failed} failed"
-            bar.update(task, advance=1, description=told)
-
-        yield step
+def duration(seconds: float) -> str:
+    """Say how long, in seconds or hours."""
+    return f"{seconds:.2f} s" if seconds < 600 else f"{seconds / 3600:.2f} h"

@@ -4,20 +4,29 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 
-from audiocnn.bundle import load, shipped_models
+from audiocnn.bundle import Bundle, load, shipped_models
+from audiocnn.errors import BundleError
 
 
 def run(args: argparse.Namespace) -> int:
-    """List the shipped models with their labels."""
-    bundles = {name: load(name) for name in shipped_models()}
+    """List the shipped models with their labels; 1 if one is damaged."""
+    bundles: dict[str, Bundle] = {}
+    damaged = 0
+    for name in shipped_models():
+        try:
+            bundles[name] = load(name, check=False)
+        except BundleError as error:
+            damaged += 1
+            print(f"audiocnn models: {error}", file=sys.stderr)
     if args.json:
         print(json.dumps({name: list(b.labels) for name, b in bundles.items()}, indent=1))
-        return 0
-    for name, bundle in bundles.items():
-        trunk = bundle.trunk
-        print(
-            f"{name:12} {trunk['arch']}, {trunk.get('parameters', 0):,} parameters, "
-            f"{bundle.rate} Hz\n{'':12} {', '.join(bundle.labels)}"
-        )
-    return 0
+    else:
+        for name, bundle in bundles.items():
+            trunk = bundle.trunk
+            print(
+                f"{name:12} {trunk.get('arch', '?')}, {trunk.get('parameters', 0):,} parameters, "
+                f"{bundle.rate} Hz\n{'':12} {', '.join(bundle.labels)}"
+            )
+    return 1 if damaged else 0

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Callable
+from typing import Any
 
 from audiocnn.errors import AudiocnnError
 from audiocnn.manifest import parse_where
@@ -20,6 +22,15 @@ def run(args: argparse.Namespace) -> int:
             f"training needs {error.name}, which is not installed; run: "
             "pip install 'audiocnn[train]'"
         ) from error
+    try:
+        return _train(args, train_bundle)
+    except KeyboardInterrupt:
+        if args.cache:
+            print("the same command will go on from the last epoch", file=sys.stderr)
+        raise
+
+
+def _train(args: argparse.Namespace, train_bundle: Callable[..., Any]) -> int:
     chosen = {name: getattr(args, name) for name in CHOICES if getattr(args, name) is not None}
     train_bundle(
         args.data,

@@ -1,1 +1,1 @@
-"""Many recordings: labelled one by one, none at the cost of another."""
+"""Recordings and clips: labelled, measured, verified; none at the cost of another."""

@@ -1,0 +1,121 @@
+"""Labelled clips to scores, and scores to figures: what `audiocnn evaluate` does.
+
+A clip is scored by the path that labels recordings; only that its windows are
+gathered to one score per label. Windows without energy take no part in that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from audiocnn.audio import read_audio
+from audiocnn.blocks import Block
+from audiocnn.bundle import Bundle, grid_of
+from audiocnn.engine import Grid, hear
+from audiocnn.errors import ArgumentError, AudioError
+from audiocnn.evaluation import SILENCE_POWER, Evaluation, clip_score, evaluate
+from audiocnn.events import Event, find_events
+from audiocnn.labeling.coverage import window_times
+from audiocnn.manifest import Clip
+from audiocnn.rates import false_alarms
+from audiocnn.scoring import score_windows
+
+
+@dataclass(frozen=True, eq=False)
+class ScoredClip:
+    """What a model says of a clip.
+
+    Parameters
+    ----------
+    clip
+        The clip.
+    scores
+        (C,) the bundle's mean or maximum over the windows that have energy.
+    events
+        Found in it by the bundle's rules; times are those of the recording.
+    seconds
+        Length of the clip.
+    """
+
+    clip: Clip
+    scores: NDArray[np.float32]
+    events: tuple[Event, ...]
+    seconds: float
+
+
+def score_clip(bundle: Bundle, clip: Clip) -> ScoredClip:
+    """Score a clip, which is read into memory as a whole.
+
+    Raises
+    ------
+    AudioError
+        If it cannot be read, or lacks samples.
+    """
+    samples = read_audio(clip.path, bundle.rate, start=clip.start, end=clip.end)
+    grid = grid_of(bundle)
+    columns = hear(bundle.graph, bundle.front, grid, [Block(samples, 0, bundle.rate)])
+    runs = list(score_windows(columns, grid, bundle.calibration))
+    begins = np.concatenate([window_times(run)[0] for run in runs])
+    values = np.concatenate([run.values for run in runs], axis=1)
+    audible = window_power(samples, begins, grid) >= SILENCE_POWER
+    events = tuple(
+        replace(event, start=event.start + clip.start, end=(event.end or 0.0) + clip.start)
+        for event in find_events(runs, bundle.rules, source=str(clip.path))
+    )
+    scores = clip_score(values, bundle.clip_score, audible)
+    return ScoredClip(clip, scores, events, samples.size / bundle.rate)
+
+
+def window_power(
+    samples: NDArray[np.float32], begins: NDArray[np.float64], grid: Grid
+) -> NDArray[np.float64]:
+    """Give the mean power (W,) of windows that begin at ``begins``, seconds; full scale is 1."""
+    sums = np.concatenate(([0.0], np.cumsum(samples.astype(np.float64) ** 2)))
+    first = np.rint(begins * grid.rate).astype(np.int64)
+    last = np.minimum(first + grid.window_samples, samples.size)
+    return np.asarray((sums[last] - sums[first]) / np.maximum(1, last - first))
+
+
+def score_clips(bundle: Bundle, clips: Iterable[Clip]) -> Iterator[ScoredClip | AudioError]:
+    """Score clip after clip; one that cannot be read is its error."""
+    for clip in clips:
+        try:
+            yield score_clip(bundle, clip)
+        except AudioError as error:
+            yield error
+
+
+def evaluate_clips(bundle: Bundle, scored: list[ScoredClip]) -> Evaluation:
+    """Compare what a model said with the clips' labels.
+
+    Parameters
+    ----------
+    bundle
+        The model.
+    scored
+        What it said, of at least one clip. Clips without a label are background:
+        any event in them is a false alarm.
+
+    Raises
+    ------
+    ArgumentError
+        If there is no clip, or one has a label that the model does not know.
+    """
+    if not scored:
+        raise ArgumentError("no clips to evaluate on")
+    result = evaluate(
+        np.stack([s.scores for s in scored]),
+        [s.clip.labels for s in scored],
+        [{event.label for event in s.events} for s in scored],
+        bundle.labels,
+        [rule.on for rule in bundle.rules.values()],
+    )
+    backgrounds = [s for s in scored if not s.clip.labels]
+    if not backgrounds:
+        return result
+    events = [event for s in backgrounds for event in s.events]
+    return replace(result, false_alarms=false_alarms(events, sum(s.seconds for s in backgrounds)))

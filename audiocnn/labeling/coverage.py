@@ -1,0 +1,153 @@
+"""Which seconds of a recording were scored, which not, and why: none goes missing.
+
+A `Meter` is held into the stream at two places, before the engine and behind the
+windows, and adds up what passes. ``scored`` and all ``skipped`` together are the
+``seconds`` of the recording. Only totals are kept, so that a day costs no more
+memory than a minute.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from audiocnn.blocks import Block
+from audiocnn.decoding import AudioInfo
+from audiocnn.scoring import Scores
+
+NOT_FINITE = "not finite"
+BETWEEN = "between windows"  # the hop is longer than a window
+REST = "ends shorter than a column"
+UNREADABLE = "unreadable"
+TIME_NOISE = 1e-6  # seconds; what sums of floating-point times may be off by
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """Seconds that no window has seen, for one reason.
+
+    Parameters
+    ----------
+    reason
+        Why.
+    seconds
+        How many, all stretches together.
+    first
+        Where the first stretch begins, seconds.
+    """
+
+    reason: str
+    seconds: float
+    first: float
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """What was heard of a recording.
+
+    Parameters
+    ----------
+    seconds
+        Its length, as its header says or, where that is not to be relied on, as
+        it came out.
+    scored
+        Seconds that windows have seen.
+    padded
+        Seconds of zeros behind what was shorter than a window; no part of ``seconds``.
+    skipped
+        The rest of its seconds, by reason.
+    """
+
+    seconds: float = 0.0
+    scored: float = 0.0
+    padded: float = 0.0
+    skipped: tuple[Skipped, ...] = ()
+
+
+@dataclass
+class Meter:
+    """What is noted of a recording while it streams by.
+
+    Parameters
+    ----------
+    rate
+        Of its blocks.
+    """
+
+    rate: int
+    end: int = 0  # of the last block, in samples
+    ends: deque[float] = field(default_factory=deque)  # of segments whose windows are to come
+    scored: float = 0.0
+    scored_to: float | None = None  # in this segment
+    padded: float = 0.0
+    skipped: dict[str, Skipped] = field(default_factory=dict)
+
+    def skip(self, reason: str, begin: float, end: float) -> None:
+        """Note a stretch that no window will see."""
+        if end - begin > TIME_NOISE:
+            before = self.skipped.get(reason, Skipped(reason, 0.0, begin))
+            self.skipped[reason] = Skipped(reason, before.seconds + end - begin, before.first)
+
+
+def watch_blocks(blocks: Iterable[Block], meter: Meter) -> Iterator[Block]:
+    """Pass blocks on, noting gaps."""
+    begun = False
+    for block in blocks:
+        if block.start != meter.end:
+            if begun:
+                meter.ends.append(meter.end / meter.rate)
+            meter.skip(NOT_FINITE, meter.end / meter.rate, block.start / meter.rate)
+        meter.end, begun = block.start + block.samples.size, True
+        yield block
+    if begun:
+        meter.ends.append(meter.end / meter.rate)
+
+
+def watch_windows(runs: Iterable[Scores], meter: Meter) -> Iterator[Scores]:
+    """Pass scores on, noting each second that windows have seen once."""
+    for run in runs:
+        begins, ends = window_times(run)
+        meter.padded += run.padded
+        if begins.size:
+            before = begins[0] if meter.scored_to is None else meter.scored_to
+            seen_to = np.append(before, ends[:-1])
+            meter.scored += float(np.maximum(0, ends - np.maximum(begins, seen_to)).sum())
+            for gap in np.flatnonzero(begins - seen_to > TIME_NOISE).tolist():
+                meter.skip(BETWEEN, float(seen_to[gap]), float(begins[gap]))
+            meter.scored_to = float(ends[-1])
+        if run.last:  # the blocks are ahead: they have seen this segment's end
+            assert meter.scored_to is not None, "a segment has at least one window"
+            meter.skip(REST, meter.scored_to, meter.ends.popleft())
+            meter.scored_to = None
+        yield run
+
+
+def window_times(run: Scores) -> NDArray[np.float64]:
+    """Give the begins and ends (2, W) of windows in seconds, without padding."""
+    begins = run.start + run.hop * np.arange(run.values.shape[1])
+    return np.stack((begins, begins + run.window - run.padded))
+
+
+def coverage_of(meter: Meter, info: AudioInfo | None, error: str) -> Coverage:
+    """Add up, once the recording has streamed by.
+
+    Parameters
+    ----------
+    meter
+        What has noted it.
+    info
+        What its header says, if that could be read.
+    error
+        Why it ended early; empty if it did not.
+    """
+    end = meter.end / meter.rate
+    promised = info.duration if info and info.duration is not None else end
+    exact = info is not None and info.frames is not None and info.format != "MP3"
+    if promised - end > 0.75 / meter.rate and (exact or error):  # not by rounding alone
+        meter.skip(UNREADABLE if error else NOT_FINITE, end, promised)
+        end = promised
+    return Coverage(end, meter.scored, meter.padded, tuple(meter.skipped.values()))
