@@ -1,12 +1,19 @@
 """Calibration and rules: fitted on sounds that the network has not seen."""
 
+import itertools
+
 import numpy as np
 import pytest
 
 from audiocnn.engine import Grid
 from audiocnn.errors import DatasetError
 from audiocnn.scoring import Calibration, calibrate
-from audiocnn.training.calibration import THRESHOLDS, choose_rules, fit_calibration
+from audiocnn.training.calibration import (
+    THRESHOLDS,
+    choose_rules,
+    fit_calibration,
+    share_budget,
+)
 from audiocnn.training.predicting import Predictions, audible, clip_scores
 
 GRID = Grid(rate=1000, period=100, reach=200, size=9, step=5)  # windows of 1 s, hop 0.5 s
@@ -58,6 +65,40 @@ def test_the_lowest_threshold_that_keeps_the_budget_is_chosen():
     assert strict["b"].on == THRESHOLDS[0]
     loose = choose_rules(("a", "b"), background, GRID, SAME, budget=1e4, smooth=0, join_gap=0)
     assert loose["a"].on == THRESHOLDS[0]
+
+
+def test_the_budget_goes_to_the_label_that_needs_it():
+    # Backgrounds reach 0.92 for both labels; clips of the first reach 0.99, of the second 0.5.
+    quiet = np.full((2, 10 * 40), 0.3)
+    quiet[:, 7::40] = 0.92
+    clips = np.full((2, 4 * 40), 0.3)
+    clips[0, 10:80], clips[1, 90:] = 0.99, 0.5
+    background, examples = (
+        predictions(np.log(p / (1 - p)), n) for p, n in ((quiet, 10), (clips, 4))
+    )
+    targets = np.array([[1, 0], [1, 0], [0, 1], [0, 1]], np.float32)
+    rules = choose_rules(("a", "b"), background, GRID, SAME, budget=180, smooth=0, join_gap=0,
+                         examples=(examples, targets))  # fmt: skip
+    assert rules["a"].on == 0.93  # no clip is lost by it
+    assert rules["b"].on <= 0.5
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_budget_is_shared_as_well_as_can_be(seed):
+    rng = np.random.default_rng(seed)
+    alarms = np.sort(rng.integers(0, 6, (3, 4)))[:, ::-1].astype(float)
+    found = np.sort(rng.random((3, 4)))[:, ::-1]
+    budget = int(rng.integers(0, 12))
+    every = list(itertools.product(range(4), repeat=3))
+    cost = {o: sum(alarms[r, i] for r, i in enumerate(o)) for o in every}
+    value = {o: sum(found[r, i] for r, i in enumerate(o)) for o in every}
+    chosen = tuple(share_budget(alarms, found, budget))
+    affordable = [o for o in every if cost[o] <= budget]
+    if affordable:
+        assert cost[chosen] <= budget
+        assert value[chosen] == pytest.approx(max(value[o] for o in affordable))
+    else:
+        assert cost[chosen] == min(cost.values())
 
 
 def test_spared_clips_do_not_count():

@@ -15,7 +15,8 @@ from audiocnn.scoring import Calibration, Scores, calibrate
 from audiocnn.training.predicting import Predictions
 
 Array = NDArray[np.float32]
-THRESHOLDS = (0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 0.93, 0.95, 0.97, 0.98, 0.99)
+THRESHOLDS = (0.4, 0.45, 0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 0.93, 0.95, 0.97, 0.98,
+              0.99, 0.995, 0.998)  # fmt: skip
 OFF_SHARE = 0.6  # of `on`: wide enough that a score which wavers is one event
 
 
@@ -90,9 +91,10 @@ def choose_rules(
     budget: float,
     smooth: float,
     join_gap: float,
+    examples: tuple[Predictions, Array] | None = None,
     spared: Mapping[str, NDArray[np.bool_]] | None = None,
 ) -> dict[str, EventRule]:
-    """Choose for each label the lowest threshold that keeps a budget of false alarms.
+    """Choose thresholds that keep a budget of false alarms and miss as little as they can.
 
     Parameters
     ----------
@@ -104,9 +106,13 @@ def choose_rules(
     grid, calibration
         As in the bundle.
     budget
-        False alarms an hour, over all labels; each label gets an equal share.
+        False alarms an hour, over all labels.
     smooth, join_gap
         Of the rules, seconds.
+    examples
+        Windows of labelled clips that the network was not fitted on, and the
+        targets (K, C) of all clips: the budget goes to the labels where it finds
+        most of them. Without, each label gets an equal share of it.
     spared
         Clips (K,) of the background that do not count for a label, because they
         are like it (noise, for rain).
@@ -116,35 +122,80 @@ def choose_rules(
     With T hours of background a rate below 1 / T cannot be told from none: then
     the threshold is the lowest that gives no alarm.
     """
-    rules = {}
+
+    def rule(on: float) -> EventRule:
+        return EventRule(on, on * OFF_SHARE, smooth=smooth, join_gap=join_gap)
+
     if background is None:
-        return {
-            label: EventRule(0.5, 0.5 * OFF_SHARE, smooth=smooth, join_gap=join_gap)
-            for label in labels
-        }
+        return {label: rule(0.5) for label in labels}
     seconds = np.zeros(int(background.clip.max()) + 1)
     np.maximum.at(seconds, background.clip, background.ends)
-    clips = list(clip_runs(background, grid, calibration))
+    hours = seconds.sum() / 3600
+    quiet = list(clip_runs(background, grid, calibration))
+    clips = list(clip_runs(examples[0], grid, calibration)) if examples else []
+    alarms = np.empty((len(labels), len(THRESHOLDS)))
+    found = np.empty((len(labels), len(THRESHOLDS)))
     for at, label in enumerate(labels):
         spare = (spared or {}).get(label)
-        counted = [(k, runs) for k, runs in clips if spare is None or not spare[k]]
-        hours = sum(seconds[k] for k, _ in counted) / 3600
-        allowed = round(budget / len(labels) * hours)
-        for on in THRESHOLDS:
-            rule = EventRule(on, on * OFF_SHARE, smooth=smooth, join_gap=join_gap)
-            alarms = sum(
-                1
-                for _, runs in counted
-                if any((run.values[at] >= on).any() for run in runs)  # smoothing only lowers
-                for _ in find_events(_only(runs, at), {label: rule})
-            )
-            if alarms <= allowed:
-                break
-        rules[label] = rule
-    return rules
+        counted = [(k, runs) for k, runs in quiet if spare is None or not spare[k]]
+        own = [runs for k, runs in clips if examples and examples[1][k, at] > 0]
+        # By the hour, where a label counts only part of the background.
+        share = hours / max(1e-9, sum(seconds[k] for k, _ in counted) / 3600)
+        for i, on in enumerate(THRESHOLDS):
+            events = [_events(runs, at, rule(on)) for _, runs in counted]
+            alarms[at, i] = np.ceil(sum(events) * share - 1e-9)
+            # Without examples, a lower threshold is taken to find more.
+            hits = [_events(runs, at, rule(on)) > 0 for runs in own]
+            found[at, i] = np.mean(hits) if hits else -i
+    if examples:
+        chosen = share_budget(alarms, found, round(budget * hours))
+    else:
+        each = round(budget / len(labels) * hours)
+        chosen = [share_budget(alarms[[at]], found[[at]], each)[0] for at in range(len(labels))]
+    return {label: rule(THRESHOLDS[i]) for label, i in zip(labels, chosen, strict=True)}
 
 
-def _only(runs: list[Scores], at: int) -> Iterator[Scores]:
-    """Give the scores of one label alone."""
-    for run in runs:
-        yield Scores(run.start, run.window, run.hop, run.values[at : at + 1], run.padded, run.last)
+def share_budget(alarms: NDArray[np.float64], found: NDArray[np.float64], budget: int) -> list[int]:
+    """Choose an option for each row so that most is found within a budget, exactly.
+
+    Parameters
+    ----------
+    alarms
+        (C, T) what each option costs, whole numbers.
+    found
+        (C, T) what each option finds.
+    budget
+        What all rows together may cost. A row whose every option costs too much
+        gets its cheapest.
+
+    Returns
+    -------
+    list of int
+        The option of each row; of equally good ones the cheapest, then the first.
+    """
+    best: dict[int, tuple[float, list[int]]] = {0: (0.0, [])}  # by what was spent
+    for row in range(alarms.shape[0]):
+        cheapest = alarms[row].min()
+        left = budget - sum(alarms[r].min() for r in range(row + 1, alarms.shape[0]))
+        grown: dict[int, tuple[float, list[int]]] = {}
+        for spent, (value, options) in best.items():
+            for i, cost in enumerate(alarms[row].tolist()):
+                total, gained = spent + int(cost), value + float(found[row, i])
+                affordable = total <= left or cost == cheapest
+                if affordable and (total not in grown or gained > grown[total][0] + 1e-12):
+                    grown[total] = (gained, [*options, i])
+        best = grown
+    value = max(gained for gained, _ in best.values())
+    spent = min(total for total, (gained, _) in best.items() if gained >= value - 1e-12)
+    return best[spent][1]
+
+
+def _events(runs: list[Scores], at: int, rule: EventRule) -> int:
+    """Count the events of one label in a clip."""
+    if not any((run.values[at] >= rule.on).any() for run in runs):
+        return 0  # smoothing only lowers
+    alone = (
+        Scores(run.start, run.window, run.hop, run.values[at : at + 1], run.padded, run.last)
+        for run in runs
+    )
+    return sum(1 for _ in find_events(alone, {"it": rule}))

@@ -164,7 +164,7 @@ def _judge_and_pack(
     grid = make_grid(recipe.front, model.receptive_field, model.stride, recipe.window, recipe.hop)
     rules = choose_rules(
         labels, quiet, grid, calibration,
-        budget=FALSE_ALARMS, smooth=recipe.hop, join_gap=recipe.hop,
+        budget=FALSE_ALARMS, smooth=recipe.hop, join_gap=recipe.hop, examples=(kept, targets),
     )  # fmt: skip
     ok = audible(kept, recipe.silence_db, recipe.faint_db)
     clips, scores = clip_scores(kept.logits[:, ok], kept.clip[ok], recipe.clip_score)

@@ -1,0 +1,63 @@
+"""What an input hands to a session: pieces of sound as they come, and when they came.
+
+    microphone   |===|===|..........|===|     pieces; what was lost is NaN, as long as it was
+    session      |=======|          |===|     blocks; `Block.start` jumps over what was lost
+
+Nothing is ever spliced: a piece of NaN stands where samples were lost, so the place of
+every sample in the stream is the time at which it was heard.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+Samples = NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
+class Piece:
+    """Some consecutive samples of an input.
+
+    Parameters
+    ----------
+    samples
+        (N,) mono, full scale at 1; NaN where samples were lost. N may be 0: nothing
+        came for a while, and the session may see to other things.
+    time
+        UTC, seconds since 1970, at which the last sample was heard; None if it was not
+        heard now (a file).
+    lost
+        Why samples were lost, for the user; empty if the piece is sound.
+    """
+
+    samples: Samples
+    time: float | None = None
+    lost: str = ""
+
+
+class Input(Protocol):
+    """Something to listen to."""
+
+    @property
+    def name(self) -> str:
+        """What is heard, for messages to the user."""
+
+    @property
+    def rate(self) -> int:
+        """Samples per second of all pieces; known once the input is open."""
+
+    def pieces(self) -> Iterator[Piece]:
+        """Give pieces until the input ends; at least every quarter of a second, be they empty."""
+
+    def close(self) -> None:
+        """Let go of the device or the file; `pieces` ends."""
+
+
+def nothing(n: int) -> Samples:
+    """Give what stands for ``n`` lost samples."""
+    return np.full(n, np.nan, np.float32)
