@@ -133,15 +133,21 @@ def cut_blocks(
     ------
     Block
         A segment starts at the output sample nearest to its first input sample,
-        and at least one after the segment before, so that every gap shows.
+        and at least one after the segment before, so that every gap shows. As soon
+        as a gap begins, an empty block behind a jump tells so: whoever waits for
+        the end of a segment need not wait for the next one.
     """
     size, end = max(1, round(min(seconds, 1e6) * rate_out)), -1
+    open_segment = False
     for index, segment in _segments(_finite_runs(pieces)):
-        at = max(end + 1, (2 * index * rate_out + rate_in) // (2 * rate_in))
+        begin = at = max(end + 1, (2 * index * rate_out + rate_in) // (2 * rate_in))
+        if open_segment:
+            yield Block(np.empty(0, np.float32), at, rate_out)
         for samples in _recut(resample_blocks(segment, rate_in, rate_out), size):
             yield Block(samples, at, rate_out)
             at += len(samples)
-        end = at
+        open_segment = at > begin
+        end = at if open_segment else end
 
 
 def _finite_runs(pieces: Iterable[Samples]) -> Iterator[tuple[int, Samples]]:
@@ -153,6 +159,8 @@ def _finite_runs(pieces: Iterable[Samples]) -> Iterator[tuple[int, Samples]]:
         else:
             edges = np.flatnonzero(np.diff(good, prepend=False, append=False)).reshape(-1, 2)
             yield from ((at + a, piece[a:b]) for a, b in edges.tolist())
+            if not good[-1]:  # a gap has begun, and what comes next may be long in coming
+                yield at + len(piece), piece[:0]
         at += len(piece)
 
 

@@ -216,7 +216,8 @@ def hear(
 def segments(blocks: Iterable[Block]) -> Iterator[Iterator[Block]]:
     """Part a stream at its gaps; empty blocks are dropped.
 
-    Each segment must be used up before the next one is asked for.
+    A jump ends a segment at once, also one to an empty block: then a segment may come
+    to nothing. Each must be used up before the next one is asked for.
     """
     expected: int | None = None
     number = 0
@@ -227,8 +228,8 @@ def segments(blocks: Iterable[Block]) -> Iterator[Iterator[Block]]:
         expected = block.start + block.samples.size
         return number
 
-    for _, segment in itertools.groupby((b for b in blocks if b.samples.size), segment_of):
-        yield segment
+    for _, segment in itertools.groupby(blocks, segment_of):
+        yield (block for block in segment if block.samples.size)
 
 
 def _hear_segment(
@@ -253,7 +254,8 @@ def _hear_segment(
             if columns is not None:
                 yield Columns(at, columns)
                 at += columns.shape[-1] * grid.period
-    assert at is not None
+    if at is None:
+        return
     padded = max(0, grid.window_samples - heard)
     rest = feed(np.zeros(padded, np.float32)) if padded else None
     yield Columns(at, rest, padded, last=True)

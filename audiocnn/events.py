@@ -16,7 +16,7 @@ the events are the same.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -95,6 +95,33 @@ class EventRule:
                 raise ArgumentError(f"{name} must be a number of seconds, 0 or more, got {value}")
 
 
+@dataclass(frozen=True)
+class Decision:
+    """What a rule made of one window of a label, for `find_events(explain=...)`.
+
+    Parameters
+    ----------
+    label
+        Of which label.
+    start, end
+        Seconds since the stream began: the time that the window owns.
+    score
+        The smoothed score.
+    verdict
+        Which part of the rule decided, in words: "below 0.62", "begins", "lasts",
+        "too short yet", "pauses", "ends", "dropped: too short" or "cooldown".
+    """
+
+    label: str
+    start: float
+    end: float
+    score: float
+    verdict: str
+
+
+Explain = Callable[[Decision], None]
+
+
 @dataclass
 class _Track:
     """Where one label stands: the event that sounds or pauses, if any."""
@@ -123,6 +150,7 @@ def find_events(
     *,
     source: str = "",
     onsets: bool = False,
+    explain: Explain | None = None,
 ) -> Iterator[Event]:
     """Turn runs of window scores into events, as they end.
 
@@ -137,6 +165,8 @@ def find_events(
     onsets
         Also give each event once when it begins, with ``end`` None, as soon as
         it is certain (that is, as long as ``min_length``).
+    explain
+        Told of every window of every label, and which part of its rule decided.
 
     Yields
     ------
@@ -166,11 +196,11 @@ def find_events(
             rest = np.array([[line.owned_to], [line.heard_to]])  # the last window's, at the end
             loud = np.any(smoothed >= thresholds[members, None], axis=1).tolist()
             for i, values, is_loud in zip(members, smoothed, loud, strict=True):
-                if is_loud or tracks[i].start is not None:
-                    found += _follow(tracks[i], limits[i], names[i], values, edges)
+                if is_loud or tracks[i].start is not None or explain:
+                    found += _follow(tracks[i], limits[i], names[i], values, edges, explain)
                 if run.last and tracks[i].sounding:
                     still = np.array([limits[i].off])
-                    told = _follow(tracks[i], limits[i], names[i], still, rest)
+                    told = _follow(tracks[i], limits[i], names[i], still, rest, None)
                     found += [(run.values.shape[1], event) for _, event in told]
         for _, event in sorted(found, key=lambda item: item[0]):  # as they end, label by label
             if onsets or event.end is not None:
@@ -221,29 +251,35 @@ def _follow(
     label: str,
     smoothed: NDArray[np.float64],
     edges: NDArray[np.float64],
+    explain: Explain | None,
 ) -> Iterator[tuple[int, Event]]:
     """Carry one label's hysteresis over a run; give events and the windows that told them."""
     rows = zip(smoothed.tolist(), *edges.tolist(), strict=True)
     for at, (value, begin, end) in enumerate(rows):
         if value < (rule.off if track.sounding else rule.on):
+            verdict = f"below {rule.on:g}" if track.start is None else "pauses"
             track.sounding = False
-            paused = end - track.end
-            over = track.start is not None and paused > rule.join_gap + TIME_NOISE
-            if over and (event := _close(track, rule, label)):
+            if track.start is not None and end - track.end > rule.join_gap + TIME_NOISE:
+                verdict = "ends" if track.told else "dropped: too short"
+                if event := _close(track, rule, label):
+                    yield at, event
+        else:
+            # With a hop longer than the window, a pause may be longer than the windows in it.
+            paused = 0.0 if track.start is None or track.sounding else begin - track.end
+            if paused > rule.join_gap + TIME_NOISE and (event := _close(track, rule, label)):
                 yield at, event
-            continue
-        # With a hop longer than the window, a pause may be longer than the windows in it.
-        paused = 0.0 if track.start is None or track.sounding else begin - track.end
-        if paused > rule.join_gap + TIME_NOISE and (event := _close(track, rule, label)):
-            yield at, event
-        if track.start is None:
-            if begin < track.quiet_until - TIME_NOISE:
-                continue
-            track.start, track.score, track.told = begin, value, False
-        track.sounding, track.end, track.score = True, end, max(track.score, value)
-        if not track.told and end - track.start >= rule.min_length - TIME_NOISE:
-            track.told = True
-            yield at, Event(label, track.start, None, track.score)
+            if track.start is None and begin < track.quiet_until - TIME_NOISE:
+                verdict = "cooldown"
+            else:
+                if track.start is None:
+                    track.start, track.score, track.told = begin, value, False
+                track.sounding, track.end, track.score = True, end, max(track.score, value)
+                verdict = "lasts" if track.told else "too short yet"
+                if not track.told and end - track.start >= rule.min_length - TIME_NOISE:
+                    verdict, track.told = "begins", True
+                    yield at, Event(label, track.start, None, track.score)
+        if explain:
+            explain(Decision(label, begin, end, value, verdict))
 
 
 def _close(track: _Track, rule: EventRule, label: str) -> Event | None:

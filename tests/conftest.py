@@ -3,7 +3,14 @@
 import os
 from pathlib import Path
 
+import hypothesis
 import pytest
+
+# The same examples at every run: a red test is this change's. Others now and then, with
+# HYPOTHESIS_PROFILE=search scripts/test.
+hypothesis.settings.register_profile("same", derandomize=True, deadline=None)
+hypothesis.settings.register_profile("search", deadline=None)
+hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
 
 # Threads of their own for tiny tensors only get into each other's way: with other work on
 # the machine, tests took ten times as long.

@@ -156,7 +156,9 @@ def test_gaps_split_the_stream_into_segments(
     assert all(np.isfinite(block.samples).all() for block in blocks)
     found: list[tuple[int, Samples]] = []
     for block in blocks:
-        if found and found[-1][0] + len(found[-1][1]) == block.start:
+        if not len(block.samples):
+            assert block.start > found[-1][0] + len(found[-1][1]), "tells that a gap has begun"
+        elif found and found[-1][0] + len(found[-1][1]) == block.start:
             found[-1] = (found[-1][0], np.concatenate([found[-1][1], block.samples]))
         else:
             found.append((block.start, block.samples))

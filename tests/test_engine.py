@@ -1,5 +1,6 @@
 """From samples to columns: where windows lie, and a graph that may be fed in any pieces."""
 
+from collections.abc import Iterator
 from itertools import pairwise
 
 import numpy as np
@@ -205,10 +206,21 @@ def test_a_stream_may_begin_anywhere():
     assert lengths([block(1000, 5), block(1005, 3)]) == [[5, 3]]
 
 
-def test_empty_blocks_neither_join_nor_part():
-    assert lengths([block(0, 0), block(0, 5), block(7, 0), block(5, 3), block(99, 0)]) == [[5, 3]]
+def test_empty_blocks_are_dropped_and_part_only_where_they_jump():
+    assert lengths([block(0, 0), block(0, 5), block(5, 0), block(5, 3)]) == [[5, 3]]
     assert lengths([block(0, 5), block(5, 0), block(7, 2)]) == [[5], [2]]
-    assert lengths([block(3, 0)]) == []
+    assert lengths([block(0, 5), block(9, 0), block(9, 2)]) == [[5], [2]]
+    assert lengths([block(0, 5), block(9, 0), block(12, 2)]) == [[5], [], [2]]
+
+
+def test_a_segment_ends_as_soon_as_a_jump_tells_so():
+    def live() -> Iterator[Block]:
+        yield block(0, 5)
+        yield block(9, 0)
+        pytest.fail("the end of the first segment must not wait for more")
+
+    segment = next(segments(live()))
+    assert [b.samples.size for b in segment] == [5]
 
 
 @given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 9)), max_size=12))
@@ -218,7 +230,7 @@ def test_segments_lose_nothing_and_have_no_gaps(drawn):
         at += jump
         blocks.append(block(at, n))
         at += n
-    parted = [list(segment) for segment in segments(blocks)]
+    parted = [part for segment in segments(blocks) if (part := list(segment))]
     assert [b for segment in parted for b in segment] == [b for b in blocks if b.samples.size]
     ends = [(s[0].start, s[-1].start + s[-1].samples.size) for s in parted]
     for segment in parted:

@@ -182,7 +182,8 @@ def test_other_classes_than_rules_are_refused():
 
 def plainly(values, rule: EventRule, *, start=0.0, window=WINDOW, hop=HOP, padded=0.0):
     """Give the events of one label and segment, all windows at hand (no cooldown)."""
-    v, width = np.asarray(values, float), max(1, round(rule.smooth / hop))
+    # Scores are float32: at the threshold itself, 0.7 is not 0.7.
+    v, width = np.asarray(values, np.float32).astype(float), max(1, round(rule.smooth / hop))
     begins, ends, previous = [], [], start
     smoothed = [np.mean(v[max(0, k + 1 - width) : k + 1]) for k in range(v.size)]
     for k in range(v.size):

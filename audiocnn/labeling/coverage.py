@@ -95,15 +95,16 @@ class Meter:
 
 def watch_blocks(blocks: Iterable[Block], meter: Meter) -> Iterator[Block]:
     """Pass blocks on, noting gaps."""
-    begun = False
+    sounding = False
     for block in blocks:
-        if block.start != meter.end:
-            if begun:
-                meter.ends.append(meter.end / meter.rate)
+        if sounding and block.start != meter.end:  # also an empty one: the segment has ended
+            meter.ends.append(meter.end / meter.rate)
+            sounding = False
+        if block.samples.size:
             meter.skip(NOT_FINITE, meter.end / meter.rate, block.start / meter.rate)
-        meter.end, begun = block.start + block.samples.size, True
+            meter.end, sounding = block.start + block.samples.size, True
         yield block
-    if begun:
+    if sounding:
         meter.ends.append(meter.end / meter.rate)
 
 
