@@ -21,6 +21,7 @@ from audiocnn.errors import ArgumentError, AudiocnnError, did_you_mean
 EXAMPLES = """examples:
   audiocnn label night.flac                      events as CSV on stdout
   audiocnn label recordings/ -o events.csv       a folder; also .jsonl .txt .selections.txt
+  audiocnn listen                                what the microphone hears, live
   audiocnn verify night.flac                     does the stream equal the file, here?
   audiocnn train my_sounds/ -o my_model          needs: pip install 'audiocnn[train]'
   audiocnn evaluate clips.csv --model my_model
@@ -67,6 +68,7 @@ def build_parser() -> argparse.ArgumentParser:
         dest="verb", metavar="VERB", title="verbs, each with its own --help", parser_class=_Parser
     )
     _add_label(verbs)
+    _add_listen(verbs)
     _add_verify(verbs)
     _add_evaluate(verbs)
     _add_train(verbs)
@@ -117,6 +119,44 @@ def _add_label(verbs: Any) -> None:
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="events as JSON lines on stdout")
     form.add_argument("--table", action="store_true", help="events as a table to read")
+
+
+def _add_listen(verbs: Any) -> None:
+    parser = _add(verbs, "listen", "say what a microphone hears, live", [
+        "audiocnn listen",
+        "audiocnn listen --device USB --json --seconds 3600 > heard.jsonl",
+        "audiocnn listen --input night.flac --realtime",
+        "arecord -t raw -f S16_LE -r 48000 | audiocnn listen --input - --rate 48000",
+        "audiocnn listen --settings settings.toml            sinks: files, MQTT, webhooks ...",
+    ])  # fmt: skip
+    parser.add_argument(
+        "--model", metavar="M", help="a shipped name or a bundle's folder (default: environment)"
+    )
+    parser.add_argument(
+        "--device", metavar="NAME", help="microphone: its number, or part of its name"
+    )
+    parser.add_argument(
+        "--input", metavar="FILE", help="a recording, or - for raw samples on stdin"
+    )
+    parser.add_argument("--realtime", action="store_true", help="a recording no faster than it is")
+    parser.add_argument("--rate", type=int, metavar="HZ", help="of raw samples")
+    parser.add_argument("--channels", type=int, metavar="N",
+                        help="of raw samples or the microphone (default: 1)")  # fmt: skip
+    parser.add_argument("--format", choices=["s16", "f32"], help="of raw samples (default: s16)")
+    parser.add_argument("--seconds", type=float, help="how long (default: until Ctrl-C)")
+    parser.add_argument("--hop", type=float, metavar="SECONDS", help="from window to window")
+    parser.add_argument("--threshold", type=float, metavar="SCORE",
+                        help="at which an event of any label begins")  # fmt: skip
+    parser.add_argument("--record", metavar="FILE", help="keep what is heard: float32, .wav")
+    parser.add_argument("--settings", metavar="TOML", help="options, rules and sinks")
+    parser.add_argument(
+        "--heartbeat", type=float, metavar="SECONDS", help="between signs of life to the sinks"
+    )
+    parser.add_argument("--scores", action="store_true", help="tell every window's scores")
+    parser.add_argument("--explain", action="store_true",
+                        help="tell which rule kept or dropped each window, on stderr")  # fmt: skip
+    parser.add_argument("--plain", action="store_true", help="lines instead of the view")
+    parser.add_argument("--json", action="store_true", help="one JSON object a line")
 
 
 def _add_verify(verbs: Any) -> None:

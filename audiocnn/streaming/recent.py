@@ -33,7 +33,7 @@ class Recent:
             if self._most:
                 self._pieces.append((self._end, samples))
             self._end += samples.size
-            while self._pieces and self._end - self._pieces[0][0] > self._most + samples.size:
+            while len(self._pieces) > 1 and self._end - self._pieces[1][0] >= self._most:
                 self._pieces.popleft()
 
     def fetch(self, start: float, end: float) -> tuple[Samples, int, float]:

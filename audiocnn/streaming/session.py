@@ -1,0 +1,317 @@
+"""A live session: pieces of sound in, messages out, for as long as it is to last.
+
+    input -> pieces -> blocks -> listen -> find_events -> messages -> send
+
+It is the path that labels files; a session adds only what happens beside it, piece by
+piece: what time it is, what was lost, what is kept for clips or written down, and when
+to stop. Everything runs in the caller's thread.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+
+from audiocnn.blocks import LOUDEST, cut_blocks
+from audiocnn.bundle import Bundle, grid_of
+from audiocnn.errors import ArgumentError
+from audiocnn.events import Event, EventRule, Explain, find_events
+from audiocnn.listening import listen
+from audiocnn.scoring import Scores
+from audiocnn.streaming.clock import StreamClock
+from audiocnn.streaming.pieces import Input, Piece, Samples
+from audiocnn.streaming.recent import Recent
+
+Message = Mapping[str, Any]
+BLOCK = 0.1  # seconds, at most, from a sample's being heard to its being looked at
+MOST_GAPS = 1000  # that a summary lists
+
+
+class Watcher(Protocol):
+    """Somebody who looks on: a view, a recorder, a meter."""
+
+    def hear(self, samples: Samples) -> None:
+        """Be given every piece, NaN where samples were lost."""
+
+    def tick(self, session: Session) -> None:
+        """Be called after every piece, an empty one too."""
+
+
+@dataclass(frozen=True)
+class Gap:
+    """A stretch that was not heard: seconds since the session began, and why."""
+
+    start: float
+    end: float
+    reason: str
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How to listen.
+
+    Parameters
+    ----------
+    hop
+        Seconds between windows; the bundle's if None.
+    seconds
+        How long; None until the input ends or the session is stopped.
+    heartbeat
+        Seconds between messages that all is well; 0 for none.
+    scores
+        Whether every window's scores are a message.
+    recent
+        Seconds of sound that messages can give to sinks that save it; 0 for none.
+
+    Raises
+    ------
+    ArgumentError
+        If a number is out of range.
+    """
+
+    hop: float | None = None
+    seconds: float | None = None
+    heartbeat: float = 60.0
+    scores: bool = False
+    recent: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Check the ranges."""
+        if self.hop is not None and not 0 < self.hop < float("inf"):
+            raise ArgumentError(f"hop must be above 0 seconds, got {self.hop}")
+        if self.seconds is not None and not self.seconds > 0:
+            raise ArgumentError(f"seconds must be above 0, got {self.seconds}")
+        if not (0 <= self.heartbeat < float("inf") and 0 <= self.recent < float("inf")):
+            raise ArgumentError("heartbeat and recent must be 0 seconds or more")
+
+
+@dataclass(eq=False)
+class Session:
+    """What is known of a session while it runs, and what remains of it afterwards.
+
+    Parameters
+    ----------
+    rate
+        Samples per second of the input.
+    send
+        Takes messages.
+    plan
+        How to listen.
+    fetch
+        Where messages get sound from; the newest sound that was heard if None.
+    """
+
+    rate: int
+    send: Callable[[Message], None]
+    plan: Plan = Plan()
+    fetch: Callable[[float, float], tuple[Samples, int, float]] | None = None
+    began: float = field(default_factory=time.time)
+    samples: int = 0  # of the stream so far, lost ones too
+    lost: int = 0  # of them
+    gaps: list[Gap] = field(default_factory=list)
+    n_gaps: int = 0
+    n_events: int = 0
+    n_windows: int = 0
+
+    def __post_init__(self) -> None:
+        """Make what goes with it."""
+        self.clock, self.recent = StreamClock(self.began), Recent(self.rate, self.plan.recent)
+        self.stopped = threading.Event()
+        self._sounding: dict[str, int] = {}
+        self._lost_from: int | None = None
+        self._reason = ""
+        self._beat_at = self._beat_cpu = 0.0
+        self.load = 0.0  # share of one core since the last heartbeat
+
+    @property
+    def seconds(self) -> float:
+        """Length of the stream so far."""
+        return self.samples / self.rate
+
+    @property
+    def heard(self) -> float:
+        """Seconds of it that were not lost."""
+        return (self.samples - self.lost) / self.rate
+
+    @property
+    def is_lost(self) -> str:
+        """Why nothing is heard at the moment; empty if it is."""
+        return self._reason if self._lost_from is not None else ""
+
+    def stop(self) -> None:
+        """End the session at the next piece; may be called from a signal handler."""
+        self.stopped.set()
+
+    def take(self, piece: Piece) -> None:
+        """Note a piece before it goes its way."""
+        good = np.abs(piece.samples) <= LOUDEST
+        back = self._lost_from is not None
+        begin = self.samples
+        self.samples += piece.samples.size
+        if not good.all() or back:
+            edges = np.flatnonzero(np.diff(good, prepend=not back)).tolist()
+            for at in edges:
+                if self._lost_from is None:
+                    self._lost_from = begin + at
+                    self._reason = piece.lost or "not finite"
+                else:
+                    self._end_gap(begin + at)
+            self.lost += int(piece.samples.size - np.count_nonzero(good))
+        if piece.samples.size and good[-1]:
+            self.clock.note(self.seconds, piece.time, anew=back)
+        self.recent.add(piece.samples)
+
+    def beat(self) -> None:
+        """Send a heartbeat when one is due."""
+        now, cpu = time.monotonic(), time.process_time()
+        if not self._beat_at:
+            self._beat_at, self._beat_cpu = now, cpu
+        if not self.plan.heartbeat or now - self._beat_at < self.plan.heartbeat:
+            return
+        self.load = (cpu - self._beat_cpu) / (now - self._beat_at)
+        self._beat_at, self._beat_cpu = now, cpu
+        self.send({"type": "heartbeat", **self._state(), "load": round(self.load, 4)})
+
+    def tell(self, event: Event) -> None:
+        """Send an event's onset or end."""
+        if event.end is None:
+            self.n_events += 1
+            number = self._sounding[event.label] = self.n_events
+        else:
+            number = self._sounding.pop(event.label)
+        self.send({
+            "type": "onset" if event.end is None else "event", "id": number,
+            "time": self.clock.text(event.start), "start": round(event.start, 6),
+            "end": None if event.end is None else round(event.end, 6), "label": event.label,
+            "score": event.score, "audio": self.fetch or self.recent.fetch,
+        })  # fmt: skip
+
+    def tell_scores(self, run: Scores, labels: tuple[str, ...]) -> None:
+        """Send the scores of a run's windows."""
+        for at in range(run.values.shape[1]):
+            start = run.start + at * run.hop
+            scores = dict(zip(labels, run.values[:, at].tolist(), strict=True))
+            self.send({
+                "type": "scores", "time": self.clock.text(start), "start": round(start, 6),
+                "end": round(start + run.window - run.padded, 6), "scores": scores,
+            })  # fmt: skip
+
+    def begin(self, details: Mapping[str, Any]) -> None:
+        """Send that the session begins."""
+        self.send({"type": "session", "state": "listening", **self._state(), **details})
+
+    def finish(self) -> None:
+        """Send what is still open, and that the session has ended."""
+        if self._lost_from is not None:
+            self._end_gap(self.samples)
+        self.send({"type": "session", "state": "ended", **self._state(), "gaps": self.n_gaps})
+
+    def _state(self) -> dict[str, Any]:
+        state = {"time": self.clock.text(self.seconds), "end": round(self.seconds, 6)}
+        heard, lost = round(self.heard, 3), round(self.lost / self.rate, 3)
+        return {**state, "heard": heard, "lost": lost, "windows": self.n_windows}
+
+    def _end_gap(self, at: int) -> None:
+        assert self._lost_from is not None
+        gap = Gap(self._lost_from / self.rate, at / self.rate, self._reason)
+        self._lost_from = None
+        self.n_gaps += 1
+        if len(self.gaps) < MOST_GAPS:
+            self.gaps.append(gap)
+        self.send({
+            "type": "gap", "id": f"gap-{self.n_gaps}", "time": self.clock.text(gap.start),
+            "start": round(gap.start, 6), "end": round(gap.end, 6), "label": None, "score": None,
+            "reason": gap.reason,
+        })  # fmt: skip
+
+
+def run_session(
+    bundle: Bundle,
+    source: Input,
+    session: Session,
+    *,
+    rules: Mapping[str, EventRule] | None = None,
+    watchers: Iterable[Watcher] = (),
+    on_scores: Callable[[Scores], None] | None = None,
+    explain: Explain | None = None,
+) -> None:
+    """Listen until the input ends, the plan's time is over, or the session is stopped.
+
+    Parameters
+    ----------
+    bundle, source
+        The model and what it is to hear. The source is closed at the end.
+    session
+        Where messages go; and what remains.
+    rules
+        Instead of the bundle's.
+    watchers
+        Who looks on.
+    on_scores
+        Called with every run of windows.
+    explain
+        See `find_events`.
+
+    Raises
+    ------
+    AudiocnnError
+        What the source raises, once the events up to there are told.
+    """
+    plan, watching = session.plan, list(watchers)
+    hop = grid_of(bundle, plan.hop).hop
+    errors: list[Exception] = []
+
+    def hear() -> Iterator[Samples]:
+        for piece in _until(source, session, errors):
+            session.take(piece)
+            for watcher in watching:
+                watcher.hear(piece.samples)
+            if piece.samples.size:
+                yield piece.samples
+            session.beat()
+            for watcher in watching:
+                watcher.tick(session)
+
+    def told(runs: Iterator[Scores]) -> Iterator[Scores]:
+        for run in runs:
+            session.n_windows += run.values.shape[1]
+            if plan.scores:
+                session.tell_scores(run, bundle.labels)
+            if on_scores and run.values.shape[1]:
+                on_scores(run)
+            yield run
+
+    blocks = cut_blocks(hear(), source.rate, bundle.rate, seconds=min(hop, BLOCK))
+    scores = told(listen(bundle, blocks, plan.hop))
+    try:
+        for event in find_events(scores, rules or bundle.rules, onsets=True, explain=explain):
+            session.tell(event)
+    finally:
+        source.close()
+        session.finish()
+    if errors:
+        raise errors[0]
+
+
+def _until(source: Input, session: Session, errors: list[Exception]) -> Iterator[Piece]:
+    """Give pieces until it is enough; an error ends the stream like its end, to begin with."""
+    left = None if session.plan.seconds is None else round(session.plan.seconds * session.rate)
+    pieces = source.pieces()
+    while not session.stopped.is_set() and left != 0:
+        try:
+            piece = next(pieces, None)
+        except Exception as error:  # what was heard is told first, then raised again
+            errors.append(error)
+            return
+        if piece is None:
+            return
+        if left is not None:
+            if piece.samples.size > left:
+                piece = Piece(piece.samples[:left], piece.time, piece.lost)
+            left -= piece.samples.size
+        yield piece
