@@ -72,6 +72,16 @@ def build_parser() -> argparse.ArgumentParser:
     _add_verify(verbs)
     _add_evaluate(verbs)
     _add_train(verbs)
+    bench = _add(verbs, "bench", "measure what a model costs on this machine", [
+        "audiocnn bench --live                               which hop can it sustain?",
+        "audiocnn bench --model my_model --json",
+    ])  # fmt: skip
+    _add_model(bench)
+    bench.add_argument("--live", action="store_true", help="live listening alone")
+    bench.add_argument("--hop", type=float, metavar="SECONDS", help="this one (default: several)")
+    bench.add_argument("--seconds", type=float, default=20.0,
+                       help="of sound for each (default: 20)")  # fmt: skip
+    bench.add_argument("--json", action="store_true", help="for a program")
     models = _add(verbs, "models", "list the models that ship", ["audiocnn models --json"])
     models.add_argument("--json", action="store_true", help="for a program")
     info = _add(verbs, "info", "say what is in a model", ["audiocnn info environment"])

@@ -10,6 +10,7 @@ from audiocnn.errors import DatasetError
 from audiocnn.scoring import Calibration, calibrate
 from audiocnn.training.calibration import (
     THRESHOLDS,
+    candidate_rules,
     choose_rules,
     fit_calibration,
     share_budget,
@@ -18,6 +19,7 @@ from audiocnn.training.predicting import Predictions, audible, clip_scores
 
 GRID = Grid(rate=1000, period=100, reach=200, size=9, step=5)  # windows of 1 s, hop 0.5 s
 SAME = Calibration((1.0, 1.0), (0.0, 0.0))
+PLAIN = candidate_rules([0.0])
 
 
 def predictions(logits: np.ndarray, n_clips: int = 1) -> Predictions:
@@ -60,11 +62,33 @@ def test_the_lowest_threshold_that_keeps_the_budget_is_chosen():
     probability = np.full((2, 10 * 40), 0.3)
     probability[0, [7, 47, 87, 127, 167]] = 0.92
     background = predictions(np.log(probability / (1 - probability)), n_clips=10)
-    strict = choose_rules(("a", "b"), background, GRID, SAME, budget=20, smooth=0, join_gap=0)
+    strict = choose_rules(("a", "b"), background, GRID, SAME, PLAIN, budget=20)
     assert strict["a"].on == 0.93
     assert strict["b"].on == THRESHOLDS[0]
-    loose = choose_rules(("a", "b"), background, GRID, SAME, budget=1e4, smooth=0, join_gap=0)
+    loose = choose_rules(("a", "b"), background, GRID, SAME, PLAIN, budget=1e4)
     assert loose["a"].on == THRESHOLDS[0]
+
+
+def test_a_sound_that_lasts_is_asked_to_last():
+    # Alarms last a window; the sound that is looked for, six seconds: with a shortest length
+    # the threshold need not rise over the alarms.
+    quiet = np.full((2, 10 * 40), 0.3)
+    quiet[0, 7::40] = 0.999
+    clips = np.full((2, 2 * 40), 0.3)
+    clips[0, 10:22] = 0.9
+    background, examples = (
+        predictions(np.log(p / (1 - p)), n) for p, n in ((quiet, 10), (clips, 2))
+    )
+    targets = np.array([[1, 0], [0, 1]], np.float32)
+    rules = choose_rules(("a", "b"), background, GRID, SAME, candidate_rules([0.0], [0.0, 2.0]),
+                         budget=0, examples=(examples, targets))  # fmt: skip
+    assert rules["a"].min_length == 2.0
+    assert rules["a"].on <= 0.9
+
+
+def test_without_a_background_the_threshold_is_a_half():
+    rules = choose_rules(("a", "b"), None, GRID, SAME, PLAIN, budget=1)
+    assert {rule.on for rule in rules.values()} == {0.5}
 
 
 def test_the_budget_goes_to_the_label_that_needs_it():
@@ -77,7 +101,7 @@ def test_the_budget_goes_to_the_label_that_needs_it():
         predictions(np.log(p / (1 - p)), n) for p, n in ((quiet, 10), (clips, 4))
     )
     targets = np.array([[1, 0], [1, 0], [0, 1], [0, 1]], np.float32)
-    rules = choose_rules(("a", "b"), background, GRID, SAME, budget=180, smooth=0, join_gap=0,
+    rules = choose_rules(("a", "b"), background, GRID, SAME, PLAIN, budget=180,
                          examples=(examples, targets))  # fmt: skip
     assert rules["a"].on == 0.93  # no clip is lost by it
     assert rules["b"].on <= 0.5
@@ -106,11 +130,9 @@ def test_spared_clips_do_not_count():
     probability[0, 5] = 0.96
     background = predictions(np.log(probability / (1 - probability)), n_clips=2)
     spared = {"a": np.array([True, False])}
-    rules = choose_rules(
-        ("a", "b"), background, GRID, SAME, budget=0, smooth=0, join_gap=0, spared=spared
-    )
+    rules = choose_rules(("a", "b"), background, GRID, SAME, PLAIN, budget=0, spared=spared)
     assert rules["a"].on == THRESHOLDS[0]
-    rules = choose_rules(("a", "b"), background, GRID, SAME, budget=0, smooth=0, join_gap=0)
+    rules = choose_rules(("a", "b"), background, GRID, SAME, PLAIN, budget=0)
     assert rules["a"].on > 0.95
 
 

@@ -68,7 +68,7 @@ def run(args: argparse.Namespace) -> int:
     fetch = file_sound(args.input) if isinstance(source, FileInput) and not args.realtime else None
     memory = memory_of(settings)
     beat = 60.0 if args.heartbeat is None else args.heartbeat
-    plan = Plan(args.hop, args.seconds, beat, bool(args.scores), 0.0 if fetch else memory)
+    plan = Plan(args.hop, args.seconds, beat, bool(args.scores), recent=0.0 if fetch else memory)
     printer = Printer(bool(args.json))
     with contextlib.ExitStack() as stack:
         stack.callback(source.close)

@@ -18,7 +18,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from audiocnn.blocks import LOUDEST, cut_blocks
-from audiocnn.bundle import Bundle, grid_of
+from audiocnn.bundle import Bundle
 from audiocnn.errors import ArgumentError
 from audiocnn.events import Event, EventRule, Explain, find_events
 from audiocnn.listening import listen
@@ -28,7 +28,6 @@ from audiocnn.streaming.pieces import Input, Piece, Samples
 from audiocnn.streaming.recent import Recent
 
 Message = Mapping[str, Any]
-BLOCK = 0.1  # seconds, at most, from a sample's being heard to its being looked at
 MOST_GAPS = 1000  # that a summary lists
 
 
@@ -65,6 +64,9 @@ class Plan:
         Seconds between messages that all is well; 0 for none.
     scores
         Whether every window's scores are a message.
+    block
+        Seconds of sound that are looked at together: events come later by up to that,
+        and looking costs less the longer it is.
     recent
         Seconds of sound that messages can give to sinks that save it; 0 for none.
 
@@ -78,6 +80,7 @@ class Plan:
     seconds: float | None = None
     heartbeat: float = 60.0
     scores: bool = False
+    block: float = 0.1
     recent: float = 0.0
 
     def __post_init__(self) -> None:
@@ -86,6 +89,8 @@ class Plan:
             raise ArgumentError(f"hop must be above 0 seconds, got {self.hop}")
         if self.seconds is not None and not self.seconds > 0:
             raise ArgumentError(f"seconds must be above 0, got {self.seconds}")
+        if not 0 < self.block <= 10:
+            raise ArgumentError(f"block must be above 0 and at most 10 seconds, got {self.block}")
         if not (0 <= self.heartbeat < float("inf") and 0 <= self.recent < float("inf")):
             raise ArgumentError("heartbeat and recent must be 0 seconds or more")
 
@@ -263,7 +268,6 @@ def run_session(
         What the source raises, once the events up to there are told.
     """
     plan, watching = session.plan, list(watchers)
-    hop = grid_of(bundle, plan.hop).hop
     errors: list[Exception] = []
 
     def hear() -> Iterator[Samples]:
@@ -286,7 +290,7 @@ def run_session(
                 on_scores(run)
             yield run
 
-    blocks = cut_blocks(hear(), source.rate, bundle.rate, seconds=min(hop, BLOCK))
+    blocks = cut_blocks(hear(), source.rate, bundle.rate, seconds=plan.block)
     scores = told(listen(bundle, blocks, plan.hop))
     try:
         for event in find_events(scores, rules or bundle.rules, onsets=True, explain=explain):

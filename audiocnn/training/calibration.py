@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import scipy.optimize
@@ -82,19 +82,36 @@ def clip_runs(
         yield int(predictions.clip[part[0]]), runs
 
 
+def candidate_rules(
+    smooths: Sequence[float], min_lengths: Sequence[float] = (0.0,), join_gap: float = 0.0
+) -> list[EventRule]:
+    """List rules to choose from: all `THRESHOLDS` with each smoothing and shortest length.
+
+    Parameters
+    ----------
+    smooths, min_lengths, join_gap
+        Of `EventRule`, seconds.
+    """
+    return [
+        EventRule(on, on * OFF_SHARE, smooth=smooth, min_length=length, join_gap=join_gap)
+        for smooth in smooths
+        for length in min_lengths
+        for on in THRESHOLDS
+    ]
+
+
 def choose_rules(
     labels: tuple[str, ...],
     background: Predictions | None,
     grid: Grid,
     calibration: Calibration,
+    candidates: Sequence[EventRule],
     *,
     budget: float,
-    smooth: float,
-    join_gap: float,
     examples: tuple[Predictions, Array] | None = None,
     spared: Mapping[str, NDArray[np.bool_]] | None = None,
 ) -> dict[str, EventRule]:
-    """Choose thresholds that keep a budget of false alarms and miss as little as they can.
+    """Choose rules that keep a budget of false alarms and miss as little as they can.
 
     Parameters
     ----------
@@ -102,13 +119,15 @@ def choose_rules(
         In the order of the scores.
     background
         Windows of sounds that are none of the classes, and that the network was
-        not fitted on; None if there are none: then every threshold is 0.5.
+        not fitted on; None if there are none: then the first candidate whose
+        threshold is at least 0.5 is taken.
     grid, calibration
         As in the bundle.
+    candidates
+        The rules to choose from, see `candidate_rules`; the earlier, the more they
+        find.
     budget
         False alarms an hour, over all labels.
-    smooth, join_gap
-        Of the rules, seconds.
     examples
         Windows of labelled clips that the network was not fitted on, and the
         targets (K, C) of all clips: the budget goes to the labels where it finds
@@ -120,39 +139,36 @@ def choose_rules(
     Notes
     -----
     With T hours of background a rate below 1 / T cannot be told from none: then
-    the threshold is the lowest that gives no alarm.
+    the rule is the first that gives no alarm.
     """
-
-    def rule(on: float) -> EventRule:
-        return EventRule(on, on * OFF_SHARE, smooth=smooth, join_gap=join_gap)
-
     if background is None:
-        return {label: rule(0.5) for label in labels}
+        first = next(rule for rule in candidates if rule.on >= 0.5)
+        return dict.fromkeys(labels, first)
     seconds = np.zeros(int(background.clip.max()) + 1)
     np.maximum.at(seconds, background.clip, background.ends)
     hours = seconds.sum() / 3600
     quiet = list(clip_runs(background, grid, calibration))
     clips = list(clip_runs(examples[0], grid, calibration)) if examples else []
-    alarms = np.empty((len(labels), len(THRESHOLDS)))
-    found = np.empty((len(labels), len(THRESHOLDS)))
+    alarms = np.empty((len(labels), len(candidates)))
+    found = np.empty((len(labels), len(candidates)))
     for at, label in enumerate(labels):
         spare = (spared or {}).get(label)
         counted = [(k, runs) for k, runs in quiet if spare is None or not spare[k]]
         own = [runs for k, runs in clips if examples and examples[1][k, at] > 0]
         # By the hour, where a label counts only part of the background.
         share = hours / max(1e-9, sum(seconds[k] for k, _ in counted) / 3600)
-        for i, on in enumerate(THRESHOLDS):
-            events = [_events(runs, at, rule(on)) for _, runs in counted]
+        for i, rule in enumerate(candidates):
+            events = [_events(runs, at, rule) for _, runs in counted]
             alarms[at, i] = np.ceil(sum(events) * share - 1e-9)
-            # Without examples, a lower threshold is taken to find more.
-            hits = [_events(runs, at, rule(on)) > 0 for runs in own]
+            # Without examples, an earlier rule is taken to find more.
+            hits = [_events(runs, at, rule) > 0 for runs in own]
             found[at, i] = np.mean(hits) if hits else -i
     if examples:
         chosen = share_budget(alarms, found, round(budget * hours))
     else:
         each = round(budget / len(labels) * hours)
         chosen = [share_budget(alarms[[at]], found[[at]], each)[0] for at in range(len(labels))]
-    return {label: rule(THRESHOLDS[i]) for label, i in zip(labels, chosen, strict=True)}
+    return {label: candidates[i] for label, i in zip(labels, chosen, strict=True)}
 
 
 def share_budget(alarms: NDArray[np.float64], found: NDArray[np.float64], budget: int) -> list[int]:

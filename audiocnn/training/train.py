@@ -19,7 +19,7 @@ from audiocnn.mel import MelSpec
 from audiocnn.models.classifier import Classifier
 from audiocnn.training.batches import Examples
 from audiocnn.training.cache import Waveforms, cached_waveforms
-from audiocnn.training.calibration import choose_rules, fit_calibration
+from audiocnn.training.calibration import candidate_rules, choose_rules, fit_calibration
 from audiocnn.training.fitting import fit
 from audiocnn.training.packing import pack
 from audiocnn.training.predicting import Predictions, audible, clip_scores, predict
@@ -163,8 +163,8 @@ def _judge_and_pack(
     calibration = calibrate_on(kept, quiet, targets, recipe)
     grid = make_grid(recipe.front, model.receptive_field, model.stride, recipe.window, recipe.hop)
     rules = choose_rules(
-        labels, quiet, grid, calibration,
-        budget=FALSE_ALARMS, smooth=recipe.hop, join_gap=recipe.hop, examples=(kept, targets),
+        labels, quiet, grid, calibration, candidate_rules([recipe.hop], join_gap=recipe.hop),
+        budget=FALSE_ALARMS, examples=(kept, targets),
     )  # fmt: skip
     ok = audible(kept, recipe.silence_db, recipe.faint_db)
     clips, scores = clip_scores(kept.logits[:, ok], kept.clip[ok], recipe.clip_score)

@@ -1,0 +1,56 @@
+"""`audiocnn bench`: what a model costs on this machine."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import os
+import platform
+import sys
+import time
+
+from audiocnn import Block, __version__, find_events, listen, load
+from audiocnn.streaming.keepup import bursts, measure_hop
+
+HOPS = (0.1, 0.2, 0.5, 1.0, 2.0)
+SECONDS = 120.0  # of sound, for the speed over recordings
+
+
+def run(args: argparse.Namespace) -> int:
+    """Measure and say; 1 if this machine cannot keep up at any hop."""
+    bundle = load(args.model)
+    wanted = (args.hop,) if args.hop else HOPS
+    costs = [measure_hop(bundle, hop, args.seconds) for hop in wanted]
+    sustained = [cost.hop for cost in costs if cost.sustained]
+    speed = None
+    if not args.live:
+        sound = bursts(SECONDS, bundle.rate)
+        begin = time.perf_counter()
+        for _ in find_events(listen(bundle, [Block(sound, 0, bundle.rate)]), bundle.rules):
+            pass
+        speed = SECONDS / (time.perf_counter() - begin)
+    if args.json:
+        print(json.dumps({
+            "version": __version__, "model": bundle.name, "machine": machine(),
+            "live": [{**dataclasses.asdict(c), "sustained": c.sustained} for c in costs],
+            "recordings_times_real_time": speed,
+        }))  # fmt: skip
+        return 0 if sustained else 1
+    print(f"{bundle.name} on {machine()}")
+    print(f"{'hop':>8}  {'of a core':>9}  {'late by (99 %)':>14}")
+    for cost in costs:
+        kept = "" if cost.sustained else "  too much for this machine"
+        print(f"{cost.hop:6.2f} s  {cost.load:9.1%}  {1000 * cost.worst:11.1f} ms{kept}")
+    if speed:
+        print(f"recordings, once decoded: {speed:,.0f} x real time on one core")
+    if sustained:
+        print(f"live, this machine sustains a hop of {min(sustained):g} s")
+        return 0
+    print("live, this machine keeps up at none of these hops", file=sys.stderr)
+    return 1
+
+
+def machine() -> str:
+    """Say what machine this is."""
+    return f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"

@@ -1,0 +1,98 @@
+"""What live listening costs on this machine: the whole session, fed from memory."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from audiocnn.bundle import Bundle, grid_of
+from audiocnn.scoring import Scores
+from audiocnn.streaming.pieces import Piece, Samples
+from audiocnn.streaming.session import Plan, Session, run_session
+
+RATE = 48000  # of most microphones
+PIECE = 0.02  # seconds: about what a sound card hands over at once
+WARM = 5.0  # seconds of sound before the clock starts
+SAFE = 0.5  # share of a core up to which a machine keeps up with other work beside
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a hop costs.
+
+    Parameters
+    ----------
+    hop
+        Seconds, as rounded to columns.
+    load
+        Share of one core.
+    worst
+        Longest time from a piece's arrival to the end of what it brought about, seconds
+        (99th percentile).
+    """
+
+    hop: float
+    load: float
+    worst: float
+
+    @property
+    def sustained(self) -> bool:
+        """Whether this machine keeps up with room to spare."""
+        return self.load <= SAFE and self.worst < self.hop
+
+
+class FromMemory:
+    """An input that is always there: the given sound, again and again."""
+
+    name = "memory"
+
+    def __init__(self, sound: Samples, rate: int, seconds: float, piece: float = PIECE) -> None:
+        self.rate, self._sound = rate, sound
+        self._n_pieces, self._size = round(seconds / piece), round(piece * rate)
+        self.taken: list[float] = []  # wall seconds that each piece took
+        self.cpu = 0.0  # at the first piece behind the warm-up
+
+    def pieces(self) -> Iterator[Piece]:
+        """Give pieces as fast as they are taken, noting how long each took."""
+        warm, span = round(WARM / PIECE), self._sound.size - self._size
+        for number in range(self._n_pieces):
+            if number == warm:
+                self.cpu = time.process_time()
+                self.taken.clear()
+            at = number * self._size % max(1, span)
+            begin = time.perf_counter()
+            yield Piece(self._sound[at : at + self._size])
+            self.taken.append(time.perf_counter() - begin)
+
+    def close(self) -> None:
+        """Need nothing."""
+
+
+def bursts(seconds: float, rate: int, seed: int = 0) -> Samples:
+    """Make sound that a model has something to do with: noise that comes and goes."""
+    rng = np.random.default_rng(seed)
+    x = rng.standard_normal(round(seconds * rate)).astype(np.float32)
+    level = np.repeat(10 ** rng.uniform(-3, -0.5, round(seconds * 4) + 1), rate // 4)
+    return x * level[: x.size].astype(np.float32)
+
+
+def measure_hop(bundle: Bundle, hop: float, seconds: float = 30.0) -> Cost:
+    """Run a session over sound from memory and see what it costs.
+
+    Parameters
+    ----------
+    bundle, hop
+        The model, and seconds from window to window.
+    seconds
+        Of sound to hear, `WARM` of them before the clock starts.
+    """
+    source = FromMemory(bursts(10, RATE), RATE, WARM + seconds)
+    session = Session(RATE, lambda message: None, Plan(hop, heartbeat=0))
+    windows: list[Scores] = []
+    run_session(bundle, source, session, on_scores=windows.append)
+    used = time.process_time() - source.cpu
+    worst = sorted(source.taken)[int(0.99 * len(source.taken))]
+    return Cost(grid_of(bundle, hop).hop, used / seconds, worst)
