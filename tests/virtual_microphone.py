@@ -78,7 +78,9 @@ class VirtualMicrophone:
 
     def plug_in(self, sink: str = "vmic", rate: int = 44100) -> None:
         """Load a sink: the device is there."""
-        loaded = self.pactl("load-module", "module-null-sink", f"sink_name={sink}", f"rate={rate}")
+        # Without rewinds its sound comes every 50 ms; else the first comes after up to 2 s.
+        sink_is = (f"sink_name={sink}", f"rate={rate}", "norewinds=1")
+        loaded = self.pactl("load-module", "module-null-sink", *sink_is)
         self.modules[sink] = loaded.stdout.strip()
 
     def pull_out(self, sink: str = "vmic") -> None:

@@ -178,7 +178,7 @@ def open_device(
             return Capture(device, rate, channels, inbox, ring_seconds)
         except sd.PortAudioError as error:
             first = first or error
-            if _code(error) in (portaudio.BUSY, portaudio.BAD_CHANNELS):
+            if _code(error) != portaudio.BAD_RATE:
                 break
     assert first is not None
     raise DeviceError(explain(device, first)) from first

@@ -127,7 +127,9 @@ def find_device(wanted: str | int | None, devices: Sequence[Device]) -> Device:
             f"{describe(found)}"
         )
     hint = did_you_mean(str(wanted), [d.name for d in devices])
-    raise DeviceError(f"no device that can record has the {what}{hint}; there are:\n{describe(devices)}")
+    raise DeviceError(
+        f"no device that can record has the {what}{hint}; there are:\n{describe(devices)}"
+    )
 
 
 def find_again(device: Device, devices: Sequence[Device]) -> Device:

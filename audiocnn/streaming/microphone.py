@@ -118,7 +118,8 @@ class Microphone:
         self._n_quiet = self._n_heard = self._n_lost = self._times_lost = self._overflows = 0
         self._until = time.monotonic()  # when the last sample given was heard
         try:
-            capture.start()
+            with portaudio.turn():
+                capture.start()
         except DeviceError:
             self.close()
             raise
@@ -141,7 +142,7 @@ class Microphone:
         return Status(self._n_heard, self._n_lost, overflows, self._times_lost, waiting)
 
     def close(self) -> None:
-        """Let go of the device; `pieces` ends. From any thread or signal handler, any number of times."""
+        """Let go of the device; `pieces` ends. From any thread or signal handler, also twice."""
         self._closed = True
         self._inbox.put(None)
         while self._held:
@@ -294,7 +295,8 @@ class Microphone:
         elif capture is not None:
             self._inbox.put((outage, capture))  # before the first that it hears
             try:
-                capture.start()
+                with portaudio.turn():
+                    capture.start()
             except DeviceError:
                 self._inbox.put((capture, None))
 

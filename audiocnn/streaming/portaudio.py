@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import os
 import sys
 import threading
 from collections.abc import Iterator
@@ -29,6 +30,7 @@ TURN = 5.0  # who waits longer for a turn goes without: the other one hangs in a
 BUSY, BAD_RATE, BAD_CHANNELS = -9985, -9997, -9998  # PaErrorCode
 
 _turn = threading.Lock()
+_stderr: list[int] = []  # where standard error went before it was hushed
 _open: set[int] = set()
 
 
@@ -46,15 +48,16 @@ def load() -> Any:
         raise DeviceError("sounddevice is not installed: 'pip install sounddevice'") from error
     except OSError as error:  # how sounddevice says that it found no PortAudio
         how = INSTALL.get(sys.platform, "install the package of your system that has it")
-        raise DeviceError(
-            f"PortAudio, which opens microphones, is not installed: {how}"
-        ) from error
+        raise DeviceError(f"PortAudio, which opens microphones, is not installed: {how}") from error
     return sounddevice
 
 
 @contextlib.contextmanager
 def turn() -> Iterator[bool]:
-    """Wait until no other thread opens or lists devices.
+    """Wait until no other thread opens or lists devices, and have it quiet meanwhile.
+
+    PortAudio and ALSA write a screenful to standard error for each device that does not
+    open, and know no other way to be silenced than to send it elsewhere for that time.
 
     Yields
     ------
@@ -63,10 +66,30 @@ def turn() -> Iterator[bool]:
     """
     ours = _turn.acquire(timeout=TURN)
     try:
+        if ours:
+            _hush()
+        else:  # who hangs is not to keep it quiet for ever
+            _speak()
         yield ours
     finally:
         if ours:
+            _speak()
             _turn.release()
+
+
+def _hush() -> None:
+    with contextlib.suppress(OSError):  # no standard error at all
+        _stderr.append(os.dup(2))
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, 2)
+        os.close(nowhere)
+
+
+def _speak() -> None:
+    with contextlib.suppress(OSError, IndexError):
+        before = _stderr.pop()
+        os.dup2(before, 2)
+        os.close(before)
 
 
 def read_list_anew() -> None:
