@@ -10,35 +10,35 @@ device's own clock while it runs, and by ``time.monotonic`` while it does not, s
 clock on the wall that is set matters to nothing but `Piece.time`. Time in which the
 computer itself slept is not in the stream where ``time.monotonic`` leaves it out.
 
-Everything that can hang (opening, closing, PortAudio itself) is done in threads that
-may be left behind. What comes from the device, from those threads and from `close`
-goes through one inbox, which `pieces` alone reads. Nothing here knows what sound is for.
+What comes from the device, from what opens it again and from `close` goes through one
+inbox, which `pieces` alone reads. Nothing here knows how a device is opened, nor what
+sound is for.
 """
 
 from __future__ import annotations
 
-import contextlib
+import math
 import queue
-import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import takewhile
 
 import numpy as np
 import soxr
 
 from audiocnn.blocks import mix
-from audiocnn.errors import ArgumentError, DeviceError
-from audiocnn.streaming import portaudio
-from audiocnn.streaming.capture import RATES, Capture, Heard, Inbox, open_device
-from audiocnn.streaming.devices import Device, find_again, find_device, list_devices
+from audiocnn.errors import ArgumentError
+from audiocnn.streaming.capture import Capture, Heard, Inbox
+from audiocnn.streaming.opening import Opener
 from audiocnn.streaming.pieces import Piece, Samples, nothing
 
 TICK = 0.2  # without anything from the device, before an empty piece
 N_QUIET = 9  # ticks without a callback: the device is dead
-PAUSES = (0.1, 1.0)  # between two tries to open it again: the first, the longest
-PATIENCE = 15.0  # with a try before another is started beside it
-N_STUCK = 8  # tries that may hang at once
+SETTLING = 0.15  # of a device that is back, until its callbacks come regularly
+LATE = 0.25  # a callback; then all are kept until it is known whether something is missing
+HIDDEN = 0.05  # missing, although nobody said so
+UNSAID = "the device or its driver left out sound, without saying where"
 DRIFT = 1e-3  # by which a device's clock may be wrong
 
 
@@ -57,9 +57,6 @@ class Status:
 class _Outage:
     since: float
     why: str
-    pause: float = PAUSES[0]
-    n_tries: int = 0  # threads started
-    beat: float = 0.0  # when the newest thread last came round
 
 
 class Microphone:
@@ -100,34 +97,23 @@ class Microphone:
                 "channels must be at least 1 and ring_seconds from 0.1 to 3600, "
                 f"got {channels} and {ring_seconds}"
             )
-        self._channels, self._ring_seconds = channels, ring_seconds
         self._tell = tell or (lambda sentence: None)
         self._inbox: Inbox = queue.SimpleQueue()
         self._closed = False
-        self._held: list[Capture] = []  # to be closed at the end
-        try:
-            self._device = find_device(device, list_devices())
-        except DeviceError:  # plugged in since this process began?
-            self._device = find_device(device, list_devices(anew=True))
-        with portaudio.turn():
-            capture = self._open(self._device, (self._device.rate, *RATES))
-        self._capture: Capture | None = capture
-        self._rate = capture.rate
+        self._opener = Opener(device, channels, ring_seconds, self._inbox)
+        self._name = self._opener.device.name
+        self._until = time.monotonic()  # when the last sample given was heard
+        self._capture: Capture | None = self._opener.open()
+        self._rate = self._capture.rate
         self._resampler: soxr.ResampleStream | None = None
         self._outage: _Outage | None = None
+        self._first: list[Heard] = []  # of a device that is back
         self._n_quiet = self._n_heard = self._n_lost = self._times_lost = self._overflows = 0
-        self._until = time.monotonic()  # when the last sample given was heard
-        try:
-            with portaudio.turn():
-                capture.start()
-        except DeviceError:
-            self.close()
-            raise
 
     @property
     def name(self) -> str:
         """The device's name."""
-        return self._device.name
+        return self._name
 
     @property
     def rate(self) -> int:
@@ -145,9 +131,7 @@ class Microphone:
         """Let go of the device; `pieces` ends. From any thread or signal handler, also twice."""
         self._closed = True
         self._inbox.put(None)
-        while self._held:
-            with contextlib.suppress(IndexError):
-                self._held.pop().close()
+        self._opener.close()
 
     def pieces(self) -> Iterator[Piece]:
         """Give what is heard, as it comes, until `close`.
@@ -169,12 +153,13 @@ class Microphone:
         finally:
             self.close()
 
-    def _handle(self, source: Capture | _Outage, what: Heard | Capture | None) -> Iterator[Piece]:
+    def _handle(self, source: Capture | Opener, what: Heard | Capture | None) -> Iterator[Piece]:
         if isinstance(what, Capture):  # opened again
             if self._capture is None:
                 self._capture, self._n_quiet = what, 0
+                self._opener.opened()
             else:  # by two threads
-                self._give_up(what)
+                self._opener.give_up(what)
         elif source is self._capture:  # and no echo of a dead stream
             if what is None:
                 yield from self._lose("it has stopped")
@@ -186,7 +171,7 @@ class Microphone:
         """Nothing has come for a tick."""
         if self._capture is None:
             yield from self._missing_until_now()
-            self._watch_tries()
+            self._opener.watch()
             return
         self._n_quiet += 1  # counted, not timed: this process itself may have been stopped
         if self._n_quiet >= N_QUIET:
@@ -197,20 +182,56 @@ class Microphone:
             yield Piece(nothing(0))
 
     def _hear(self, capture: Capture, heard: Heard) -> Iterator[Piece]:
-        samples = mix(heard.frames)
-        began = heard.clock - len(samples) / capture.rate
+        """Give what one callback brought, or keep it until it is known when it was heard."""
+        capture.n_taken += heard.n
+        n = heard.lost + len(heard.frames)
+        late = heard.clock - self._until - n / capture.rate > LATE
+        if self._outage or self._first or late:
+            yield from self._settle(capture, heard)
+        else:
+            yield from self._place(capture, heard)
+
+    def _settle(self, capture: Capture, heard: Heard) -> Iterator[Piece]:
+        """Find out when a device that is back, or late, was heard.
+
+        Callbacks may be late where a driver fills its buffers first, or the computer was
+        busy or this process stopped, and then come the faster: the earliest tells, once
+        they are regular.
+        """
+        first = self._first
+        first.append(heard)
+        recent = list(takewhile(lambda b: heard.clock - b.clock < SETTLING, reversed(first)))
+        too_fast = sum(block.n for block in recent) > 1.5 * SETTLING * capture.rate
+        if len(recent) == len(first) or too_fast:
+            yield Piece(nothing(0))
+            return
+        n, began = 0, math.inf
+        for block in first:
+            n += block.lost + len(block.frames)
+            began = min(began, block.clock - n / capture.rate)
+        self._first = []
+        n_gap = round((began - self._until) * self._rate)
         if self._outage:
-            n_gap = round((began - self._until) * self._rate)
-            yield from self._missing(n_gap, heard.utc, self._outage.why)
-            self._tell(f"{self.name} is back after {heard.clock - self._outage.since:.1f} s")
-            self._outage = None
+            yield from self._missing(n_gap, first[0].utc, self._outage.why)
             self._until = began
-        elif heard.lost:
+            self._tell(f"{self.name} is back after {first[0].clock - self._outage.since:.1f} s")
+            self._outage = None
+            self._opener.works()
+        elif n_gap > HIDDEN * self._rate:  # somewhere among these
+            yield from self._flush()
+            n_gap += round(n * self._rate / capture.rate)
+            yield from self._missing(n_gap, heard.utc, UNSAID)
+            return
+        for block in first:
+            yield from self._place(capture, block)
+
+    def _place(self, capture: Capture, heard: Heard) -> Iterator[Piece]:
+        """Give a block, and NaN before it where samples were lost."""
+        samples = mix(heard.frames)
+        if heard.lost:
             yield from self._flush()
             n_gap = max(1, round(heard.lost * self._rate / capture.rate))
             yield from self._missing(n_gap, heard.utc, heard.why)
-            self._until = began
-        capture.n_taken += heard.n
         # A callback may be late, never early; the device's clock may run slow or fast.
         due = self._until + len(samples) / capture.rate * (1 + DRIFT)
         self._until = min(heard.clock, due) if self._n_heard else heard.clock
@@ -252,60 +273,12 @@ class Microphone:
         """Begin an outage, or go on with it if what was opened again does not work either."""
         assert self._capture
         dead, self._capture, self._n_quiet = self._capture, None, 0
+        self._first.clear()
         self._overflows += dead.overflows
         if self._outage is None:
             self._times_lost += 1
             self._outage = _Outage(time.monotonic(), f"{self.name} was lost: {why}")
             self._tell(f"{self.name} is lost: {why}; trying to open it again")
             yield from self._flush()
-        self._start_try(dead)
+        self._opener.lost(dead)
         yield from self._missing_until_now()
-
-    def _watch_tries(self) -> None:
-        outage = self._outage
-        late = outage and time.monotonic() - outage.beat > PATIENCE
-        if outage and late and outage.n_tries < N_STUCK:
-            self._start_try(None)
-
-    def _start_try(self, dead: Capture | None) -> None:
-        outage = self._outage
-        assert outage
-        outage.n_tries += 1
-        outage.beat = time.monotonic()
-        threading.Thread(
-            target=self._try_again, args=(outage, dead), name="audiocnn-reopen", daemon=True
-        ).start()
-
-    def _try_again(self, outage: _Outage, dead: Capture | None) -> None:
-        """Try to open the device until it opens; in a thread of its own."""
-        if dead is not None:
-            self._give_up(dead)
-        capture = None
-        while self._outage is outage and self._capture is None and not (capture or self._closed):
-            time.sleep(outage.pause)
-            outage.pause = min(2 * outage.pause, PAUSES[1])
-            outage.beat = time.monotonic()
-            with contextlib.suppress(DeviceError):
-                device = find_again(self._device, list_devices(anew=True))
-                with portaudio.turn():
-                    capture = self._open(device, (self._rate, device.rate, *RATES))
-        outage.n_tries -= 1
-        if capture is not None and self._closed:
-            self._give_up(capture)
-        elif capture is not None:
-            self._inbox.put((outage, capture))  # before the first that it hears
-            try:
-                with portaudio.turn():
-                    capture.start()
-            except DeviceError:
-                self._inbox.put((capture, None))
-
-    def _open(self, device: Device, rates: tuple[int, ...]) -> Capture:
-        capture = open_device(device, rates, self._channels, self._inbox, self._ring_seconds)
-        self._held.append(capture)
-        return capture
-
-    def _give_up(self, capture: Capture) -> None:
-        with contextlib.suppress(ValueError):
-            self._held.remove(capture)
-        capture.close()
