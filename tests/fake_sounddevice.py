@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from audiocnn.streaming import portaudio
+
 
 class PortAudioError(Exception):
     """As sounddevice's: a message, a code, what the host API said."""
@@ -114,4 +116,6 @@ def fake(monkeypatch: pytest.MonkeyPatch) -> FakeSoundDevice:
     """Put a sounddevice with one microphone, "desk", in the place of the real one."""
     sd = FakeSoundDevice(device("desk"))
     monkeypatch.setitem(sys.modules, "sounddevice", sd)
+    monkeypatch.setattr(portaudio, "_open", set())
+    monkeypatch.setattr(portaudio, "_turn", threading.Lock())
     return sd

@@ -127,7 +127,8 @@ class Capture:
         """Let go of the device. From any thread, any number of times; does not hang."""
         try:
             stream = self._to_close.pop()
-        except IndexError:
+        except IndexError:  # someone else does
+            portaudio.wait_until_closed(self._stream)
             return
         portaudio.close(stream, self._guard)
 

@@ -100,9 +100,8 @@ class Opener:
     def close(self) -> None:
         """Close all. From any thread or signal handler, also twice."""
         self._closed = True
-        with contextlib.suppress(IndexError):
-            while True:
-                self._open.pop().close()
+        for capture in tuple(self._open):
+            capture.close()
 
     def _start_try(self, dead: Capture | None) -> None:
         self._n_tries += 1

@@ -14,6 +14,7 @@ import contextlib
 import os
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -42,6 +43,7 @@ def load() -> Any:
     DeviceError
         If it or PortAudio is not installed; says which package to install.
     """
+    first = "sounddevice" not in sys.modules
     try:
         import sounddevice
     except ImportError as error:
@@ -49,7 +51,17 @@ def load() -> Any:
     except OSError as error:  # how sounddevice says that it found no PortAudio
         how = INSTALL.get(sys.platform, "install the package of your system that has it")
         raise DeviceError(f"PortAudio, which opens microphones, is not installed: {how}") from error
+    if first:
+        atexit.register(_before_exit, sounddevice)
     return sounddevice
+
+
+def _before_exit(sd: Any) -> None:
+    """Let nobody be inside PortAudio when sounddevice terminates it, or that hangs."""
+    ours = _turn.acquire(timeout=TURN)  # and never given back
+    _speak()
+    if not (ours and wait_until_closed()):
+        atexit.unregister(sd._exit_handler)
 
 
 @contextlib.contextmanager
@@ -127,8 +139,16 @@ def close(stream: Any, guard: threading.Lock) -> None:
         _open.discard(id(stream))
 
     sd = load()
-    thread = threading.Thread(target=do_close, name="audiocnn-close", daemon=True)
-    thread.start()
-    thread.join(PATIENCE)
-    if thread.is_alive():  # sounddevice terminates PortAudio at exit, and would hang there
+    threading.Thread(target=do_close, name="audiocnn-close", daemon=True).start()
+    if not wait_until_closed(stream):  # sounddevice's terminating at exit would hang too
         atexit.unregister(sd._exit_handler)
+
+
+def wait_until_closed(stream: Any = None) -> bool:
+    """Wait until a stream, or every one, is closed, at most a second; say whether it is."""
+    end = time.monotonic() + PATIENCE
+    while id(stream) in _open if stream is not None else _open:
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.002)
+    return True
