@@ -436,7 +436,7 @@ def test_one_lost_microphone_does_not_close_another(fake: FakeSoundDevice) -> No
     fake.streams[0].die()
     for _ in range(20):
         fake.streams[1].feed_for(0.02)
-    one.wait_for(lambda: len(fake.streams) == 3)
+    one.wait_for(lambda: len(fake.streams) >= 3)
     assert fake.n_initialized == before
     assert two.mic.status().times_lost == 0
     one.close()

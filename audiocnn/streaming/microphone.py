@@ -160,12 +160,15 @@ class Microphone:
                 self._opener.opened()
             else:  # by two threads
                 self._opener.give_up(what)
-        elif source is self._capture:  # and no echo of a dead stream
+        elif source is not self._capture:  # not yet known, or dead
+            if isinstance(source, Capture) and what is not None:
+                source.n_taken += what.n
+        else:
+            self._n_quiet = 0
             if what is None:
                 yield from self._lose("it has stopped")
             else:
-                self._n_quiet = 0
-                yield from self._hear(self._capture, what)
+                yield from self._hear(source, what)
 
     def _wait(self) -> Iterator[Piece]:
         """Nothing has come for a tick."""

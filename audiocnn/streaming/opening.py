@@ -32,7 +32,8 @@ class Opener:
     channels, ring_seconds
         As for `Capture`.
     inbox
-        Where (self, Capture) is put when the device is open again, before what it hears.
+        Where (self, Capture) is put when the device is open again; what it hears before
+        that is as good as lost.
 
     Raises
     ------
@@ -64,11 +65,6 @@ class Opener:
         """
         with portaudio.turn():
             capture = self._open_at(self.device, (self._rate, *RATES))
-            try:
-                capture.start()
-            except DeviceError:
-                self.give_up(capture)
-                raise
         self._rate = capture.rate
         return capture
 
@@ -128,13 +124,13 @@ class Opener:
             self.give_up(capture)
         elif capture is not None:
             self._inbox.put((self, capture))
-            try:
-                with portaudio.turn():
-                    capture.start()
-            except DeviceError:
-                self._inbox.put((capture, None))
 
     def _open_at(self, device: Device, rates: tuple[int, ...]) -> Capture:
         capture = open_device(device, rates, self._channels, self._inbox, self._ring_seconds)
         self._open.append(capture)
+        try:
+            capture.start()
+        except DeviceError:
+            self.give_up(capture)
+            raise
         return capture
