@@ -87,6 +87,9 @@ def build_parser() -> argparse.ArgumentParser:
     info = _add(verbs, "info", "say what is in a model", ["audiocnn info environment"])
     info.add_argument("model", metavar="MODEL", help="a shipped name or a bundle's folder")
     info.add_argument("--json", action="store_true", help="for a program")
+    devices = _add(verbs, "devices", "list what can record; * marks the default",
+                   ["audiocnn devices", "audiocnn devices --json"])  # fmt: skip
+    devices.add_argument("--json", action="store_true", help="for a program")
     return parser
 
 

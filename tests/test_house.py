@@ -39,7 +39,7 @@ TORCH_SIDE = {"models", "training"}
 # modules that may ask for an optional package.
 RUNTIME = {"numpy", "scipy", "soundfile", "soxr", "onnxruntime", "rich"}
 OPTIONAL = {
-    "sounddevice": {"streaming.microphone"},
+    "sounddevice": {"streaming.portaudio"},
     "av": {"decoding"},
     "pyarrow": {"annotations"},
     "paho": {"streaming.sinks.mqtt"},
