@@ -72,6 +72,14 @@ def build_parser() -> argparse.ArgumentParser:
     _add_verify(verbs)
     _add_evaluate(verbs)
     _add_train(verbs)
+    models = _add(verbs, "models", "list the models that ship", ["audiocnn models --json"])
+    models.add_argument("--json", action="store_true", help="for a program")
+    info = _add(verbs, "info", "say what is in a model", ["audiocnn info environment"])
+    info.add_argument("model", metavar="MODEL", help="a shipped name or a bundle's folder")
+    info.add_argument("--json", action="store_true", help="for a program")
+    devices = _add(verbs, "devices", "list what can record; * marks the default",
+                   ["audiocnn devices", "audiocnn devices --json"])  # fmt: skip
+    devices.add_argument("--json", action="store_true", help="for a program")
     bench = _add(verbs, "bench", "measure what a model costs on this machine", [
         "audiocnn bench --live                               which hop can it sustain?",
         "audiocnn bench --model my_model --json",
@@ -82,14 +90,6 @@ def build_parser() -> argparse.ArgumentParser:
     bench.add_argument("--seconds", type=float, default=20.0,
                        help="of sound for each (default: 20)")  # fmt: skip
     bench.add_argument("--json", action="store_true", help="for a program")
-    models = _add(verbs, "models", "list the models that ship", ["audiocnn models --json"])
-    models.add_argument("--json", action="store_true", help="for a program")
-    info = _add(verbs, "info", "say what is in a model", ["audiocnn info environment"])
-    info.add_argument("model", metavar="MODEL", help="a shipped name or a bundle's folder")
-    info.add_argument("--json", action="store_true", help="for a program")
-    devices = _add(verbs, "devices", "list what can record; * marks the default",
-                   ["audiocnn devices", "audiocnn devices --json"])  # fmt: skip
-    devices.add_argument("--json", action="store_true", help="for a program")
     return parser
 
 

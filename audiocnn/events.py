@@ -101,10 +101,8 @@ class Decision:
 
     Parameters
     ----------
-    label
-        Of which label.
-    start, end
-        Seconds since the stream began: the time that the window owns.
+    label, start, end
+        Of which label; the time that the window owns, seconds since the stream began.
     score
         The smoothed score.
     verdict

@@ -21,10 +21,11 @@ from audiocnn.errors import ArgumentError, AudioError
 from audiocnn.labeling.recordings import with_threshold
 from audiocnn.streaming.clock import StreamClock
 from audiocnn.streaming.inputs import FileInput, PipeInput
+from audiocnn.streaming.live import run_session
 from audiocnn.streaming.pieces import Piece, Samples, nothing
 from audiocnn.streaming.recent import Recent
 from audiocnn.streaming.recorder import Recorder
-from audiocnn.streaming.session import Plan, Session, run_session
+from audiocnn.streaming.session import Plan, Session
 
 RATE = 8000
 DEMO = Path(__file__).parents[1] / "data" / "demo.flac"

@@ -10,7 +10,11 @@ import platform
 import sys
 import time
 
-from audiocnn import Block, __version__, find_events, listen, load
+from audiocnn import __version__
+from audiocnn.blocks import Block
+from audiocnn.bundle import load
+from audiocnn.events import find_events
+from audiocnn.listening import listen
 from audiocnn.streaming.keepup import bursts, measure_hop
 
 HOPS = (0.1, 0.2, 0.5, 1.0, 2.0)

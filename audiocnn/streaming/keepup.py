@@ -10,8 +10,9 @@ import numpy as np
 
 from audiocnn.bundle import Bundle, grid_of
 from audiocnn.scoring import Scores
+from audiocnn.streaming.live import run_session
 from audiocnn.streaming.pieces import Piece, Samples
-from audiocnn.streaming.session import Plan, Session, run_session
+from audiocnn.streaming.session import Plan, Session
 
 RATE = 48000  # of most microphones
 PIECE = 0.02  # seconds: about what a sound card hands over at once
