@@ -20,7 +20,7 @@ from audiocnn.cli import main
 from audiocnn.commands import watch
 
 RATE = 8000
-VERBS = ("label", "verify", "evaluate", "train", "models", "info")
+VERBS = ("label", "verify", "evaluate", "train", "models", "info", "devices")
 ROOT = Path(__file__).parent.parent
 
 
@@ -73,7 +73,7 @@ def test_the_verbs_that_are_listed_are_there(capsys):
         (["label", "x.wav", "--json", "--table"], "not allowed with"),
         (["label", "x.wav", "--hop", "often"], "invalid float value: 'often'"),
         (["train", "x", "-o", "y", "--arch", "cnn3d"], "(did you mean 'cnn2d'?)"),
-        (["xyzzy"], "'info')\nsee audiocnn --help"),
+        (["xyzzy"], "'devices')\nsee audiocnn --help"),
     ],
 )
 def test_wrong_usage_exits_with_2_and_a_hint(arguments, said, capsys):
