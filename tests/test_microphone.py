@@ -31,7 +31,9 @@ class Listener:
     """Takes the pieces of a microphone in a thread, as a session does."""
 
     def __init__(self, mic: Microphone) -> None:
-        self.mic, self.pieces, self.times = mic, [], []
+        self.mic = mic
+        self.pieces: list[Piece] = []
+        self.times: list[float] = []
         self.began = time.monotonic()
         self.thread = threading.Thread(target=self.listen, daemon=True)
         self.thread.start()
@@ -44,7 +46,9 @@ class Listener:
     def wait_for(self, happened: Callable[[], Any], timeout: float = 5.0) -> None:
         end = time.monotonic() + timeout
         while not happened():
-            assert time.monotonic() < end, (self.mic.status(), [p.lost for p in self.pieces])
+            if time.monotonic() > end:
+                self.mic.close()  # or it would go on into the next test
+                pytest.fail(f"{self.mic.status()}, {[p.lost for p in self.pieces]}")
             time.sleep(0.005)
 
     def samples(self) -> np.ndarray:
@@ -353,8 +357,8 @@ def test_closing_that_hangs_does_not(fake: FakeSoundDevice, monkeypatch: Any) ->
 
 @pytest.mark.usefixtures("quick")
 def test_opening_that_hangs_is_tried_beside(fake: FakeSoundDevice, monkeypatch: Any) -> None:
-    monkeypatch.setattr(opening, "PATIENCE", 0.3)
-    monkeypatch.setattr("audiocnn.streaming.portaudio.TURN", 0.2)
+    monkeypatch.setattr(opening, "PATIENCE", 0.8)
+    monkeypatch.setattr("audiocnn.streaming.portaudio.TURN", 0.1)
     hanging, n = threading.Event(), 0
 
     def hang(how: dict[str, Any]) -> None:
@@ -375,8 +379,8 @@ def test_opening_that_hangs_is_tried_beside(fake: FakeSoundDevice, monkeypatch: 
     finally:
         hanging.set()
     listener.wait_for(lambda: len(fake.streams) == 3 and fake.streams[2].closed)  # one too many
-    feeding.join()
     assert not fake.streams[1].closed
+    feeding.join()
     listener.close()
 
 
@@ -397,7 +401,7 @@ def test_another_rate_after_reopening(fake: FakeSoundDevice) -> None:
     assert fake.streams[-1].how["samplerate"] == 48000
     assert listener.mic.rate == 16000
     heard = listener.samples()[gaps(listener.samples())[0][1] :]
-    assert len(heard) == pytest.approx(0.4 * 16000, abs=200)  # the resampler holds some back
+    assert len(heard) == pytest.approx(0.4 * 16000, abs=800)  # the resampler holds some back
     np.testing.assert_allclose(heard[400:-400], 0.25, atol=1e-3)
 
 
