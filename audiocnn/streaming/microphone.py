@@ -39,7 +39,7 @@ SETTLING = 0.15  # of a device that is back, until its callbacks come regularly
 LATE = 0.25  # a callback; then all are kept until it is known whether something is missing
 HIDDEN = 0.05  # missing, although nobody said so
 UNSAID = "the device or its driver left out sound, without saying where"
-DRIFT = 1e-3  # by which a device's clock may be wrong
+DRIFT = 3e-3  # by which a clock of a device may be wrong; crystals are 1e-4 off at most
 
 
 @dataclass(frozen=True)

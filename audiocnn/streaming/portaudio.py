@@ -26,7 +26,7 @@ INSTALL = {
     "darwin": "'pip install --force-reinstall sounddevice' brings it, 'brew install portaudio' too",
     "win32": "'pip install --force-reinstall sounddevice' brings it",
 }
-PATIENCE = 1.0  # with a stream that is to be closed
+PATIENCE = 1.0  # with a stream that is to be closed, and with everything at exit
 TURN = 5.0  # who waits longer for a turn goes without: the other one hangs in a dead device
 BUSY, BAD_RATE, BAD_CHANNELS = -9985, -9997, -9998  # PaErrorCode
 
@@ -58,7 +58,7 @@ def load() -> Any:
 
 def _before_exit(sd: Any) -> None:
     """Let nobody be inside PortAudio when sounddevice terminates it, or that hangs."""
-    ours = _turn.acquire(timeout=TURN)  # and never given back
+    ours = _turn.acquire(timeout=PATIENCE)  # and never given back
     _speak()
     if not (ours and wait_until_closed()):
         atexit.unregister(sd._exit_handler)
