@@ -84,7 +84,7 @@ def test_pieces_are_what_was_heard(fake: FakeSoundDevice) -> None:
     mic: Input = Microphone()
     assert (mic.name, mic.rate) == ("desk", 16000)
     how = fake.streams[0].how
-    assert (how["latency"], how["blocksize"], how["dtype"]) == ("low", 320, "float32")
+    assert (how["latency"], how["blocksize"], how["dtype"]) == ("low", 800, "float32")
     before = time.time()
     for k in range(5):
         fake.streams[0].feed(RAMP + k)

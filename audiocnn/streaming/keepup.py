@@ -15,7 +15,7 @@ from audiocnn.streaming.pieces import Piece, Samples
 from audiocnn.streaming.session import Plan, Session
 
 RATE = 48000  # of most microphones
-PIECE = 0.02  # seconds: about what a sound card hands over at once
+PIECE = 0.05  # seconds: about what a sound card hands over at once
 WARM = 5.0  # seconds of sound before the clock starts
 SAFE = 0.5  # share of a core up to which a machine keeps up with other work beside
 

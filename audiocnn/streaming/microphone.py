@@ -81,7 +81,7 @@ class Microphone:
     Notes
     -----
     `Piece.time` is the wall clock when the last sample's callback came: later than the
-    sound by what the device and the driver hold back (a few blocks of 20 ms).
+    sound by what the device and the driver hold back (a few blocks of 50 ms).
     """
 
     def __init__(
