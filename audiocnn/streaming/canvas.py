@@ -13,7 +13,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,12 +28,11 @@ Line = list[Segment]
 # Dark to bright, about the same step in lightness from one to the next (magma, of
 # matplotlib, https://bids.github.io/colormap, every 17th colour).
 MAGMA = (
-    "#000004 #0b0924 #20114b #3b0f70 #57157e #721f81 #8c2981 #a8327d "
-    "#c43c75 #de4968 #f1605d #fa7f5e #fe9f6d #febf84 #fddea0 #fcfdbf"
-).split()
+    "#000004", "#0b0924", "#20114b", "#3b0f70", "#57157e", "#721f81", "#8c2981", "#a8327d",
+    "#c43c75", "#de4968", "#f1605d", "#fa7f5e", "#fe9f6d", "#febf84", "#fddea0", "#fcfdbf",
+)  # fmt: skip
 N_SHADES = len(MAGMA)
 LOST, BLANK = N_SHADES, N_SHADES + 1  # what a cell holds beside shades
-NEEDED = "━╸─┃│▀·…─░▒▓█╳"
 
 
 @dataclass(frozen=True)
@@ -44,16 +43,14 @@ class Glyphs:
     half: str
     rest: str
     mark: str
-    hold: str
-    dot: str
     ellipsis: str
-    rule: str
     shades: str
     lost: str
 
 
-UNICODE = Glyphs("━", "╸", "─", "┃", "│", "·", "…", "─", " ░▒▓█", "╳")
-ASCII = Glyphs("=", "-", ".", "|", ":", "-", "~", "-", " .:-=+*#%@", "x")
+UNICODE = Glyphs("━", "╸", "─", "┃", "…", " ░▒▓█", "×")  # noqa: RUF001 - a cross, not an x
+ASCII = Glyphs("=", "-", ".", "|", "~", " .:-=+*#%@", "x")
+UPPER_HALF = "▀"
 
 STYLES = {
     name: Style.parse(style)
@@ -83,7 +80,7 @@ class Canvas:
     def __init__(self, console: Console) -> None:
         self.encoding = console.encoding or "ascii"
         self.colour_system = None if console.no_color else console.color_system
-        self.glyphs = UNICODE if _can_show(NEEDED, self.encoding) else ASCII
+        self.glyphs = UNICODE if _can_show(UNICODE, self.encoding) else ASCII
         self._plain: dict[tuple[str, int], str] = {}
         rich_enough = self.colour_system in ("256", "truecolor")
         self.rows_per_line = 2 if rich_enough and self.glyphs is UNICODE else 1
@@ -105,7 +102,7 @@ class Canvas:
 
     def rule(self, text: str, width: int) -> Line:
         """Make a heading: a word in a thin line."""
-        rule = self.glyphs.rule
+        rule = self.glyphs.rest if self.glyphs is UNICODE else "-"
         word = f"{rule * 2} {text} "
         return [Segment((word + rule * (width - len(word)))[: max(0, width)], STYLES["dim"])]
 
@@ -178,7 +175,7 @@ class Canvas:
             cells[upper * 32 + lower] = (
                 (f"\x1b[{back[lower]}m", " ")
                 if upper == lower
-                else (f"\x1b[{front[upper]};{back[lower]}m", "▀")
+                else (f"\x1b[{front[upper]};{back[lower]}m", UPPER_HALF)
             )
         red = ";".join(Color.parse("red3").downgrade(system).get_ansi_codes(foreground=True))
         cells[LOST * 32 + LOST] = (f"\x1b[0;{red}m", self.glyphs.lost)
@@ -199,9 +196,9 @@ def width_of(line: Line) -> int:
     return sum(cell_len(segment.text) for segment in line)
 
 
-def _can_show(text: str, encoding: str) -> bool:
+def _can_show(glyphs: Glyphs, encoding: str) -> bool:
     try:
-        text.encode(encoding)
+        (UPPER_HALF + "".join(astuple(glyphs))).encode(encoding)
     except (UnicodeEncodeError, LookupError):
         return False
     return True

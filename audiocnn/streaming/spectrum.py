@@ -179,14 +179,19 @@ class Meter:
 
     def __init__(self) -> None:
         self.level = self.peak = QUIETEST
-        self.clipping = self.lost = False
-        self.alive = True  # something is heard
+        self.clipping = False
+        self.silenced = False  # sound is being lost, or nothing comes
         self._now, self._peak_at = -math.inf, -math.inf
         self._clipped_at, self._heard_at = -math.inf, math.inf
 
+    @property
+    def shown(self) -> tuple[float, float]:
+        """The level and the held peak, in dBFS."""
+        return self.level, self.peak
+
     def update(self, levels: tuple[float, float, bool, bool], now: float) -> None:
         """Take what `Spectrum.levels` gives, at the time ``now`` in seconds."""
-        level, peak, heard, self.lost = levels
+        level, peak, heard, lost = levels
         fallen = self.FALL * max(0.0, min(10.0, now - self._now))
         self._now = now
         self.level = max(level, self.level - fallen, QUIETEST)
@@ -199,4 +204,4 @@ class Meter:
         self.clipping = now - self._clipped_at < self.REMEMBER
         if heard or self._heard_at == math.inf:
             self._heard_at = now
-        self.alive = now - self._heard_at < self.SILENT
+        self.silenced = lost or now - self._heard_at >= self.SILENT

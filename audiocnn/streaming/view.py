@@ -22,28 +22,35 @@ from __future__ import annotations
 
 import contextlib
 import math
-import os
 import select
 import time
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from rich.console import Console
-from rich.segment import Segment
+from rich.segment import Segment, Segments
 
 from audiocnn.errors import ArgumentError
 from audiocnn.streaming.canvas import Canvas, Line, width_of
-from audiocnn.streaming.eventlog import Entry, EventLog, spell
+from audiocnn.streaming.eventlog import EventLog
 from audiocnn.streaming.layout import Layout, arrange
 from audiocnn.streaming.ranking import Ranking
 from audiocnn.streaming.spectrum import Meter, Spectrum
+from audiocnn.streaming.viewlines import (
+    alarm_line,
+    axis_line,
+    entry_line,
+    level_line,
+    score_line,
+    status_line,
+    title_line,
+    with_frequencies,
+)
 
 ALL_AGAIN = 10.0  # seconds after which all lines are sent again: others may write there too
 LEFT_BEHIND = 20  # events that are printed when the view ends
-QUIETEST_SHOWN = -72.0  # dBFS, the left end of the level's bar
 CLEAR_REST = Segment("\x1b[K")
 
 
@@ -119,8 +126,9 @@ class View:
         with contextlib.suppress(OSError):  # the terminal may be gone
             self.console.show_cursor(True)
             self.console.set_alt_screen(False)
-            for line in self._log_lines(LEFT_BEHIND, self.console.width - 1):
-                self.console.print(*line, Segment.line(), sep="", end="")
+            for entry in list(self._log.entries)[-LEFT_BEHIND:]:
+                line = entry_line(self._canvas, entry, min(80, self.console.width - 1))
+                self.console.print(Segments(line))
 
     def __enter__(self) -> View:
         """Take the screen."""
@@ -200,87 +208,50 @@ class View:
         try:
             return not select.select([], [self.console.file.fileno()], [], 0)[1]
         except (OSError, ValueError):  # no descriptor; on Windows, not a socket
-            return os.name == "posix" and self.console.file.closed
+            return False
 
     def _lines(self, now: float, width: int, height: int) -> list[Line]:
         """Make all lines, none of which fills the last cell: terminals differ in what follows."""
         self._meter.update(self._spectrum.levels(), now)
-        if not self._meter.alive or self._meter.lost:
+        if self._meter.silenced:
             self._ranking.forget()
         width = max(1, width - 2)
-        layout = arrange(width, height, len(self._labels))
-        lines = [self._top(width, alarm=not layout.airy)]
-        lines.append(self._level(width))
+        layout, canvas = arrange(width, height, len(self._labels)), self._canvas
+        alarm = alarm_line(canvas, self._alarm, width)
+        lines = [alarm if alarm and not layout.airy else title_line(canvas, self._title, width)]
+        lines.append(level_line(canvas, self._meter, width))
         if layout.airy:
-            lines.append(self._alarm_line(width) if self._alarm else [])
+            lines.append(alarm)
         lines += self._sound(layout, width)
         lines += self._body(layout, width, now)
-        lines = [*lines[: height - 1], self._bottom(width)] if height > 1 else [lines[0]]
+        status = status_line(canvas, self._text, self._lost, self._load, width)
+        lines = [*lines[: height - 1], status][:height]
         return [[Segment(" "), *line] for line in lines]
 
-    def _top(self, width: int, *, alarm: bool) -> Line:
-        if alarm and self._alarm:
-            return self._alarm_line(width)
-        clock = f"{datetime.now():%H:%M:%S}"
-        space = max(0, width - len(clock) - 1)
-        text = self._canvas.text
-        return [text(self._title, space, "title"), text(clock, width - space, "dim", right=True)]
-
-    def _alarm_line(self, width: int) -> Line:
-        return [self._canvas.text(f" ! {self._alarm}", width, "alarm")]
-
-    def _level(self, width: int) -> Line:
-        meter, text = self._meter, self._canvas.text
-        name, numbers = (7, 16) if width >= 50 else (0, 9)
-        if not meter.alive or meter.lost:
-            told, style, level, peak = "no sound", "bad", math.nan, math.nan
-        else:
-            told, style = f"{meter.level:.0f} dBFS", "bad" if meter.clipping else ""
-            level, peak = (
-                1 - max(db, QUIETEST_SHOWN) / QUIETEST_SHOWN for db in (meter.level, meter.peak)
-            )
-        if meter.clipping:
-            told += "  CLIP" if numbers > 10 else "!"
-        marks = [(peak, "bad" if meter.peak > -1 else "")] if peak > 0 else []
-        bar = self._canvas.bar(
-            level, max(0, width - name - numbers), ["good"] * 10 + ["warm", "bad"], marks
-        )
-        return [
-            text("level", name, "dim"),
-            *bar,
-            text(told, min(width, numbers), style, right=True),
-        ]
-
     def _sound(self, layout: Layout, width: int) -> list[Line]:
+        """Draw the spectrogram, if a column has been added to it."""
         if not layout.picture:
             return []
-        columns = width - layout.gutter
-        spectrum = self._spectrum
+        columns, spectrum = width - layout.gutter, self._spectrum
         per = spectrum.ticks_per_column(columns)
         key = (layout, columns, spectrum.n_ticks // per, spectrum.low, spectrum.high)
         if self._picture[0] != key:
             rows = layout.picture * self._canvas.rows_per_line
-            painted = self._canvas.paint(
-                spectrum.picture(columns, rows), spectrum.low, spectrum.high
-            )
-            self._picture = (
-                key,
-                layout.beside(
-                    painted,
-                    columns,
-                    per * spectrum.tick,
-                    spectrum.f_min,
-                    spectrum.f_max,
-                    self._canvas,
-                ),
-            )
+            picture = spectrum.picture(columns, rows)
+            lines = self._canvas.paint(picture, spectrum.low, spectrum.high)
+            lines = with_frequencies(self._canvas, lines, spectrum, layout.gutter)
+            if layout.airy:
+                lines.append(axis_line(self._canvas, columns, per * spectrum.tick, layout.gutter))
+            self._picture = key, lines
         return self._picture[1]
 
     def _body(self, layout: Layout, width: int, now: float) -> list[Line]:
+        """Draw scores and events, beside or below each other."""
         half = (width - 3) // 2 if layout.side_by_side else width
         other = width - half - 3 if layout.side_by_side else width
         scores = [self._score(label, half) for label in self._ranking.look(layout.scores, now)]
-        events = self._log_lines(layout.events, other)
+        newest = list(self._log.entries)[len(self._log.entries) - layout.events :]
+        events = [entry_line(self._canvas, entry, other) for entry in newest]
         if layout.headings:
             scores.insert(0, self._canvas.rule("scores", half))
             events.insert(0, self._canvas.rule("events", other))
@@ -294,55 +265,5 @@ class View:
         ]
 
     def _score(self, label: int, width: int) -> Line:
-        value, threshold = (
-            float(self._ranking.values[label]),
-            float(self._ranking.thresholds[label]),
-        )
-        above = self._ranking.above(label)
-        name = min(max(8, width // 3), 32)
-        told = "-" if math.isnan(value) else f"{value:.2f}"
-        text = self._canvas.text
-        return [
-            text(self._labels[label], name, "loud" if above else ""),
-            Segment(" "),
-            *self._canvas.bar(
-                value,
-                width - name - 6,
-                ["loud" if above else "calm"],
-                [(threshold, "loud" if above else "warm")],
-            ),
-            text(told, 5, "loud" if above else "dim" if math.isnan(value) else "", right=True),
-        ]
-
-    def _log_lines(self, n: int, width: int) -> list[Line]:
-        return [self._entry(entry, width) for entry in list(self._log.entries)[-n:]] if n else []
-
-    def _entry(self, entry: Entry, width: int) -> Line:
-        text = self._canvas.text
-        if entry.kind == "day":
-            return self._canvas.rule(f"{entry.time:%A %d %B %Y}", width)
-        gap, open_ = entry.kind == "gap", entry.sounding
-        style = "bad" if gap else "loud" if open_ else ""
-        told = "now" if open_ else spell(entry.length)
-        score = "" if math.isnan(entry.score) else f"{entry.score:.2f}"
-        label = f"{entry.label} ({entry.count} times)" if entry.count > 1 else entry.label
-        clock = f"{entry.time:%H:%M:%S}" if entry.time else "--:--:--"
-        name = max(0, width - 10 - 8 - 6)
-        return [
-            text(clock, 10, "dim"), text(label, name, style),
-            text(told, 8, style, right=True), text(score, 6, style, right=True),
-        ]  # fmt: skip
-
-    def _bottom(self, width: int) -> Line:
-        text = self._canvas.text
-        lost, load = f"lost {spell(self._lost)}", f"load {100 * self._load:.1f} %"
-        right = f"{lost}   " if self._lost > 0 else ""
-        space = max(0, width - len(right) - len(load) - 1)
-        busy = "bad" if self._load > 0.9 else "warm" if self._load > 0.5 else "dim"
-        line = [
-            text(self._text, space, "dim"),
-            Segment(" "),
-            text(right, len(right), "bad"),
-            text(load, len(load), busy),
-        ]
-        return line if width_of(line) <= width else [text(self._text or load, width, "dim")]
+        value, threshold = self._ranking.values[label], self._ranking.thresholds[label]
+        return score_line(self._canvas, self._labels[label], float(value), float(threshold), width)
