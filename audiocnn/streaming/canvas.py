@@ -18,7 +18,7 @@ from dataclasses import astuple, dataclass
 import numpy as np
 from numpy.typing import NDArray
 from rich.cells import cell_len, set_cell_size
-from rich.color import Color, ColorSystem
+from rich.color import Color
 from rich.console import Console
 from rich.segment import Segment
 from rich.style import Style
@@ -31,6 +31,8 @@ MAGMA = (
     "#000004", "#0b0924", "#20114b", "#3b0f70", "#57157e", "#721f81", "#8c2981", "#a8327d",
     "#c43c75", "#de4968", "#f1605d", "#fa7f5e", "#fe9f6d", "#febf84", "#fddea0", "#fcfdbf",
 )  # fmt: skip
+# The like of it among 256 colours. rich's choice would make one black of the first four.
+MAGMA_256 = (16, 233, 17, 53, 54, 89, 90, 126, 161, 167, 203, 209, 215, 222, 229, 231)
 N_SHADES = len(MAGMA)
 LOST, BLANK = N_SHADES, N_SHADES + 1  # what a cell holds beside shades
 
@@ -164,10 +166,10 @@ class Canvas:
 
     def _coloured_cells(self) -> dict[int, tuple[str, str]]:
         """Give the colours and the character of every pair of shades, the upper one first."""
-        system = (
-            ColorSystem.TRUECOLOR if self.colour_system == "truecolor" else ColorSystem.EIGHT_BIT
-        )
-        colours = [Color.parse(name).downgrade(system) for name in MAGMA]
+        if self.colour_system == "truecolor":
+            colours = [Color.parse(name) for name in MAGMA]
+        else:
+            colours = [Color.from_ansi(number) for number in MAGMA_256]
         front = [";".join(colour.get_ansi_codes(foreground=True)) for colour in colours]
         back = [";".join(colour.get_ansi_codes(foreground=False)) for colour in colours]
         cells = {}
@@ -177,8 +179,7 @@ class Canvas:
                 if upper == lower
                 else (f"\x1b[{front[upper]};{back[lower]}m", UPPER_HALF)
             )
-        red = ";".join(Color.parse("red3").downgrade(system).get_ansi_codes(foreground=True))
-        cells[LOST * 32 + LOST] = (f"\x1b[0;{red}m", self.glyphs.lost)
+        cells[LOST * 32 + LOST] = ("\x1b[0;31m", self.glyphs.lost)
         cells[BLANK * 32 + BLANK] = ("\x1b[0m", " ")
         return cells
 

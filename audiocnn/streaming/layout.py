@@ -48,7 +48,7 @@ def arrange(width: int, height: int, n_labels: int) -> Layout:
     """
     airy, wide = height >= AIRY, width >= WIDE
     around = 5 if airy else 3  # title, level, status; alarm, axis
-    picture = next((n for n in PICTURES if n <= (height - 3) // 4), 0)
+    picture = next((n for n in PICTURES if n <= (height - 2) // 4), 0)
     headings = int(airy)
     left = max(0, height - around - picture - headings * (1 if wide else 2))
     scores = left if wide else min(n_labels, left // 2)

@@ -12,6 +12,7 @@ from audiocnn.streaming.eventlog import Entry, spell
 from audiocnn.streaming.spectrum import Meter, Spectrum
 
 QUIETEST_SHOWN = -72.0  # dBFS, the left end of the level's bar
+LONGEST_ENTRY = 76  # columns: the eye must find the numbers that belong to a label
 LOUD = ("good",) * 10 + ("warm", "bad")  # 6 dB each
 
 
@@ -90,6 +91,7 @@ def entry_line(canvas: Canvas, entry: Entry, width: int) -> Line:
     """Write an entry of the log."""
     if entry.kind == "day":
         return canvas.rule(f"{entry.time:%A %d %B %Y}", width)
+    width = min(width, LONGEST_ENTRY)
     clock = f"{entry.time:%H:%M:%S}" if entry.time else "--:--:--"
     label = f"{entry.label} ({entry.count} times)" if entry.count > 1 else entry.label
     told = "now" if entry.sounding else spell(entry.length)
