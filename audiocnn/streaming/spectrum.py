@@ -141,7 +141,7 @@ class Spectrum:
         if not len(heard):
             return
         quiet, loud = (float(q) for q in np.percentile(heard, (30, 99.8)))
-        low = min(quiet, LOUDEST_FLOOR)
+        low = min(quiet + 3, LOUDEST_FLOOR)  # a calm background
         if abs(low - self.low) > SETTLED:
             self.low = low
         shortest, longest = RANGES

@@ -207,7 +207,7 @@ class View:
         """Tell whether the terminal takes nothing now (Ctrl-S): never wait for it."""
         try:
             return not select.select([], [self.console.file.fileno()], [], 0)[1]
-        except (OSError, ValueError):  # no descriptor; on Windows, not a socket
+        except (AttributeError, OSError, ValueError):  # no descriptor; on Windows, no socket
             return False
 
     def _lines(self, now: float, width: int, height: int) -> list[Line]:

@@ -12,7 +12,7 @@ from audiocnn.streaming.eventlog import Entry, spell
 from audiocnn.streaming.spectrum import Meter, Spectrum
 
 QUIETEST_SHOWN = -72.0  # dBFS, the left end of the level's bar
-LONGEST_ENTRY = 76  # columns: the eye must find the numbers that belong to a label
+LONGEST_ENTRY = 78  # columns: the eye must find the numbers that belong to a label
 LOUD = ("good",) * 10 + ("warm", "bad")  # 6 dB each
 
 
