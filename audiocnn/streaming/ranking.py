@@ -38,6 +38,7 @@ class Ranking:
     def take(self, values: NDArray[np.floating]) -> None:
         """Take newest scores (C,); of several between two looks, the highest is shown."""
         values = np.asarray(values, np.float64)
+        values = np.where(np.isfinite(values), values, np.nan)
         self.values = np.fmax(self.values, values) if self._fresh else values
         self._fresh = True
 

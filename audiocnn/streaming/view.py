@@ -215,7 +215,9 @@ class View:
         self._meter.update(self._spectrum.levels(), now)
         if self._meter.silenced:
             self._ranking.forget()
-        width = max(1, width - 2)
+        width -= 2
+        if width < 1:
+            return [[]] * height
         layout, canvas = arrange(width, height, len(self._labels)), self._canvas
         alarm = alarm_line(canvas, self._alarm, width)
         lines = [alarm if alarm and not layout.airy else title_line(canvas, self._title, width)]

@@ -12,6 +12,7 @@ from audiocnn.streaming.eventlog import Entry, spell
 from audiocnn.streaming.spectrum import Meter, Spectrum
 
 QUIETEST_SHOWN = -72.0  # dBFS, the left end of the level's bar
+NARROW = 20  # columns; with fewer there is no bar
 LONGEST_ENTRY = 78  # columns: the eye must find the numbers that belong to a label
 LOUD = ("good",) * 10 + ("warm", "bad")  # 6 dB each
 
@@ -77,10 +78,13 @@ def score_line(canvas: Canvas, label: str, value: float, threshold: float, width
     above = value >= threshold
     told = "-" if math.isnan(value) else f"{value:.2f}"
     style = "loud" if above else "dim" if math.isnan(value) else ""
+    if width < NARROW:
+        numbers = canvas.text(told, min(5, width), style, right=True)
+        return [canvas.text(label, max(0, width - 5), style), numbers]
     marks = [(threshold, "loud" if above else "warm")]
     bar = canvas.bar(value, width - name - 6, ["loud" if above else "calm"], marks)
     return [
-        canvas.text(label, min(name, width), "loud" if above else ""),
+        canvas.text(label, name, "loud" if above else ""),
         Segment(" "),
         *bar,
         canvas.text(told, 5, style, right=True),
