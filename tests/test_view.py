@@ -2,6 +2,7 @@
 
 import io
 import itertools
+import os
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -348,15 +349,60 @@ def test_the_terminal_is_as_before() -> None:
     assert scene.terminal.getvalue() == before
 
 
-def test_a_terminal_that_goes_away_ends_the_view_only(monkeypatch: pytest.MonkeyPatch) -> None:
-    def gone(text: str) -> int:
-        raise OSError(5, "Input/output error")
+@pytest.mark.parametrize("error", [OSError(5, "Input/output error"), BlockingIOError()])
+def test_a_terminal_that_fails_ends_nothing(
+    error: OSError, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(text: str) -> int:
+        raise error
 
     scene = Scene()
     scene.hear(1.0)
-    monkeypatch.setattr(scene.terminal, "write", gone)
-    scene.hear(1.0)
+    with monkeypatch.context() as patch:
+        patch.setattr(scene.terminal, "write", fail)
+        scene.hear(1.0)
+    scene.terminal.cells = scene.terminal.empty()
+    n = scene.terminal.n_writes
+    text = "\n".join(scene.hear(1.0))
+    assert scene.terminal.n_writes - n <= 5  # nothing is made up for
+    assert ("testing" in text) == isinstance(error, BlockingIOError)  # it was only slow
     scene.view.stop()
+    assert scene.terminal.cursor
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs a pseudo-terminal")
+def test_a_stopped_terminal_is_not_waited_for() -> None:
+    import termios
+
+    ours, its = os.openpty()
+    os.set_blocking(ours, False)
+    with open(its, "w", encoding="utf-8") as file:
+        console = Console(file=file, force_terminal=True, width=80, height=24)
+        view = View(LABELS, [0.5] * 3, RATE, "testing", console=console)
+        view.start()
+        view.draw(0.0)
+        assert b"testing" in os.read(ours, 100_000)
+        termios.tcflow(its, termios.TCOOFF)  # Ctrl-S
+        view.status("written while it was stopped")
+        view.draw(1.0)  # hangs if it waits
+        with pytest.raises(BlockingIOError):
+            os.read(ours, 100_000)
+        termios.tcflow(its, termios.TCOON)
+        view.draw(2.0)
+        assert b"written while it was stopped" in os.read(ours, 100_000)
+        view.stop()
+    os.close(ours)
+
+
+@pytest.mark.parametrize("n", [1, 4, 5, 7, 9, 10, 11, 200, 300])
+def test_the_log_shows_the_newest_last(n: int) -> None:
+    scene = Scene()
+    for number in range(n):
+        scene.message("event", number, 0.0, 1.0, label=f"event {number}")
+    scene.view.draw(0.0)
+    shown = [int(number) for number in re.findall(r"event (\d+)", scene.terminal.text)]
+    rows = arrange(78, 24, len(LABELS)).events
+    assert shown == list(range(max(0, n - rows), n))
 
 
 def test_bad_arguments() -> None:

@@ -99,7 +99,7 @@ class View:
         self._spectrum, self._meter, self._log = Spectrum(rate), Meter(), EventLog()
         self._canvas = Canvas(self.console)
         self._text, self._lost, self._load, self._alarm = "", 0.0, 0.0, ""
-        self._started = False
+        self._started = self._gone = False
         self._drawn: list[Line] = []
         self._size = (0, 0)
         self._drawn_at = self._all_at = -math.inf
@@ -185,23 +185,28 @@ class View:
             Seconds of a clock that never goes back; the system's if left out.
         """
         now = time.monotonic() if now is None else now
-        if not self._started or now - self._drawn_at < 1 / self._refresh or self._blocked():
+        early = now - self._drawn_at < 1 / self._refresh
+        if early or not self._started or self._gone or self._blocked():
             return
         self._drawn_at = now
         size = self.console.size
-        again = size != self._size or now - self._all_at >= ALL_AGAIN
+        anew = size != self._size
+        again = anew or now - self._all_at >= ALL_AGAIN
         lines = self._lines(now, *size)
-        try:
-            with self.console:  # one write
-                if size != self._size:
-                    self.console.clear()
-                for at, line in enumerate(lines):
-                    if again or line != self._drawn[at]:
-                        self.console.update_screen_lines([[*line, CLEAR_REST]], 0, at)
-        except OSError:  # the terminal is gone; that must not end the listening
-            self._started = False
+        changed = [at for at, line in enumerate(lines) if again or line != self._drawn[at]]
         self._drawn, self._size = lines, (size.width, size.height)
         self._all_at = now if again else self._all_at
+        try:
+            with self.console:  # one write
+                if anew:
+                    self.console.clear()
+                for at in changed:
+                    self.console.update_screen_lines([[*lines[at], CLEAR_REST]], 0, at)
+        except OSError as error:  # that must not end the listening
+            self._gone = not isinstance(error, BlockingIOError)  # or only slow: all again
+            self._size = (0, 0)
+            self.console.begin_capture()  # and what could not be sent is forgotten
+            self.console.end_capture()
 
     def _blocked(self) -> bool:
         """Tell whether the terminal takes nothing now (Ctrl-S): never wait for it."""
@@ -252,8 +257,8 @@ class View:
         half = (width - 3) // 2 if layout.side_by_side else width
         other = width - half - 3 if layout.side_by_side else width
         scores = [self._score(label, half) for label in self._ranking.look(layout.scores, now)]
-        newest = list(self._log.entries)[len(self._log.entries) - layout.events :]
-        events = [entry_line(self._canvas, entry, other) for entry in newest]
+        newest = list(self._log.entries)[::-1][: layout.events]
+        events = [entry_line(self._canvas, entry, other) for entry in reversed(newest)]
         if layout.headings:
             scores.insert(0, self._canvas.rule("scores", half))
             events.insert(0, self._canvas.rule("events", other))

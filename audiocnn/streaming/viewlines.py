@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from datetime import datetime
 
+from rich.cells import cell_len
 from rich.segment import Segment
 
 from audiocnn.streaming.canvas import Canvas, Line, width_of
@@ -114,19 +115,17 @@ def status_line(canvas: Canvas, status: str, lost: float, load: float, width: in
     """Say how the session does: in words, lost sound, load."""
     gone = f"lost {spell(lost)}" if lost > 0 else "nothing lost"
     busy = f"load {100 * load:.1f} %"
+    if lost <= 0 and cell_len(status) + len(gone) + len(busy) + 6 > width:
+        gone = ""
     space = width - len(gone) - len(busy) - 6
     if space < 8:
-        told = "  ".join(part for part in (gone if lost > 0 else "", status or busy) if part)
+        told = "  ".join(part for part in (gone, status or busy) if part)
         return [canvas.text(told, width, "bad" if lost > 0 else "dim")]
+    style = "bad" if load > 0.9 else "warm" if load > 0.5 else "dim"
     return [
         canvas.text(status, space, "dim"),
         canvas.text(gone, len(gone) + 3, "bad" if lost > 0 else "dim", right=True),
-        canvas.text(
-            busy,
-            len(busy) + 3,
-            "bad" if load > 0.9 else "warm" if load > 0.5 else "dim",
-            right=True,
-        ),
+        canvas.text(busy, len(busy) + 3, style, right=True),
     ]
 
 
