@@ -15,7 +15,7 @@ import numpy as np
 
 from audiocnn.bundle import Bundle, load
 from audiocnn.commands.label import tell_rounding
-from audiocnn.commands.telling import Printer, Viewed, summary
+from audiocnn.commands.telling import Notes, Printer, Viewed, summary
 from audiocnn.errors import ArgumentError
 from audiocnn.events import EventRule
 from audiocnn.labeling.recordings import with_threshold
@@ -84,9 +84,10 @@ def follow(
         stack.callback(recorder.close)
         watchers.append(recorder)
     wait = 0.0 if live(args) else FILES_WAIT
-    outlet = Outlet(make_sinks(settings, bundle.labels), tell=say, wait=wait)
+    notes = Notes()
+    outlet = Outlet(make_sinks(settings, bundle.labels), tell=notes.say, wait=wait)
     stack.callback(close_outlet, outlet)
-    view = make_view(args, bundle, rules, source)
+    view = make_view(args, bundle, rules, source, notes, stack)
     take = view.view.message if view else Printer(bool(args.json)).take
 
     def send(message: Mapping[str, Any]) -> None:
@@ -96,10 +97,8 @@ def follow(
     fetch = None if live(args) else file_sound(args.input)
     session = Session(source.rate, send, plan, fetch=fetch)
     stack.enter_context(stopping(session))
-    explainer = Explainer(bundle.labels, say) if args.explain else None
-    if view:
-        stack.enter_context(view.view)
-        watchers.append(view)
+    explainer = Explainer(bundle.labels, notes.say) if args.explain else None
+    watchers += [view] if view else []
     session.begin({"model": bundle.name, "input": source.name, "hop": args.hop or bundle.hop})
     run_session(
         bundle, source, session, rules=rules, watchers=watchers,
@@ -111,17 +110,12 @@ def follow(
     return session
 
 
-def say(sentence: str) -> None:
-    """Tell the user something beside the results."""
-    print(sentence, file=sys.stderr, flush=True)
-
-
 def close_outlet(outlet: Outlet) -> None:
     """Let the sinks finish, and say what they could not do."""
     for name, status in outlet.close().items():
         if status.dropped or status.failed:
-            say(f"{name}: {status.dropped} messages dropped, {status.failed} failed: "
-                f"{status.reason}")  # fmt: skip
+            print(f"{name}: {status.dropped} messages dropped, {status.failed} failed: "
+                  f"{status.reason}", file=sys.stderr)  # fmt: skip
 
 
 def live(args: argparse.Namespace) -> bool:
@@ -179,16 +173,23 @@ def memory_of(settings: Settings) -> float:
 
 
 def make_view(
-    args: argparse.Namespace, bundle: Bundle, rules: Mapping[str, EventRule], source: Input
-) -> Viewed | None:
-    """Make the view, where there is somebody to look at it."""
+    args: argparse.Namespace, bundle: Bundle, rules: Mapping[str, EventRule], source: Input,
+    notes: Notes, stack: contextlib.ExitStack,
+) -> Viewed | None:  # fmt: skip
+    """Show the view, where there is somebody to look at it."""
     if args.json or args.explain or args.plain or not (sys.stderr.isatty() and sys.stdout.isatty()):
         return None
+    from rich.console import Console
+
     from audiocnn.streaming.view import View
 
+    if not View([], [], 1, "").possible:
+        return None
+    console = Console(file=stack.enter_context(notes.held()))
     thresholds = [rules[label].on for label in bundle.labels]
-    view = View(bundle.labels, thresholds, source.rate, f"{bundle.name}  {source.name}")
-    return Viewed(view, args.seconds)
+    title = f"{bundle.name}  {source.name}"
+    view = View(bundle.labels, thresholds, source.rate, title, console=console)
+    return Viewed(stack.enter_context(view), args.seconds)
 
 
 def both(*calls: Any) -> Callable[[Scores], None] | None:

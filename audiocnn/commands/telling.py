@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import sys
 import time
 from collections.abc import Iterator, Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, TextIO
 
 from audiocnn.commands.label import counted, duration
 from audiocnn.scoring import Scores
@@ -44,6 +47,38 @@ def in_words(message: Mapping[str, Any]) -> str:
     if message["type"] == "gap":
         return f"{when}  nothing heard for {duration(lasted)}: {message['reason']}"
     return f"{when}  {message['label']} for {duration(lasted)}  {message['score']:.2f}"
+
+
+class Notes:
+    """What is said on stderr beside the results; held back while a view has the screen."""
+
+    def __init__(self) -> None:
+        self._held: list[str] | None = None
+
+    def say(self, sentence: str) -> None:
+        """Say something, now or when the view is over; from any thread."""
+        if self._held is None:
+            print(sentence, file=sys.stderr, flush=True)
+        else:
+            self._held.append(sentence)
+
+    @contextlib.contextmanager
+    def held(self) -> Iterator[TextIO]:
+        """Give the screen to a view alone: what drivers write to stderr would tear it."""
+        sys.stderr.flush()
+        self._held, before = [], os.dup(2)
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, 2)
+        os.close(nowhere)
+        try:
+            with os.fdopen(os.dup(before), "w", encoding=sys.stderr.encoding) as screen:
+                yield screen
+        finally:
+            os.dup2(before, 2)
+            os.close(before)
+            held, self._held = self._held, None
+            for sentence in held[-GAPS_LISTED:]:
+                self.say(sentence)
 
 
 class Viewed:
