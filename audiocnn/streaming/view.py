@@ -128,7 +128,7 @@ class View:
             self.console.set_alt_screen(False)
             for entry in list(self._log.entries)[-LEFT_BEHIND:]:
                 line = entry_line(self._canvas, entry, min(80, self.console.width - 1))
-                self.console.print(Segments(line))
+                self.console.print(Segments([*line, Segment.line()]))
 
     def __enter__(self) -> View:
         """Take the screen."""
