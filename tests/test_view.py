@@ -338,12 +338,15 @@ def test_the_terminal_is_as_before() -> None:
     scene = Scene()
     scene.hear(1.0)
     assert not scene.terminal.cursor
-    scene.message("event", 1, 0.0, 1.5)
+    for number in range(30):
+        scene.message("event", number, 0.0, number)
     scene.view.stop()
     scene.view.stop()
     assert scene.terminal.cursor
     assert "level" not in scene.terminal.text
-    assert re.search(r"dog +1\.5 s +0\.90", scene.terminal.text)  # what was heard stays
+    shown = [line for line in scene.terminal.lines if line]
+    assert len(shown) == 20  # what was heard stays
+    assert re.search(r"^\d\d:00:00  dog +29 s +0\.90$", shown[-1])
     before = scene.terminal.getvalue()
     scene.hear(1.0)
     assert scene.terminal.getvalue() == before

@@ -205,8 +205,14 @@ class View:
         except OSError as error:  # that must not end the listening
             self._gone = not isinstance(error, BlockingIOError)  # or only slow: all again
             self._size = (0, 0)
-            self.console.begin_capture()  # and what could not be sent is forgotten
-            self.console.end_capture()
+            self._forget_unsent()
+
+    def _forget_unsent(self) -> None:
+        """Empty rich's buffer, or it would send what it could not send over and over."""
+        before, self.console.quiet = self.console.quiet, True
+        with self.console:
+            pass
+        self.console.quiet = before
 
     def _blocked(self) -> bool:
         """Tell whether the terminal takes nothing now (Ctrl-S): never wait for it."""
