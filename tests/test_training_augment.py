@@ -144,7 +144,6 @@ def test_mixing_a_label_with_itself_changes_no_label():
     torch.testing.assert_close(mixed, targets)
 
 
-@pytest.mark.xfail(reason="reported: silence takes over half of a label that nobody can hear")
 def test_silence_takes_no_label_from_a_sound_that_is_not_to_be_heard():
     power, targets = torch.ones(2, 4, 5), torch.tensor([[0.0], [1.0]])
     power[0] = 0  # silence, a background: what is mixed into it is brought to its level

@@ -14,6 +14,8 @@ from torch import Tensor
 
 from audiocnn.training.recipe import Augmentation
 
+SILENT = 1e-10  # mean mel power; far below the floor of the log
+
 
 def mix_background(samples: Tensor, under: Tensor) -> Tensor:
     """Lay the background, already at its level, under the samples."""
@@ -49,6 +51,8 @@ def mixup(
     share = torch.where(torch.rand(n, generator=rng) < probability, share, torch.ones(n))
     other, share = other.to(power.device), share.to(power.device)
     level = power.mean((1, 2), keepdim=True) + 1e-12
+    silent = (level < SILENT) | (level[other] < SILENT)  # it would take a label, and not be heard
+    share = torch.where(silent.flatten(), torch.ones_like(share), share)
     ratio = (level / level[other]).clamp(max=1e4)
     mixed = share[:, None, None] * power + (1 - share)[:, None, None] * power[other] * ratio
     mixed_targets = share[:, None] * targets + (1 - share)[:, None] * targets[other]

@@ -97,20 +97,24 @@ def cached_waveforms(
         If clips cannot be read: all of them are named, not the first alone.
     """
     key = hashlib.sha256(f"{VERSION} {rate}".encode())
+    missing: list[str] = []
     for clip in clips:
         try:
             stat = clip.path.stat()
         except OSError as error:
-            raise DatasetError(f"{clip.path}: {error.strerror}") from error
+            missing.append(f"{clip.path}: {error.strerror}")
+            continue
         what = (str(clip.path.resolve()), stat.st_size, stat.st_mtime_ns, clip.start, clip.end)
         key.update(repr(what).encode())
+    _refuse(missing, len(clips))
     stem = folder / key.hexdigest()[:24]
     if not stem.with_suffix(".npz").exists():
         folder.mkdir(parents=True, exist_ok=True)
         _decode(clips, rate, stem, progress)
     with np.load(stem.with_suffix(".npz"), allow_pickle=False) as index:
         arrays = {name: index[name] for name in index.files}
-    samples = np.memmap(stem.with_suffix(".pcm"), np.int16, mode="r")
+    pcm = stem.with_suffix(".pcm")  # of no clips at all it is empty, and cannot be mapped
+    samples = np.memmap(pcm, np.int16, mode="r") if arrays["starts"][-1] else np.empty(0, np.int16)
     return Waveforms(samples, rate=rate, **arrays)
 
 
@@ -137,11 +141,7 @@ def _decode(
                 progress(done, len(clips))
     if bad:
         temporary.unlink()
-        raise DatasetError(
-            f"{len(bad)} of {len(clips)} clips cannot be read; repair or remove them:\n"
-            + "\n".join(bad[:20])
-            + (f"\nand {len(bad) - 20} more" if len(bad) > 20 else "")
-        )
+        _refuse(bad, len(clips))
     temporary.replace(stem.with_suffix(".pcm"))
     index = stem.with_suffix(".npz.tmp")
     with index.open("wb") as file:
@@ -153,6 +153,16 @@ def _decode(
             level_starts=np.array(level_starts, np.int64),
         )
     index.replace(stem.with_suffix(".npz"))
+
+
+def _refuse(bad: list[str], n_clips: int) -> None:
+    """Name the clips that cannot be read, if there are any."""
+    if bad:
+        raise DatasetError(
+            f"{len(bad)} of {n_clips} clips cannot be read; repair or remove them:\n"
+            + "\n".join(bad[:20])
+            + (f"\nand {len(bad) - 20} more" if len(bad) > 20 else "")
+        )
 
 
 def _powers(x: NDArray[np.float32], step: int) -> NDArray[np.float32]:
