@@ -65,9 +65,10 @@ def run(args: argparse.Namespace) -> int:
     tell_rounding(bundle, args.hop)
     plan = make_plan(args, settings)
     with contextlib.ExitStack() as stack:
-        source = open_input(args)
+        notes = Notes()
+        source = open_input(args, notes.say)
         stack.callback(source.close)
-        session = follow(args, settings, bundle, rules, plan, source, stack)
+        session = follow(args, settings, bundle, rules, plan, source, notes, stack)
     for line in summary(session):
         print(line, file=sys.stderr)
     return 0
@@ -75,7 +76,7 @@ def run(args: argparse.Namespace) -> int:
 
 def follow(
     args: argparse.Namespace, settings: Settings, bundle: Bundle, rules: Mapping[str, EventRule],
-    plan: Plan, source: Input, stack: contextlib.ExitStack,
+    plan: Plan, source: Input, notes: Notes, stack: contextlib.ExitStack,
 ) -> Session:  # fmt: skip
     """Run a session with everything that was asked for beside it."""
     watchers: list[Watcher] = []
@@ -84,7 +85,6 @@ def follow(
         stack.callback(recorder.close)
         watchers.append(recorder)
     wait = 0.0 if live(args) else FILES_WAIT
-    notes = Notes()
     outlet = Outlet(make_sinks(settings, bundle.labels), tell=notes.say, wait=wait)
     stack.callback(close_outlet, outlet)
     view = make_view(args, bundle, rules, source, notes, stack)
@@ -130,7 +130,7 @@ def make_plan(args: argparse.Namespace, settings: Settings) -> Plan:
     return Plan(args.hop, args.seconds, beat, bool(args.scores), recent=recent)
 
 
-def open_input(args: argparse.Namespace) -> Input:
+def open_input(args: argparse.Namespace, tell: Callable[[str], None]) -> Input:
     """Open what is to be heard: a microphone, a recording or stdin."""
     raw = [name for name in ("rate", "channels", "format") if getattr(args, name) is not None]
     if str(args.input or "") != "-" and raw and args.input:
@@ -138,7 +138,7 @@ def open_input(args: argparse.Namespace) -> Input:
     if not args.input:
         from audiocnn.streaming.microphone import Microphone
 
-        return Microphone(args.device, channels=args.channels or 1)
+        return Microphone(args.device, channels=args.channels or 1, tell=tell)
     if args.device is not None:
         raise ArgumentError("--device and --input: one of them, please")
     if str(args.input) != "-":
