@@ -30,9 +30,10 @@ LEAVES: dict[str, set[str]] = {
     "training": {"models"},
     "streaming": set(),
     "labeling": set(),
-    "commands": {"labeling", "streaming", "training"},
+    "judging": {"labeling"},
+    "commands": {"judging", "labeling", "streaming", "training"},
 }
-FRONT_DOORS = {"cli", "__main__"}  # import what they like; nothing imports them
+FRONT_DOORS = {"arguments", "cli", "__main__"}  # import what they like; nothing imports them
 
 TORCH_SIDE = {"models", "training"}
 # What a plain `pip install audiocnn` brings, as it is imported, and the few
@@ -41,7 +42,7 @@ RUNTIME = {"numpy", "scipy", "soundfile", "soxr", "onnxruntime", "rich"}
 OPTIONAL = {
     "sounddevice": {"streaming.portaudio"},
     "av": {"decoding"},
-    "pyarrow": {"annotations"},
+    "pyarrow": {"tables"},
     "paho": {"streaming.sinks.mqtt"},
     "ray": {"labeling.cluster"},
 }

@@ -1,0 +1,57 @@
+"""What the verbs' parsers share: hints at misspelt options, examples, the model."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from collections.abc import Sequence
+from typing import Any, NoReturn
+
+from audiocnn.errors import did_you_mean
+
+
+class Parser(argparse.ArgumentParser):
+    """Says which option or verb was meant; exits with 2."""
+
+    def __init__(self, **how: Any) -> None:
+        # No --thr for --threshold: it would mean something else once there is --three.
+        super().__init__(
+            allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter, **how
+        )
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Refuse what is not known here, where the verb's own options are."""
+        found, unknown = super().parse_known_args(args, namespace)
+        if unknown:
+            self.error(f"unrecognized arguments: {' '.join(unknown)}")
+        return found, unknown
+
+    def error(self, message: str) -> NoReturn:
+        """Say what is wrong, and what may have been meant."""
+        known = [s for action in self._actions for s in action.option_strings]
+        meant = re.findall(r"(?<!\S)-[-\w]+", message)
+        if chosen := re.search(r"invalid choice: '(.*?)' \(", message):
+            meant = [chosen[1]]
+            known = [c for action in self._actions for c in action.choices or ()]
+        hints = (did_you_mean(word, known) for word in meant if word not in known)
+        hint = next((h for h in hints if h), "")
+        self.exit(2, f"{self.prog}: {message}{hint}\nsee {self.prog} --help\n")
+
+
+def add_verb(verbs: Any, name: str, what: str, examples: Sequence[str]) -> argparse.ArgumentParser:
+    """Add a verb: its name, what it does in a few words, and examples."""
+    parser: argparse.ArgumentParser = verbs.add_parser(
+        name,
+        help=what,
+        description=what[0].upper() + what[1:] + ".",
+        epilog="examples:\n" + "\n".join(f"  {line}" for line in examples),
+    )
+    return parser
+
+
+def add_model(parser: argparse.ArgumentParser) -> None:
+    """Add --model, with its default."""
+    parser.add_argument(
+        "--model", default="environment", metavar="M",
+        help="a shipped name or a bundle's folder (default: environment)",
+    )  # fmt: skip

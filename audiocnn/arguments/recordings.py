@@ -1,0 +1,44 @@
+"""Verbs over recordings: label, verify."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from audiocnn.arguments.parsing import add_model, add_verb
+
+
+def add_label(verbs: Any) -> None:
+    """Add `audiocnn label`."""
+    parser = add_verb(verbs, "label", "find labelled events in recordings", [
+        "audiocnn label night.flac --table",
+        "audiocnn label recordings/ -o events.csv",
+        "audiocnn label night.flac -o night.txt            labels for Audacity",
+        "audiocnn label night.flac --hop 0.1 --windows scores.csv --frames frames.csv",
+        "audiocnn label digits.wav --model digits --threshold 0.8",
+    ])  # fmt: skip
+    parser.add_argument("paths", nargs="+", metavar="PATH", help="recordings, or folders of them")
+    parser.add_argument("-o", "--output", metavar="OUT",
+                        help="where the events go; the suffix is the format: .csv .jsonl "
+                        ".txt (Audacity) .selections.txt (Raven)")  # fmt: skip
+    add_model(parser)
+    parser.add_argument("--hop", type=float, metavar="SECONDS", help="from window to window")
+    parser.add_argument("--threshold", type=float, metavar="SCORE",
+                        help="at which an event of any label begins, instead of the model's own "
+                        "thresholds; where it ends moves in proportion")  # fmt: skip
+    parser.add_argument("--windows", metavar="FILE", help="CSV of every window's scores")
+    parser.add_argument("--frames", metavar="FILE", help="CSV of every column's scores")
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="events as JSON lines on stdout")
+    form.add_argument("--table", action="store_true", help="events as a table to read")
+
+
+def add_verify(verbs: Any) -> None:
+    """Add `audiocnn verify`."""
+    parser = add_verb(verbs, "verify", "check that a stream gives the scores of the file", [
+        "audiocnn verify night.flac",
+        "audiocnn verify night.flac --model my_model --hop 0.1 --seed 7",
+    ])  # fmt: skip
+    parser.add_argument("paths", nargs="+", metavar="PATH", help="recordings, or folders of them")
+    add_model(parser)
+    parser.add_argument("--hop", type=float, metavar="SECONDS", help="from window to window")
+    parser.add_argument("--seed", type=int, default=0, help="of the random cuts (default: 0)")
