@@ -48,7 +48,7 @@ def audio_info(path: str | Path) -> AudioInfo:
 
 
 def read_blocks(
-    path: str | Path, rate: int, *, seconds: float = 10.0, channel: int | None = None
+    path: str | Path, rate: float, *, seconds: float = 10.0, channel: int | None = None
 ) -> Iterator[Block]:
     """Read a recording of any length in constant memory, at the rate that is wanted.
 
@@ -93,7 +93,7 @@ def read_blocks(
 
 def read_audio(
     path: str | Path,
-    rate: int,
+    rate: float,
     *,
     start: float = 0.0,
     end: float | None = None,
@@ -135,7 +135,7 @@ def read_audio(
             if at >= last:
                 break
         else:
-            total = source.n_frames * rate // source.info.rate
+            total = int(source.n_frames * rate // source.info.rate)
             _refuse_gap(source.path, max(at, first), min(total, last), rate)
     samples = np.concatenate(parts)
     if not len(samples):
@@ -194,7 +194,7 @@ def _search(folder: Path) -> list[Path]:
     return sorted(found)
 
 
-def _check_request(rate: int, seconds: float, channel: int | None) -> None:
+def _check_request(rate: float, seconds: float, channel: int | None) -> None:
     if rate < 1:
         raise ArgumentError(f"rate must be at least 1, got {rate}")
     if not seconds > 0:
@@ -203,12 +203,12 @@ def _check_request(rate: int, seconds: float, channel: int | None) -> None:
         raise ArgumentError(f"channel counts from 0, got {channel}")
 
 
-def _read(path: Path, rate: int, seconds: float, channel: int | None) -> Iterator[Block]:
+def _read(path: Path, rate: float, seconds: float, channel: int | None) -> Iterator[Block]:
     with open_recording(path) as source:
         yield from _blocks_of(source, rate, seconds, channel)
 
 
-def _blocks_of(source: Source, rate: int, seconds: float, channel: int | None) -> Iterator[Block]:
+def _blocks_of(source: Source, rate: float, seconds: float, channel: int | None) -> Iterator[Block]:
     if channel is not None and channel >= source.info.channels:
         raise AudioError(
             f"{source.path} has {source.info.channels} channels, counted from 0: no {channel}"
@@ -227,7 +227,7 @@ def _blocks_of(source: Source, rate: int, seconds: float, channel: int | None) -
         raise AudioError(f"{source.path} holds no finite sample among {source.n_frames}")
 
 
-def _refuse_gap(path: Path, start: int, end: int, rate: int) -> None:
+def _refuse_gap(path: Path, start: int, end: int, rate: float) -> None:
     if start < end:
         raise AudioError(
             f"{path} is not finite from {start / rate:.3f} to {end / rate:.3f} s:"

@@ -15,7 +15,7 @@ from audiocnn.blocks import Block
 from audiocnn.bundle import load
 from audiocnn.events import find_events
 from audiocnn.listening import listen
-from audiocnn.streaming.keepup import bursts, measure_hop
+from audiocnn.streaming.keepup import material, measure_hop
 
 HOPS = (0.1, 0.2, 0.5, 1.0, 2.0)
 SECONDS = 120.0  # of sound, for the speed over recordings
@@ -29,7 +29,7 @@ def run(args: argparse.Namespace) -> int:
     sustained = [cost.hop for cost in costs if cost.sustained]
     speed = None
     if not args.live:
-        sound = bursts(SECONDS, bundle.rate)
+        sound = material(bundle, SECONDS, bundle.rate)
         begin = time.perf_counter()
         for _ in find_events(listen(bundle, [Block(sound, 0, bundle.rate)]), bundle.rules):
             pass

@@ -78,7 +78,7 @@ class Meter:
         Of its blocks.
     """
 
-    rate: int
+    rate: float
     end: int = 0  # of the last block, in samples
     ends: deque[float] = field(default_factory=deque)  # of segments whose windows are to come
     scored: float = 0.0
@@ -100,9 +100,9 @@ def watch_blocks(blocks: Iterable[Block], meter: Meter) -> Iterator[Block]:
         if sounding and block.start != meter.end:  # also an empty one: the segment has ended
             meter.ends.append(meter.end / meter.rate)
             sounding = False
-        if block.samples.size:
+        if n := block.samples.shape[-1]:
             meter.skip(NOT_FINITE, meter.end / meter.rate, block.start / meter.rate)
-            meter.end, sounding = block.start + block.samples.size, True
+            meter.end, sounding = block.start + n, True
         yield block
     if sounding:
         meter.ends.append(meter.end / meter.rate)

@@ -182,7 +182,7 @@ class _Source:
     error: str = ""
 
 
-def _readable(source: _Source, rate: int) -> Iterator[Block]:
+def _readable(source: _Source, rate: float) -> Iterator[Block]:
     """Read as far as it goes: what was good before the damage counts."""
     try:
         source.info = audio_info(source.path)
@@ -197,7 +197,7 @@ def _tell_heard(
     blocks: Iterable[Block], source: _Source, tell: Callable[..., None]
 ) -> Iterator[Block]:
     for block in blocks:
-        seconds = (block.start + block.samples.size) / block.rate
+        seconds = (block.start + block.samples.shape[-1]) / block.rate
         tell(seconds, source.info.duration if source.info else None)
         yield block
 

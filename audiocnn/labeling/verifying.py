@@ -100,7 +100,7 @@ def verify_recording(
     return Verified(str(path), windows, len(found), difference, same, "".join(errors[:1]))
 
 
-def random_blocks(path: str | Path, rate: int, rng: np.random.Generator) -> Iterator[Block]:
+def random_blocks(path: str | Path, rate: float, rng: np.random.Generator) -> Iterator[Block]:
     """Read a recording in pieces cut at random, at its own rate and at ``rate``."""
     with open_recording(path) as source:
         longest = max(1, round(LONGEST * source.info.rate))

@@ -32,7 +32,7 @@ class Recorder:
         If the suffix is another, the file is there, or cannot be made.
     """
 
-    def __init__(self, path: str | Path, rate: int) -> None:
+    def __init__(self, path: str | Path, rate: float) -> None:
         import soundfile  # here, so that the command line starts quickly
 
         path = Path(path)

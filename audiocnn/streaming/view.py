@@ -82,7 +82,7 @@ class View:
         self,
         labels: Sequence[str],
         thresholds: Sequence[float],
-        rate: int,
+        rate: float,
         title: str,
         *,
         console: Console | None = None,
