@@ -19,7 +19,7 @@ PACKAGE = ROOT / "audiocnn"
 
 # Each may import those before it. A new module needs a place here (and in DESIGN.md).
 CORE = (
-    "errors", "sliding", "blocks", "decoding", "audio", "mel", "fronts", "engine", "scoring",
+    "errors", "sliding", "blocks", "decoding", "audio", "rows", "signals", "mel", "fronts", "engine", "scoring",
     "events", "tables", "annotations", "manifest", "rates", "evaluation", "onnx_safety",
     "selfcheck", "bundle",
     "listening",
