@@ -19,9 +19,9 @@ PACKAGE = ROOT / "audiocnn"
 
 # Each may import those before it. A new module needs a place here (and in DESIGN.md).
 CORE = (
-    "errors", "names", "sliding", "blocks", "decoding", "audio", "mel", "engine", "scoring",
-    "events", "tables", "start_times", "formats", "annotations", "manifest", "rates",
-    "evaluation", "onnx_safety", "selfcheck", "bundle",
+    "errors", "names", "sliding", "blocks", "decoding", "audio", "excerpts", "mel", "engine",
+    "scoring", "events", "tables", "start_times", "formats", "annotations", "manifest", "reviews",
+    "rates", "evaluation", "onnx_safety", "selfcheck", "bundle",
     "listening",
 )  # fmt: skip
 # Each may import the core and these other leaves.
@@ -42,6 +42,7 @@ RUNTIME = {"numpy", "scipy", "soundfile", "soxr", "onnxruntime", "rich"}
 OPTIONAL = {
     "sounddevice": {"streaming.portaudio"},
     "av": {"decoding"},
+    "PIL": {"labeling.picture"},
     "pyarrow": {"formats.parquet"},
     "paho": {"streaming.sinks.mqtt"},
     "ray": {"labeling.cluster"},
