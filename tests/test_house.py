@@ -46,6 +46,7 @@ OPTIONAL = {
     "pyarrow": {"formats.parquet"},
     "paho": {"streaming.sinks.mqtt"},
     "ray": {"labeling.cluster"},
+    "fsspec": {"labeling.remote"},
 }
 PICKLES = {"cloudpickle", "dill", "joblib", "marshal", "pickle", "shelve"}
 
