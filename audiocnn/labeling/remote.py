@@ -13,6 +13,7 @@ import re
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -133,8 +134,14 @@ def _speaking(url: str) -> Iterator[None]:
 
 def _remote(system: Any, path: str, info: dict[str, Any]) -> Remote:
     size = info.get("size")
-    version = next((str(info[name]) for name in WHEN if info.get(name)), "")
+    version = next((_as_text(info[name]) for name in WHEN if info.get(name)), "")
     return Remote(system.unstrip_protocol(path), -1 if size is None else int(size), version)
+
+
+def _as_text(value: Any) -> str:
+    """Write a time as seconds since 1970, whichever way a file system has told it."""
+    seconds = value.timestamp() if isinstance(value, datetime) else value
+    return f"{seconds:.6f}" if isinstance(seconds, int | float) else str(seconds)
 
 
 def _import_fsspec() -> Any:
