@@ -20,7 +20,10 @@ from audiocnn.cli import main
 from audiocnn.commands import watch
 
 RATE = 8000
-VERBS = ("label", "listen", "verify", "evaluate", "train", "models", "info", "devices", "bench")
+VERBS = (
+    "label", "summary", "clips", "listen", "verify", "evaluate", "train", "models", "info",
+    "devices", "bench",
+)  # fmt: skip
 ROOT = Path(__file__).parent.parent
 
 

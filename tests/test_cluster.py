@@ -8,8 +8,13 @@ from typing import Any
 
 import pytest
 
-from audiocnn.errors import AudiocnnError, DeviceError
+from audiocnn.cli import main
+from audiocnn.commands.watch import Watch
+from audiocnn.errors import AudiocnnError, BundleError, DeviceError
 from audiocnn.labeling.cluster import Lost, connected, run_on_cluster
+from audiocnn.labeling.nodes import Job, errand_of, label_on_cluster, model_files
+
+ROOT = Path(__file__).parent.parent
 
 pytest.importorskip("ray", reason="Ray is not installed")
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]  # Ray's own warnings
@@ -30,21 +35,32 @@ class TwoNodes:
         self._cluster: Any = Cluster(
             initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False}
         )
-        self._second = self._cluster.add_node(num_cpus=1)
+        self._second: Any = None
         self.address = self._cluster.address
+
+    def be_two(self) -> None:
+        if self._second is None:
+            self._second = self._cluster.add_node(num_cpus=1)
 
     def kill_one(self) -> None:
         self._cluster.remove_node(self._second, allow_graceful=False)
+        self._second = None
 
     def shutdown(self) -> None:
         self._cluster.shutdown()
 
 
 @pytest.fixture(scope="module")
-def cluster() -> Iterator[TwoNodes]:
+def machine() -> Iterator[TwoNodes]:
     nodes = TwoNodes()
     yield nodes
     nodes.shutdown()
+
+
+@pytest.fixture
+def cluster(machine: TwoNodes) -> TwoNodes:
+    machine.be_two()
+    return machine
 
 
 def work(folder: str, task: int) -> int:
@@ -98,3 +114,77 @@ def test_versions_must_agree(
     monkeypatch.setattr("audiocnn.labeling.cluster.__version__", "99")
     with connected(cluster.address) as ray, pytest.raises(AudiocnnError, match="begun with 99"):
         list(run_on_cluster(ray, work, str(tmp_path), [1]))
+
+
+@pytest.fixture(scope="module")
+def recordings(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Make a folder of links to the demo, and one that is no recording."""
+    folder = tmp_path_factory.mktemp("recordings")
+    for n in range(24):
+        (folder / f"{n:02d}.flac").symlink_to(ROOT / "data" / "demo.flac")
+    (folder / "10.wav").write_text("this is no recording, and long enough to be seen as text")
+    return folder
+
+
+def test_the_table_is_that_of_one_machine(
+    cluster: TwoNodes, recordings: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("audiocnn.labeling.nodes.TRIP", (0, 1))  # each alone: more to lose
+    one, many = tmp_path / "one.csv", tmp_path / "many.csv"
+    paths = [str(recordings), f"file://{recordings}/10.flac"]
+    assert main(["label", *paths, "-o", str(one)]) == 1
+    seen = 0
+    finished = Watch.finished
+
+    def finish_and_kill(watch: Watch, seconds: float, error: str = "") -> None:
+        nonlocal seen
+        seen += 1
+        if seen == 6:
+            cluster.kill_one()
+        finished(watch, seconds, error)
+
+    monkeypatch.setattr(Watch, "finished", finish_and_kill)
+    monkeypatch.chdir(recordings)  # the nodes are elsewhere, and yet find what is named so
+    there = [os.path.relpath(paths[0]), paths[1]]
+    assert main(["label", *there, "-o", str(many), "--cluster", cluster.address]) == 1
+    assert seen == 26
+    told = many.read_text().replace("path,", "").splitlines()
+    expected = one.read_text().replace(f"\n{recordings}/", "\n").replace("path,", "").splitlines()
+    assert told == expected
+    assert len(told) > 100
+
+
+def test_recordings_that_nodes_cannot_read(
+    cluster: TwoNodes, recordings: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = str(tmp_path / "x.csv")
+    (tmp_path / "gone.wav").symlink_to(tmp_path / "nowhere.wav")
+    paths = [str(recordings / "10.wav"), "file:///nowhere/x.wav"]
+    assert main(["label", *paths, "-o", out, "--cluster", cluster.address]) == 1
+    err = capsys.readouterr().err
+    assert f"{recordings}/10.wav is text, not sound" in err
+    assert "no such file or folder: file:///nowhere/x.wav" in err
+    assert main(["label", *paths, "--cluster", cluster.address, "--windows", "w.csv"]) == 2
+    assert "--windows and --frames are written on one machine" in capsys.readouterr().err
+
+
+def test_a_folder_that_nodes_do_not_share(
+    cluster: TwoNodes, recordings: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("audiocnn.labeling.nodes.os.path.abspath", lambda path: f"/nowhere/{path}")
+    errand = errand_of(recordings / "01.flac")
+    with connected(cluster.address) as ray:
+        job = Job(model_files("environment"))
+        (result,) = label_on_cluster(ray, job, [errand])
+        assert "no such file: " in result.error, "it is not here either"
+        monkeypatch.setattr("audiocnn.labeling.nodes.os.path.exists", lambda path: True)
+        with pytest.raises(AudiocnnError, match=r"the node .* does not see /nowhere/.*: share"):
+            list(label_on_cluster(ray, job, [errand]))
+
+
+def test_a_model_that_is_damaged_on_its_way(cluster: TwoNodes, recordings: Path) -> None:
+    files = model_files("environment")
+    files["graph.onnx"] = files["graph.onnx"][:-1]
+    errand = errand_of(recordings / "01.flac")
+    with connected(cluster.address) as ray, pytest.raises(BundleError, match=r"graph\.onnx"):
+        list(label_on_cluster(ray, Job(files), [errand]))

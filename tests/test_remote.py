@@ -12,7 +12,7 @@ from audiocnn.errors import AudiocnnError, AudioError
 from audiocnn.events import Event
 from audiocnn.labeling.coverage import Coverage
 from audiocnn.labeling.recordings import Labeled
-from audiocnn.labeling.remote import as_url, find_remote, is_url, local_copy
+from audiocnn.labeling.remote import find_remote, is_url, local_copy, renamed
 
 fsspec = pytest.importorskip("fsspec", reason="fsspec is not installed")
 
@@ -124,6 +124,6 @@ def test_what_comes_of_a_copy_names_its_url() -> None:
     result = Labeled(
         str(there), (Event("owl", 0, 1, 0.5, str(there)),), Coverage(), f"{there} is cut off"
     )
-    told = as_url(result, there, "s3://b/x.wav")
+    told = renamed(result, there, "s3://b/x.wav")
     assert told.path == told.events[0].source == "s3://b/x.wav"
     assert told.error == "s3://b/x.wav is cut off"

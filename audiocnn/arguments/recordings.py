@@ -15,11 +15,17 @@ def add_label(verbs: Any) -> None:
         "audiocnn label night.flac -o night.txt            labels for Audacity",
         "audiocnn label night.flac --hop 0.1 --windows scores.csv --frames frames.csv",
         "audiocnn label digits.wav --model digits --threshold 0.8",
+        "audiocnn label recordings/ -o selections/ --format raven     a file for each recording",
+        "audiocnn label recordings/ -o events.parquet --timezone Europe/Berlin",
+        "audiocnn label s3://bucket/recordings -o events.csv --cluster auto",
     ])  # fmt: skip
-    parser.add_argument("paths", nargs="+", metavar="PATH", help="recordings, or folders of them")
+    parser.add_argument("paths", nargs="+", metavar="PATH", help="recordings, or folders of them; "
+                        "also URLs (audiocnn[remote])")  # fmt: skip
     parser.add_argument("-o", "--output", metavar="OUT",
                         help="where the events go; the suffix is the format: .csv .jsonl "
-                        ".txt (Audacity) .selections.txt (Raven)")  # fmt: skip
+                        ".parquet .txt (Audacity) .selections.txt (Raven) "
+                        ".kaleidoscope.csv")  # fmt: skip
+    _add_output(parser)
     add_model(parser)
     parser.add_argument("--hop", type=float, metavar="SECONDS", help="from window to window")
     parser.add_argument("--threshold", type=float, metavar="SCORE",
@@ -30,6 +36,22 @@ def add_label(verbs: Any) -> None:
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="events as JSON lines on stdout")
     form.add_argument("--table", action="store_true", help="events as a table to read")
+
+
+def _add_output(parser: Any) -> None:
+    """Add what says how the events are written."""
+    parser.add_argument("--format",
+                        choices=["audacity", "csv", "jsonl", "kaleidoscope", "parquet", "raven"],
+                        help="write a file for each recording, into the folder OUT")  # fmt: skip
+    parser.add_argument("--times", action="store_true",
+                        help="add wall-clock times, where recordings' names say when they "
+                        "began")  # fmt: skip
+    parser.add_argument("--timezone", metavar="ZONE",
+                        help="the same, with the zone where the recorders' clocks were set, as "
+                        "in Europe/Berlin")  # fmt: skip
+    parser.add_argument("--cluster", metavar="ADDRESS",
+                        help="on all machines of a Ray cluster: auto for the one this machine "
+                        "belongs to (audiocnn[cluster])")  # fmt: skip
 
 
 def add_verify(verbs: Any) -> None:

@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import functools
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
-from audiocnn.annotations import format_events, format_of, write_events
+from audiocnn.annotations import format_events
 from audiocnn.audio import find_recordings
 from audiocnn.bundle import Bundle, grid_of, load
 from audiocnn.commands.tables import score_table
 from audiocnn.commands.watch import Watch, watching
 from audiocnn.errors import ArgumentError, AudioError
-from audiocnn.events import Event
-from audiocnn.labeling.recordings import Labeled, Taps, label_recordings, with_threshold
+from audiocnn.events import Event, EventRule
+from audiocnn.labeling.cluster import connected
+from audiocnn.labeling.nodes import Job, errand_of, label_on_cluster, model_files
+from audiocnn.labeling.outputs import choose_output, common_folder, write_outputs
+from audiocnn.labeling.recordings import Labeled, Taps, with_threshold
+from audiocnn.labeling.remote import find_remote, is_url, label_anywhere
+from audiocnn.start_times import Clock, parse_zone
 
 WORTH_A_LINE = 1e-3  # seconds; less is no news
 
@@ -47,53 +52,94 @@ class Tally:
 
 def run(args: argparse.Namespace) -> int:
     """Label, write, and say what was and was not heard."""
-    form = format_of(args.output) if args.output else "jsonl" if args.json else "csv"
+    clock = clock_of(args)
+    output = choose_output(args.output, args.format, clock) if args.output else None
+    if args.cluster and (args.windows or args.frames):
+        raise ArgumentError("--windows and --frames are written on one machine, not by a cluster")
     bundle = load(args.model)
     rules = None if args.threshold is None else with_threshold(bundle.rules, args.threshold)
     paths, missing = gather(args.paths)
-    if form == "audacity" and len(paths) > 1:
+    if output and output.format == "audacity" and not output.folder and len(paths) > 1:
         raise ArgumentError(
             f"{args.output}: Audacity labels belong to one recording, and there are {len(paths)}: "
-            "write .csv, .jsonl or .selections.txt"
+            "name a folder with --format audacity, or write .csv, .jsonl or .selections.txt"
         )
     tell_rounding(bundle, args.hop)
     tally = Tally()
     shown = bool(args.output) or not sys.stdout.isatty()
     with contextlib.ExitStack() as stack:
         watch = stack.enter_context(watching("label", len(paths), shown=shown, graceful=True))
-        windows = stack.enter_context(score_table(args.windows, bundle.labels))
-        frames = stack.enter_context(score_table(args.frames, bundle.labels))
         for problem in missing:
             tally.add(Labeled("", error=problem))
             watch.say(f"audiocnn label: {problem}")
-        taps = Taps(windows, frames, watch.heard)
-        results = label_recordings(bundle, paths, hop=args.hop, rules=rules, taps=taps)
-        events = watched_events(results, watch, tally)
-        if args.output:
-            write_events(events, args.output)
+        results = find_results(args, bundle, rules, paths, watch, stack)
+        told = watched(results, watch, tally)
+        events = (event for result in told for event in result.events)
+        if output:
+            write_outputs(told, output, root=common_folder(paths))
         elif args.table:
             print_table(events, bundle.labels, several=len(paths) > 1)
         else:
-            sys.stdout.writelines(format_events(events, form))
+            form = "jsonl" if args.json else "csv"
+            sys.stdout.writelines(format_events(events, form, clock=clock))
     sys.stdout.flush()
     print(summary(tally, watch), file=sys.stderr)
     return 130 if watch.interrupted else 1 if tally.failed else 0
 
 
-def gather(paths: Iterable[str]) -> tuple[list[Path], list[str]]:
+def find_results(
+    args: argparse.Namespace, bundle: Bundle, rules: Mapping[str, EventRule] | None,
+    paths: Sequence[str], watch: Watch, stack: contextlib.ExitStack,
+) -> Iterator[Labeled]:  # fmt: skip
+    """Label, here or on a cluster; what that opens, the stack closes."""
+    if args.cluster:
+        ray = stack.enter_context(connected(args.cluster))
+        job = Job(model_files(args.model), args.hop, rules)
+        found = label_on_cluster(ray, job, map(errand_of, paths), tick=watch.tick)
+        return in_order(paths, found)
+    windows = stack.enter_context(score_table(args.windows, bundle.labels))
+    frames = stack.enter_context(score_table(args.frames, bundle.labels))
+    label = functools.partial(
+        label_anywhere, bundle, hop=args.hop, rules=rules, taps=Taps(windows, frames, watch.heard)
+    )
+    return map(label, paths)
+
+
+def clock_of(args: argparse.Namespace) -> Clock | None:
+    """Say which wall-clock times were asked for."""
+    if args.timezone:
+        return Clock(parse_zone(args.timezone))
+    return Clock() if args.times else None
+
+
+def gather(paths: Iterable[str]) -> tuple[list[str], list[str]]:
     """List the recordings that are meant, each once, and say what was not found."""
-    found: dict[Path, None] = {}
+    found: dict[str, None] = {}
     missing = []
     for path in paths:
         try:
-            found |= dict.fromkeys(find_recordings([path]))
+            if is_url(path):
+                found |= dict.fromkeys(remote.url for remote in find_remote(path))
+            else:
+                found |= dict.fromkeys(map(str, find_recordings([path])))
         except AudioError as error:
             missing.append(str(error))
     return list(found), missing
 
 
-def watched_events(results: Iterator[Labeled], watch: Watch, tally: Tally) -> Iterator[Event]:
-    """Give the events of all recordings, saying on the way what is wrong with which."""
+def in_order(paths: Iterable[str], results: Iterable[Labeled]) -> Iterator[Labeled]:
+    """Hold results back until those of the recordings before them are there."""
+    held: dict[str, Labeled] = {}
+    left = iter(results)
+    for path in paths:
+        while path not in held:
+            result = next(left)
+            held[result.path] = result
+        yield held.pop(path)
+
+
+def watched(results: Iterator[Labeled], watch: Watch, tally: Tally) -> Iterator[Labeled]:
+    """Pass results on, saying what is wrong with which recording."""
     while not watch.interrupted:
         try:
             result = next(results, None)
@@ -109,7 +155,7 @@ def watched_events(results: Iterator[Labeled], watch: Watch, tally: Tally) -> It
                     f"{result.path}: {skipped.seconds:.3f} s {skipped.reason}, "
                     f"from {skipped.first:.3f} s on"
                 )
-        yield from result.events
+        yield result
 
 
 def tell_rounding(bundle: Bundle, hop: float | None) -> None:

@@ -43,10 +43,14 @@ class Watch:
 
     def heard(self, path: str, seconds: float, duration: float | None) -> None:
         """Note how far a recording is; end the run if Ctrl-C was pressed."""
-        if self.interrupted:
-            raise KeyboardInterrupt
+        self.tick()
         self.part = seconds
         self._show(self.done + (min(1.0, seconds / duration) if duration else 0.0))
+
+    def tick(self) -> None:
+        """End the run if Ctrl-C was pressed."""
+        if self.interrupted:
+            raise KeyboardInterrupt
 
     def finished(self, seconds: float, error: str = "") -> None:
         """Note that a recording is done, and say what was wrong with it."""

@@ -35,6 +35,7 @@ Result = TypeVar("Result")
 
 AHEAD = 3  # trips for each processor: one at work, the others on their way to it
 RETRIES = 3  # of a trip whose worker or node was lost
+TICK = 0.5  # seconds that nothing need come back
 LOOK = 10.0  # seconds between two looks at how many processors there are
 
 
@@ -90,6 +91,11 @@ def connected(address: str) -> Iterator[Any]:
             ray.shutdown()
 
 
+def processors(ray: Any) -> int:
+    """Count the processors of a cluster, as it is now; at least one."""
+    return max(1, int(ray.cluster_resources().get("CPU", 1)))
+
+
 def run_on_cluster(
     ray: Any,
     function: Callable[[Shared, Task], Result],
@@ -98,6 +104,7 @@ def run_on_cluster(
     *,
     weigh: Callable[[Task], float] = lambda task: 1.0,
     heavy: float = 1.0,
+    tick: Callable[[], None] = lambda: None,
 ) -> Iterator[tuple[Task, Result | Lost]]:
     """Run a function over tasks on all nodes.
 
@@ -113,6 +120,8 @@ def run_on_cluster(
         Taken as they are needed.
     weigh, heavy
         Tasks go together until their weights reach ``heavy``.
+    tick
+        Called about once a second; what it raises ends the run.
 
     Yields
     ------
@@ -135,6 +144,7 @@ def run_on_cluster(
                 away[remote.remote([common], trip)] = trip
             if not away:
                 return
+            tick()
             for reference in _ready(ray, list(away)):
                 trip = away.pop(reference)
                 results = _results(ray, reference)
@@ -179,7 +189,7 @@ def _trips(
 
 def _ready(ray: Any, references: list[Any]) -> list[Any]:
     """Wait for one to come back, for a while; give all that have."""
-    ready, others = ray.wait(references, num_returns=1, timeout=LOOK)
+    ready, others = ray.wait(references, num_returns=1, timeout=TICK)
     if ready and others:
         ready = ready + ray.wait(others, num_returns=len(others), timeout=0)[0]
     return list(ready)
@@ -206,5 +216,5 @@ class _Room:
     def now(self) -> int:
         if time.monotonic() - self._looked >= LOOK:
             self._looked = time.monotonic()
-            self._limit = max(1, AHEAD * int(self._ray.cluster_resources().get("CPU", 1)))
+            self._limit = AHEAD * processors(self._ray)
         return self._limit

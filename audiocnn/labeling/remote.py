@@ -11,15 +11,17 @@ from __future__ import annotations
 import contextlib
 import re
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from audiocnn.audio import AUDIO_SUFFIXES
+from audiocnn.bundle import Bundle
 from audiocnn.errors import AudiocnnError, AudioError
-from audiocnn.labeling.recordings import Labeled
+from audiocnn.events import EventRule
+from audiocnn.labeling.recordings import NO_TAPS, Labeled, Taps, label_recording
 
 URL = re.compile(r"[a-z][a-z0-9+.-]+://", re.IGNORECASE)  # C:\ is none
 WHEN = ("mtime", "LastModified", "last_modified", "updated", "modified", "created", "ETag", "etag")
@@ -106,13 +108,39 @@ def local_copy(path: str) -> Iterator[Path]:
         yield there
 
 
-def as_url(result: Labeled, there: Path, url: str) -> Labeled:
-    """Tell what came of a copy as what came of its URL."""
+def label_anywhere(
+    bundle: Bundle,
+    path: str,
+    *,
+    hop: float | None = None,
+    rules: Mapping[str, EventRule] | None = None,
+    taps: Taps = NO_TAPS,
+) -> Labeled:
+    """Label a recording as `label_recording` does, wherever it lies."""
+    if not is_url(path):
+        return label_recording(bundle, path, hop=hop, rules=rules, taps=taps)
+
+    def under_its_url(tell: Callable[..., None] | None) -> Callable[..., None] | None:
+        return tell and (lambda _, *told: tell(path, *told))
+
+    here = Taps(*map(under_its_url, (taps.windows, taps.frames, taps.heard)))
+    try:
+        with local_copy(path) as there:
+            result = label_recording(bundle, there, hop=hop, rules=rules, taps=here)
+            return renamed(result, there, path)
+    except AudioError as error:  # it could not be fetched
+        return Labeled(path, error=str(error))
+
+
+def renamed(result: Labeled, there: Path, name: str) -> Labeled:
+    """Tell what came of a recording under the name that the user gave it."""
+    if str(there) == name:
+        return result
     return replace(
         result,
-        path=url,
-        events=tuple(replace(event, source=url) for event in result.events),
-        error=result.error.replace(str(there), url),
+        path=name,
+        events=tuple(replace(event, source=name) for event in result.events),
+        error=result.error.replace(str(there), name),
     )
 
 
