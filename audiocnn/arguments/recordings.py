@@ -19,8 +19,14 @@ def add_label(verbs: Any) -> None:
         "audiocnn label recordings/ -o events.parquet --timezone Europe/Berlin",
         "audiocnn label s3://bucket/recordings -o events.csv --cluster auto",
     ])  # fmt: skip
-    parser.add_argument("paths", nargs="+", metavar="PATH", help="recordings, or folders of them; "
+    parser.add_argument("paths", nargs="*", metavar="PATH", help="recordings, or folders of them; "
                         "also URLs (audiocnn[remote])")  # fmt: skip
+    parser.add_argument("--list", metavar="FILE", help="more of them, one a line; - for stdin")
+    parser.add_argument("--include", action="append", default=[], metavar="PATTERN",
+                        help="only recordings whose path or name is like this; may be given "
+                        "again")  # fmt: skip
+    parser.add_argument("--exclude", action="append", default=[], metavar="PATTERN",
+                        help="no recordings like this; may be given again")  # fmt: skip
     parser.add_argument("-o", "--output", metavar="OUT",
                         help="where the events go; the suffix is the format: .csv .jsonl "
                         ".parquet .txt (Audacity) .selections.txt (Raven) "
@@ -33,9 +39,25 @@ def add_label(verbs: Any) -> None:
                         "thresholds; where it ends moves in proportion")  # fmt: skip
     parser.add_argument("--windows", metavar="FILE", help="CSV of every window's scores")
     parser.add_argument("--frames", metavar="FILE", help="CSV of every column's scores")
+    _add_run(parser)
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="events as JSON lines on stdout")
     form.add_argument("--table", action="store_true", help="events as a table to read")
+
+
+def _add_run(parser: Any) -> None:
+    """Add what says how a run with -o goes on."""
+    parser.add_argument("--workers", type=int, metavar="N",
+                        help="processes (default: one a processor if it is worth it)")  # fmt: skip
+    parser.add_argument("--retry", action="store_true", help="label what failed before again")
+    parser.add_argument("--restart", action="store_true", help="forget what was done before")
+    parser.add_argument("--by-content", action="store_true",
+                        help="a recording is the same if its content is, whatever its name and "
+                        "time")  # fmt: skip
+    parser.add_argument("--ledger", metavar="FILE",
+                        help="where the run keeps what is done (default: OUT.ledger)")  # fmt: skip
+    parser.add_argument("--only-write", action="store_true",
+                        help="write OUT from the ledger, and label nothing")  # fmt: skip
 
 
 def _add_output(parser: Any) -> None:

@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from audiocnn.commands.label import counted, duration
+from audiocnn.commands.tally import counted, duration
 from audiocnn.labeling.picture import check_picture, write_picture
 from audiocnn.labeling.runs import open_run
 from audiocnn.labeling.summarizing import Heard, OfLabel, Summary, summarize

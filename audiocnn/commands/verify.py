@@ -5,7 +5,9 @@ from __future__ import annotations
 import argparse
 
 from audiocnn.bundle import load
-from audiocnn.commands.label import counted, gather, tell_rounding
+from audiocnn.commands.label import tell_rounding
+from audiocnn.commands.recordings import gather
+from audiocnn.commands.tally import counted
 from audiocnn.commands.watch import watching
 from audiocnn.labeling.verifying import ALLOWED, Verified, verify_recording
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import os
+import socket
 import tempfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -22,7 +23,15 @@ from audiocnn.events import Event, EventRule
 from audiocnn.labeling.coverage import Coverage
 from audiocnn.labeling.kept import joined_runs, pack_scores
 from audiocnn.labeling.parts import Part, PartScores, score_part
-from audiocnn.labeling.recordings import events_of, score_recording
+from audiocnn.labeling.recordings import (
+    NO_TAPS,
+    Labeled,
+    Taps,
+    events_of,
+    score_recording,
+)
+from audiocnn.labeling.remote import is_url, local_copy
+from audiocnn.scoring import Scores
 
 CHUNK = 1 << 20  # bytes read at once to tell a file by its content
 
@@ -50,6 +59,24 @@ class Job:
 
 
 @dataclass(frozen=True)
+class Stamp:
+    """What tells that a recording is the one that was read.
+
+    Parameters
+    ----------
+    size, mtime_ns
+        Bytes, and when it was last changed, nanoseconds since 1970; -1 and 0 if
+        that is not known.
+    digest
+        Of its content, or its version as a server tells it; empty if it was not asked for.
+    """
+
+    size: int = -1
+    mtime_ns: int = 0
+    digest: str = ""
+
+
+@dataclass(frozen=True)
 class Errand:
     """A recording that is to be labelled, or a part of it.
 
@@ -59,33 +86,29 @@ class Errand:
         As the user named it.
     where
         Its absolute path, or its URL.
-    size
-        Bytes of work; 0 if that is not known.
+    stamp
+        Of the file as it was when the job was planned.
     part
         None for all of it.
     """
 
     name: str
     where: str
-    size: int
+    stamp: Stamp = Stamp()
     part: Part | None = None
 
 
 @dataclass(frozen=True)
-class Stamp:
-    """What tells that a file is the one that was read.
+class Unseen:
+    """A worker does not see a recording.
 
     Parameters
     ----------
-    size, mtime_ns
-        Bytes, and when it was last changed, nanoseconds since 1970.
-    digest
-        Of its content; empty if that was not asked for.
+    machine
+        Its name.
     """
 
-    size: int = -1
-    mtime_ns: int = 0
-    digest: str = ""
+    machine: str
 
 
 @dataclass(frozen=True)
@@ -107,7 +130,7 @@ class Result:
     name: str
     stamp: Stamp
     events: tuple[Event, ...] = ()
-    coverage: Coverage = Coverage()
+    coverage: Coverage = field(default_factory=Coverage)
     error: str = ""
     scores: bytes = field(default=b"", repr=False)
 
@@ -142,44 +165,63 @@ def digest_of(path: str | Path) -> str:
         return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=20)).hexdigest()
 
 
-def label_errand(job: Job, errand: Errand) -> Result | PartScores:
+def errand_of(path: str | Path) -> Errand:
+    """Say how workers find a recording."""
+    name = str(path)
+    if is_url(name):
+        return Errand(name, name)
+    try:
+        stamp = stamp_of(name)
+    except OSError:  # the worker that looks for it says what is wrong
+        stamp = Stamp()
+    return Errand(name, os.path.abspath(name), stamp)
+
+
+def label_errand(
+    job: Job, errand: Errand, taps: Taps = NO_TAPS
+) -> Result | PartScores | Unseen | AudioError:
     """Label a recording, or score a part of it, wherever this runs.
 
-    Raises
-    ------
+    Returns
+    -------
+    Result or PartScores
+        What came of it.
+    Unseen
+        If it is not there.
     AudioError
         If a part cannot be scored: the recording must be read as a whole.
     """
-    bundle = bundle_of(job)
-    if errand.part is not None:
-        found = score_part(bundle, grid_of(bundle, job.hop), errand.where, errand.part)
-        return PartScores(tuple(joined_runs(found.runs)), found.end)
+    if not is_url(errand.where) and not os.path.exists(errand.where):
+        return Unseen(socket.gethostname())
     try:
-        before = stamp_of(errand.where, job.by_content)
-    except FileNotFoundError:
-        error = f"no such file: {errand.name}; it was there when the job began"
-        return Result(errand.name, Stamp(), error=error)
+        if errand.part is not None:
+            bundle = bundle_of(job)
+            found = score_part(bundle, grid_of(bundle, job.hop), errand.where, errand.part)
+            return PartScores(tuple(joined_runs(found.runs)), found.end)
+        if is_url(errand.where):
+            with local_copy(errand.where) as there:
+                return label_file(job, errand, there, taps)
+        return label_file(job, errand, Path(errand.where), taps)
+    except AudioError as error:
+        return error if errand.part else Result(errand.name, errand.stamp, error=str(error))
+
+
+def label_file(job: Job, errand: Errand, path: Path, taps: Taps = NO_TAPS) -> Result:
+    """Label the recording of an errand, which lies at ``path`` now."""
+    copied = is_url(errand.where)
+    try:
+        before = errand.stamp if copied else stamp_of(path, job.by_content)
     except OSError as problem:
         return Result(errand.name, Stamp(), error=f"{errand.name}: {problem.strerror}")
-    return label_file(job, errand.name, errand.where, before)
-
-
-def label_file(job: Job, name: str, path: str | Path, before: Stamp) -> Result:
-    """Label a file as a whole; ``before`` is its stamp."""
-    bundle = bundle_of(job)
-    runs, coverage, error = score_recording(bundle, path, hop=job.hop)
-    error = error.replace(str(path), name)
-    try:
-        after = stamp_of(path)
-    except OSError:
-        after = Stamp()
-    if (after.size, after.mtime_ns) != (before.size, before.mtime_ns):
-        error = f"{name} changed while it was read: label it again when it is complete"
-    return make_result(job, name, before, runs, coverage, error)
+    runs, coverage, error = score_recording(bundle_of(job), path, hop=job.hop, taps=taps)
+    error = error.replace(str(path), errand.name)
+    if not copied and _changed(path, before):
+        error = f"{errand.name} changed while it was read: label it again when it is complete"
+    return make_result(job, errand.name, before, runs, coverage, error)
 
 
 def make_result(
-    job: Job, name: str, stamp: Stamp, runs: Iterable, coverage: Coverage, error: str
+    job: Job, name: str, stamp: Stamp, runs: Iterable[Scores], coverage: Coverage, error: str
 ) -> Result:
     """Find the events in the scores of a recording, and pack both."""
     runs = tuple(joined_runs(runs))
@@ -187,12 +229,17 @@ def make_result(
     return Result(name, stamp, events, coverage, error, pack_scores(runs))
 
 
-def part_or_error(job: Job, errand: Errand) -> Result | PartScores | AudioError:
-    """Label an errand; what is wrong with a part is a result, not an end of the job."""
+def as_labeled(result: Result) -> Labeled:
+    """Leave out what only a ledger is interested in."""
+    return Labeled(result.name, result.events, result.coverage, result.error)
+
+
+def _changed(path: Path, before: Stamp) -> bool:
     try:
-        return label_errand(job, errand)
-    except AudioError as error:
-        return error
+        after = stamp_of(path)
+    except OSError:
+        return True
+    return (after.size, after.mtime_ns) != (before.size, before.mtime_ns)
 
 
 class _Model:

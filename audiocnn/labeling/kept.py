@@ -47,9 +47,7 @@ def pack_scores(runs: Iterable[Scores]) -> bytes:
     parts = [MAGIC]
     for run in joined_runs(runs):
         values = np.ascontiguousarray(run.values, "<f4")
-        parts.append(
-            HEAD.pack(run.start, run.window, run.hop, run.padded, run.last, *values.shape)
-        )
+        parts.append(HEAD.pack(run.start, run.window, run.hop, run.padded, run.last, *values.shape))
         parts.append(values.tobytes())
     return zlib.compress(b"".join(parts), LEVEL)
 

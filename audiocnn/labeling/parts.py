@@ -106,15 +106,19 @@ def split(info: AudioInfo, grid: Grid, seconds: float = PART, long: float = LONG
     n_parts = (total - grid.window_samples) // size  # the last is longer, by less than another
     settle = info.rate // common
     before = math.ceil(PREROLL * info.rate / settle) * settle
-    return [
-        Part(
-            k * size,
-            (k + 1) * size if k + 1 < n_parts else None,
-            k * size * info.rate // int(grid.rate),
-            min(before, k * size * info.rate // int(grid.rate)),
-        )
-        for k in range(n_parts)
-    ] if n_parts > 1 else []
+    return (
+        [
+            Part(
+                k * size,
+                (k + 1) * size if k + 1 < n_parts else None,
+                k * size * info.rate // int(grid.rate),
+                min(before, k * size * info.rate // int(grid.rate)),
+            )
+            for k in range(n_parts)
+        ]
+        if n_parts > 1
+        else []
+    )
 
 
 def score_part(bundle: Bundle, grid: Grid, path: str | Path, part: Part) -> PartScores:

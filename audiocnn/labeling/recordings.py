@@ -114,13 +114,13 @@ def label_recording(
 
 
 def score_recording(
-    bundle: Bundle, path: str | Path, *, hop: float | None = None
+    bundle: Bundle, path: str | Path, *, hop: float | None = None, taps: Taps = NO_TAPS
 ) -> tuple[tuple[Scores, ...], Coverage, str]:
     """Score a recording and keep the scores: a few megabytes a day.
 
     Parameters
     ----------
-    bundle, path, hop
+    bundle, path, hop, taps
         As for `label_recording`.
 
     Returns
@@ -131,7 +131,7 @@ def score_recording(
         As in `Labeled`.
     """
     source, meter = _Source(path), Meter(bundle.rate)
-    runs = tuple(_scored(bundle, source, meter, hop, NO_TAPS))
+    runs = tuple(_scored(bundle, source, meter, hop, taps))
     return runs, coverage_of(meter, source.info, source.error), source.error
 
 

@@ -15,6 +15,7 @@ The form is that of `cluster`, so that a job need not know on what it runs.
 from __future__ import annotations
 
 import collections
+import contextlib
 import multiprocessing
 import os
 import signal
@@ -90,7 +91,7 @@ def run_on_workers(
                 if task is _END:
                     at_end = True
                 else:
-                    worker.give(task, 0)  # type: ignore[arg-type]
+                    worker.give(task, 0)
             if not pool.busy() and at_end and not again:
                 return
             for task, result, tried in pool.collect(limit):
@@ -126,10 +127,8 @@ class _Worker:
         if not self.tasks:
             self.since = time.monotonic()
         self.tasks.append((task, tried))
-        try:
+        with contextlib.suppress(OSError):  # it is gone; `collect` will see
             self.pipe.send(task)
-        except OSError:  # it is gone; `collect` will see
-            pass
 
 
 class _Pool:
