@@ -77,10 +77,7 @@ def label(
         return
     n_workers = args.workers or default_workers(errands)
     execute = executor(args, job, n_workers, watch, stack)
-    results = run_job(
-        ledger, job, rules, errands, execute,
-        splitting=n_workers > 1 or bool(args.cluster), part_done=watch.went_on,
-    )  # fmt: skip
+    results = run_job(ledger, job, rules, errands, execute, part_done=watch.went_on)
     with contextlib.suppress(KeyboardInterrupt):
         for result in results:
             watch.finished(result.coverage.seconds, result.error)

@@ -98,7 +98,6 @@ def run_job(
     errands: Iterable[Errand],
     execute: Execute,
     *,
-    splitting: bool = False,
     part_done: Callable[[float], None] = lambda seconds: None,
 ) -> Iterator[Result]:
     """Label recordings and enter what comes of each.
@@ -113,8 +112,6 @@ def run_job(
         Whole recordings.
     execute
         Does errands, in any order.
-    splitting
-        Whether long recordings are labelled in parts.
     part_done
         Told how many seconds of sound a part was.
 
@@ -124,11 +121,10 @@ def run_job(
         Of a recording, once the ledger has it.
     """
     grid = grid_of(bundle_of(job), job.hop)
-    waiting: Iterable[Errand] = errands
+    puzzle = _Puzzle(job, grid)  # whoever does the work, or the scores would differ by a hair
+    work: Iterable[Errand] = puzzle.parted(errands)
     while True:
         whole: list[Errand] = []  # recordings whose parts did not do
-        puzzle = _Puzzle(job, grid)
-        work = puzzle.parted(waiting) if splitting else waiting
         for errand, outcome in execute(work):
             if errand.part is None:
                 result = _result_of(errand, outcome)
@@ -146,7 +142,7 @@ def run_job(
             yield result
         if not whole:
             return
-        waiting, splitting = whole, False
+        work = whole
 
 
 def find_again(ledger: Ledger, bundle: Bundle, job: Job, rules: int) -> Iterator[str]:

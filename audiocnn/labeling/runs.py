@@ -14,9 +14,9 @@ from pathlib import Path
 from audiocnn.annotations import FORMATS, format_of, iter_events
 from audiocnn.errors import DatasetError
 from audiocnn.events import Event
+from audiocnn.labeling.entries import labeled
+from audiocnn.labeling.ledger import SUFFIX, open_ledger
 from audiocnn.labeling.recordings import Labeled
-
-SUFFIX = ".ledger"
 
 
 @dataclass(frozen=True)
@@ -55,15 +55,28 @@ def open_run(path: str | Path) -> Run:
         If there is no such run.
     """
     path = Path(path)
+    if path.name.endswith(SUFFIX):
+        return Run(lambda: _events(path), lambda: _results(path), from_ledger=True)
     if not path.exists():
         raise DatasetError(f"no such file or folder: {path}; check the name and the folder")
+    ledger = Path(f"{path}{SUFFIX}")
+    results = (lambda: _results(ledger)) if ledger.exists() else None
     if path.is_dir():
         files = [file for file in sorted(path.rglob("*")) if file.is_file() and _is_output(file)]
         if not files:
             raise DatasetError(f"{path}: nothing in it that label writes")
-        return Run(lambda: itertools.chain.from_iterable(map(iter_events, files)), None)
+        return Run(lambda: itertools.chain.from_iterable(map(iter_events, files)), results)
     format_of(path)
-    return Run(lambda: iter_events(path), None)
+    return Run(lambda: iter_events(path), results)
+
+
+def _results(ledger: Path) -> Iterator[Labeled]:
+    with open_ledger(ledger) as opened:
+        yield from labeled(opened)
+
+
+def _events(ledger: Path) -> Iterator[Event]:
+    return itertools.chain.from_iterable(result.events for result in _results(ledger))
 
 
 def _is_output(path: Path) -> bool:
