@@ -24,6 +24,7 @@ from audiocnn.training.fitting import fit
 from audiocnn.training.packing import pack
 from audiocnn.training.predicting import Predictions, audible, clip_scores, predict
 from audiocnn.training.recipe import Recipe
+from audiocnn.training.results import targets_of
 
 Progress = Callable[[str], None]
 N_FOLDS = 5  # one of them is kept apart
@@ -62,17 +63,6 @@ def default_recipe(clips: Sequence[Clip], **chosen: Any) -> Recipe:
     proposed: dict[str, Any] = {"window": window, "hop": window / 4}
     proposed |= {"pools": 3 if window >= 1.5 else 2, "clip_score": "mean"}
     return Recipe(front, **(proposed | chosen))
-
-
-def targets_of(clips: Sequence[Clip], labels: Sequence[str]) -> NDArray[np.float32]:
-    """Give (K, C) 1 where a clip has a label."""
-    at = {label: i for i, label in enumerate(labels)}
-    targets = np.zeros((len(clips), len(labels)), np.float32)
-    for row, clip in enumerate(clips):
-        for label in clip.labels:
-            if label in at:
-                targets[row, at[label]] = 1
-    return targets
 
 
 def train_bundle(
