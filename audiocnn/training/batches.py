@@ -143,7 +143,7 @@ def _draw_batch(
 ) -> Batch:  # fmt: skip
     a = recipe.augmentation
     samples = np.zeros((len(clips), n_window), np.float32)
-    under = np.zeros_like(samples)
+    under = np.zeros((len(clips), n_window), np.float32)  # not zeros_like, which writes them
     targets = np.zeros((len(clips), examples.targets.shape[1]), np.float32)
     for row, clip in enumerate(clips):
         # Half of the windows keep their speed: most sound is not changed in the world.
@@ -188,8 +188,9 @@ def _background(examples: Examples, n_window: int, rng: np.random.Generator, spe
     if waves is None or not examples.background_members.size:
         return np.zeros(n_window, np.float32)
     # Long recordings more often than short ones, but not as much as they are longer.
-    share = np.sqrt(np.diff(waves.starts)[examples.background_members])
-    clip = int(rng.choice(examples.background_members, p=share / share.sum()))
+    share = np.cumsum(np.sqrt(np.diff(waves.starts)[examples.background_members]))
+    at = np.searchsorted(share, rng.random() * share[-1], side="right")
+    clip = int(examples.background_members[min(at, share.size - 1)])
     n_read = round(n_window * speed)
     start = int(rng.integers(0, max(1, waves.length(clip) - n_read + 1)))
     return stretch(waves.read(clip, start, n_read), n_window)

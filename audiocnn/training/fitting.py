@@ -18,7 +18,8 @@ from torch.utils.data import DataLoader, IterableDataset
 from audiocnn.engine import make_grid
 from audiocnn.errors import DatasetError
 from audiocnn.models.classifier import Classifier, TrunkSpec, window_logits
-from audiocnn.training.augment import hide, mix_background, vary_power
+from audiocnn.training.augment import hide, vary_power
+from audiocnn.training.augment_samples import vary_samples
 from audiocnn.training.batches import Batch, Examples, epoch_batches
 from audiocnn.training.frontend import MelPower
 from audiocnn.training.recipe import Recipe
@@ -58,7 +59,7 @@ class Fit(pl.LightningModule):
             torch.from_numpy(x).to(self.device) for x in (batch.samples, batch.under, batch.targets)
         )
         with torch.no_grad():
-            power = self.mel(mix_background(samples, under))
+            power = self.mel(vary_samples(samples, under, a, self.recipe.front.rate, rng))
             power, targets = vary_power(power, targets, a, rng)
             frames = (self.mel.log(power)[:, None] - self.model.mean) * self.model.scale
             frames = hide(frames[:, 0], a, rng)[:, None] / self.model.scale + self.model.mean
