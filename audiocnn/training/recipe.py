@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from audiocnn.errors import ArgumentError
 from audiocnn.mel import MelSpec
 
+BALANCES = ("sampling", "loss", "none")
+
 
 @dataclass(frozen=True)
 class Augmentation:
@@ -121,6 +123,13 @@ class Recipe:
         As usual. The learning rate follows one cycle.
     averaging
         Decay of the moving average of the weights that is kept; 0 for none.
+    patience
+        Epochs without a lower loss on held-out windows after which a fit ends; 0 for
+        never, which is better with one cycle: its last epochs, where the learning rate
+        falls to nothing, are where the loss falls most.
+    balance
+        What is done where classes have unequal numbers of clips: ``"sampling"`` draws
+        the rarer ones more often, ``"loss"`` weighs them more, ``"none"`` neither.
     backgrounds
         Windows of background per window of the classes.
     silence_db
@@ -134,8 +143,10 @@ class Recipe:
     seed
         Of all draws.
     precision
-        Lightning's name of it: ``"32-true"``, or ``"bf16-mixed"`` where the
-        processor has it.
+        Lightning's name of it: ``"32-true"``, or ``"bf16-mixed"`` where the processor
+        has it. ``"auto"`` is a mixed one on a GPU, else ``"32-true"``.
+    start
+        The bundle that training went on from; empty for none.
     """
 
     front: MelSpec
@@ -152,13 +163,16 @@ class Recipe:
     dropout: float = 0.2
     label_smoothing: float = 0.05
     averaging: float = 0.98
+    patience: int = 0
+    balance: str = "sampling"
     backgrounds: float = 0.4
     silence_db: float = -70.0
     faint_db: float = -30.0
     clip_score: str = "mean"
     augmentation: Augmentation = Augmentation()
     seed: int = 0
-    precision: str = "32-true"
+    precision: str = "auto"
+    start: str = ""
 
     def __post_init__(self) -> None:
         """Check the ranges."""
@@ -170,6 +184,8 @@ class Recipe:
             "averaging must lie between 0 and 1": 0 <= self.averaging < 1,
             "backgrounds must be 0 or more": self.backgrounds >= 0,
             "clip_score must be max or mean": self.clip_score in ("max", "mean"),
+            "patience must be 0 or more": self.patience >= 0,
+            "balance must be sampling, loss or none": self.balance in BALANCES,
         }
         for message, good in checks.items():
             if not good:

@@ -210,7 +210,9 @@ def load_training(folder: str | Path) -> Training:
 def read_recipe(told: Mapping[str, Any]) -> Recipe:
     """Make a recipe of what JSON gives back: lists are tuples again."""
     values: dict[str, Any] = {n: tuple(v) if isinstance(v, list) else v for n, v in told.items()}
-    varied = {n: tuple(v) if isinstance(v, list) else v for n, v in told["augmentation"].items()}
+    varied: dict[str, Any] = {
+        n: tuple(v) if isinstance(v, list) else v for n, v in told["augmentation"].items()
+    }
     values |= {"front": MelSpec(**told["front"]), "augmentation": Augmentation(**varied)}
     return Recipe(**values)
 
