@@ -14,7 +14,7 @@ from pathlib import Path
 import lightning.pytorch as pl
 import numpy as np
 import torch
-from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint, WeightAveraging
+from lightning.pytorch.callbacks import EarlyStopping, WeightAveraging
 from lightning.pytorch.loggers import TensorBoardLogger
 from numpy.typing import NDArray
 from torch import Tensor
@@ -25,7 +25,7 @@ from audiocnn.models.classifier import Classifier
 from audiocnn.training.batches import Examples, epoch_batches
 from audiocnn.training.frontend import MelPower
 from audiocnn.training.recipe import Recipe
-from audiocnn.training.resuming import WholeCheckpoints, claim, describe
+from audiocnn.training.resuming import KeepLast, WholeCheckpoints, claim, describe
 from audiocnn.training.task import Epochs, Fit, class_weights, moving_average
 from audiocnn.training.watching import Watch, Watcher
 
@@ -128,11 +128,7 @@ def fit(
 def _trainer(
     recipe: Recipe, folder: Path, watch: Watch, devices: int, log: str, data: Epochs
 ) -> pl.Trainer:
-    callbacks: list[pl.Callback] = [
-        ModelCheckpoint(folder, filename="unused", save_last=True, save_top_k=0,
-                        save_on_train_epoch_end=True),
-        watch,
-    ]  # fmt: skip
+    callbacks: list[pl.Callback] = [KeepLast(folder), watch]
     if recipe.averaging:
         callbacks.append(WeightAveraging(multi_avg_fn=moving_average(recipe.averaging)))
     if recipe.patience and data.plain:

@@ -15,8 +15,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import lightning.pytorch as pl
 import numpy as np
 import torch
+from lightning.pytorch.callbacks import Checkpoint
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 
 from audiocnn.errors import DatasetError
@@ -46,6 +48,17 @@ class WholeCheckpoints(TorchCheckpointIO):
         """Read tensors, numbers and text alone."""
         loaded: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
         return loaded
+
+
+class KeepLast(Checkpoint):
+    """Writes a checkpoint after each epoch, when all others have noted what they note."""
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / CHECKPOINT
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        """Write it."""
+        trainer.save_checkpoint(self.path)
 
 
 def claim(folder: Path, what: Mapping[str, Any]) -> Path | None:
