@@ -30,6 +30,9 @@ def add_train(verbs: Any) -> None:
     parser.add_argument("--from", dest="start", metavar="M",
                         help="train on from a model, shipped or a folder: better than from "
                         "nothing where clips are few and the sounds are alike")  # fmt: skip
+    parser.add_argument("--reviews", action="append", default=[], metavar="CSV",
+                        help="a model's events with your verdicts (see clips): learnt from too; "
+                        "may be given again")  # fmt: skip
     _add_fitting(parser)
 
 

@@ -46,6 +46,7 @@ def _train(args: argparse.Namespace, train_bundle: Callable[..., Any]) -> int:
             group=args.group,
             background=args.background,
             start=args.start,
+            reviews=args.reviews,
             cache=args.cache,
             seed=args.seed,
             devices=args.devices,

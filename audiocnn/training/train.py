@@ -30,6 +30,7 @@ from audiocnn.training.predicting import Predictions, join
 from audiocnn.training.proposing import default_front, default_recipe, look_at
 from audiocnn.training.recipe import Recipe
 from audiocnn.training.results import NEVER, Curve, Training, save_training, targets_of
+from audiocnn.training.reviewed import add_reviews, reviewed_in_words
 from audiocnn.training.splits import Split, judging_parts, split_clips
 from audiocnn.training.starting import open_start, start_choices, start_network
 from audiocnn.training.watching import Watcher
@@ -49,6 +50,7 @@ def train_bundle(
     group: str | None = None,
     background: str | Path | None = None,
     start: str | Path | None = None,
+    reviews: Sequence[str | Path] = (),
     cache: str | Path | None = None,
     seed: int = 0,
     devices: int = 1,
@@ -76,6 +78,9 @@ def train_bundle(
         Folder of sounds that are none of the classes, held out part by part too.
     start
         A shipped model or a bundle to train on from.
+    reviews
+        Lists of a model's events with a person's verdicts, to be learnt from too: see
+        `audiocnn.reviews`.
     cache
         Folder for decoded sound that several trainings share; in the run folder, and
         removed in the end, if None.
@@ -116,6 +121,10 @@ def train_bundle(
     labels = labels_of(clips)
     first = start_network(*origin, labels, recipe) if origin else None
     tell(_plan(clips, labels, split, recipe))
+    if reviews:
+        n = len(clips)
+        clips, split = add_reviews(clips, split, reviews, labels)
+        tell(reviewed_in_words(clips[n:]))
     material = decode(clips, labels, split, background, recipe, first, sounds)
     fits = Fits(material, run, tell, watcher, devices, log)
     held_out, quiet, model = fits.all()
@@ -133,7 +142,7 @@ def train_bundle(
 
 
 def gather_clips(data: str | Path, where: Mapping[str, Collection[str]]) -> list[Clip]:
-    """List what is trained on. What else there is to learn from (reviews) is added here."""
+    """List what is trained on."""
     clips = read_manifest(data, where=where)
     if not labels_of(clips):
         raise DatasetError(f"{data}: none of the {len(clips)} clips has a label")
