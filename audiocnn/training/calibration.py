@@ -12,7 +12,8 @@ from audiocnn.engine import Grid
 from audiocnn.errors import DatasetError
 from audiocnn.events import EventRule, find_events
 from audiocnn.scoring import Calibration, Scores, calibrate
-from audiocnn.training.predicting import Predictions
+from audiocnn.training.predicting import Predictions, audible
+from audiocnn.training.recipe import Recipe
 
 Array = NDArray[np.float32]
 THRESHOLDS = (0.4, 0.45, 0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 0.93, 0.95, 0.97, 0.98,
@@ -60,6 +61,25 @@ def fit_calibration(logits: Array, targets: Array, weights: Array | None = None)
                                     bounds=[(-3, 3)] + [(-12, 12)] * n_classes)  # fmt: skip
     slope = float(np.exp(found.x[0]))
     return Calibration((slope,) * n_classes, tuple(float(v) for v in found.x[1:]))
+
+
+def calibrate_on(
+    kept: Predictions, quiet: Predictions | None, targets: NDArray[np.float32], recipe: Recipe
+) -> Calibration:
+    """Fit the calibration: windows with energy of held-out clips, and background beside them.
+
+    Background counts half as much as the clips, however much there is of it.
+    """
+    ok = audible(kept, recipe.silence_db, recipe.faint_db)
+    logits, truth = [kept.logits[:, ok]], [targets[kept.clip[ok]].T]
+    weights = [np.full(int(ok.sum()), 1 / max(1, ok.sum()))]
+    if quiet is not None:
+        logits.append(quiet.logits)
+        truth.append(np.zeros_like(quiet.logits))
+        weights.append(np.full(quiet.clip.size, 0.5 / quiet.clip.size))
+    return fit_calibration(
+        np.concatenate(logits, 1), np.concatenate(truth, 1), np.concatenate(weights)
+    )
 
 
 def clip_runs(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,6 +48,24 @@ class Predictions:
         with temporary.open("wb") as file:
             np.savez_compressed(file, **self.__dict__)
         temporary.replace(path)
+
+    def of(self, chosen: NDArray[np.bool_]) -> Predictions:
+        """Give the windows of the clips (K,) that are chosen."""
+        here = chosen[self.clip]
+        return Predictions(
+            self.logits[:, here], self.clip[here], self.power[here], self.begins[here],
+            self.ends[here],
+        )  # fmt: skip
+
+
+def join(parts: Sequence[Predictions], first: Sequence[int] | None = None) -> Predictions:
+    """Put predictions one after the other; ``first`` is added to the clips of each."""
+    added = first or [0] * len(parts)
+    return Predictions(
+        np.concatenate([p.logits for p in parts], axis=1),
+        np.concatenate([p.clip + n for p, n in zip(parts, added, strict=True)]),
+        *(np.concatenate([getattr(p, n) for p in parts]) for n in ("power", "begins", "ends")),
+    )
 
 
 def load_predictions(path: Path) -> Predictions:
