@@ -72,7 +72,6 @@ def test_the_verbs_that_are_listed_are_there(capsys):
         (["label", "x.wav", "--treshold", "1"], "--treshold 1 (did you mean '--threshold'?)"),
         (["label", "x.wav", "--treshold=1"], "(did you mean '--threshold'?)\nsee audiocnn label"),
         (["label", "x.wav", "--thresh", "1"], "unrecognized arguments: --thresh 1"),
-        (["label"], "required: PATH\n"),
         (["label", "x.wav", "--json", "--table"], "not allowed with"),
         (["label", "x.wav", "--hop", "often"], "invalid float value: 'often'"),
         (["train", "x", "-o", "y", "--arch", "cnn3d"], "(did you mean 'cnn2d'?)"),
@@ -478,10 +477,10 @@ def test_train_hands_its_options_on(tmp_path, capsys, monkeypatch):
     assert main(["train", "d", "-o", "m", "--arch", "cnn1d", "--where", "fold=1,2", "--valid",
                  "fold=2", "--seed", "7", "--epochs", "3"]) == 0  # fmt: skip
     assert called.pop("progress")
-    assert called == {
+    assert called.items() >= {
         "what": ("d", "m"), "where": {"fold": ("1", "2")}, "valid": {"fold": ("2",)},
         "group": None, "background": None, "cache": None, "seed": 7, "arch": "cnn1d", "epochs": 3,
-    }  # fmt: skip
+    }.items()  # fmt: skip
     assert capsys.readouterr().out == "m\n"
 
 

@@ -8,11 +8,13 @@ from typing import Any
 
 import pytest
 
+from audiocnn.bundle import load
 from audiocnn.cli import main
 from audiocnn.commands.watch import Watch
 from audiocnn.errors import AudiocnnError, BundleError, DeviceError
 from audiocnn.labeling.cluster import Lost, connected, run_on_cluster
-from audiocnn.labeling.nodes import Job, errand_of, label_on_cluster, model_files
+from audiocnn.labeling.errands import Job, Unseen, errand_of, model_files
+from audiocnn.labeling.nodes import label_on_cluster
 
 ROOT = Path(__file__).parent.parent
 
@@ -165,18 +167,20 @@ def test_recordings_that_nodes_cannot_read(
     assert f"{recordings}/10.wav is text, not sound" in err
     assert "no such file or folder: file:///nowhere/x.wav" in err
     assert main(["label", *paths, "--cluster", cluster.address, "--windows", "w.csv"]) == 2
-    assert "--windows and --frames are written on one machine" in capsys.readouterr().err
+    assert "written by one process as it goes: not with --cluster" in capsys.readouterr().err
 
 
 def test_a_folder_that_nodes_do_not_share(
     cluster: TwoNodes, recordings: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("audiocnn.labeling.nodes.os.path.abspath", lambda path: f"/nowhere/{path}")
+    monkeypatch.setattr(
+        "audiocnn.labeling.errands.os.path.abspath", lambda path: f"/nowhere/{path}"
+    )
     errand = errand_of(recordings / "01.flac")
     with connected(cluster.address) as ray:
-        job = Job(model_files("environment"))
-        (result,) = label_on_cluster(ray, job, [errand])
-        assert "no such file: " in result.error, "it is not here either"
+        job = Job(model_files("environment"), None, load("environment").rules)
+        ((_, result),) = label_on_cluster(ray, job, [errand])
+        assert isinstance(result, Unseen), "it is not here either"
         monkeypatch.setattr("audiocnn.labeling.nodes.os.path.exists", lambda path: True)
         with pytest.raises(AudiocnnError, match=r"the node .* does not see /nowhere/.*: share"):
             list(label_on_cluster(ray, job, [errand]))
@@ -187,4 +191,4 @@ def test_a_model_that_is_damaged_on_its_way(cluster: TwoNodes, recordings: Path)
     files["graph.onnx"] = files["graph.onnx"][:-1]
     errand = errand_of(recordings / "01.flac")
     with connected(cluster.address) as ray, pytest.raises(BundleError, match=r"graph\.onnx"):
-        list(label_on_cluster(ray, Job(files), [errand]))
+        list(label_on_cluster(ray, Job(files, None, load("environment").rules), [errand]))

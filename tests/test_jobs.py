@@ -230,7 +230,7 @@ def test_a_ledger_of_a_later_version_is_refused(tmp_path):
 
 
 def test_a_folder_that_may_not_be_written(recordings, tmp_path, capsys):
-    assert label(recordings, "-o", tmp_path / "none" / "e.csv") == 1
+    assert label(recordings, "-o", tmp_path / "none" / "e.csv") == 2
     assert "cannot write" in capsys.readouterr().err
 
 

@@ -36,15 +36,16 @@ def run(args: argparse.Namespace) -> int:
     if args.threshold is not None:
         rules = with_threshold(bundle.rules, args.threshold)
     tell_rounding(bundle, args.hop)
-    paths, missing = gather(listed(args), args.include, args.exclude)
+    meant = gather(listed(args), args.include, args.exclude)
+    paths = meant.paths
     check_output(args, output, len(paths))
     if output and not streamed:
-        return run_with_ledger(args, bundle, rules, output, paths, missing)
+        return run_with_ledger(args, bundle, rules, output, meant)
     tally = Tally()
     shown = bool(output) or not sys.stdout.isatty()
     with contextlib.ExitStack() as stack:
         watch = stack.enter_context(watching("label", len(paths), shown=shown, graceful=True))
-        tell_missing(missing, tally, watch)
+        tell_missing(meant.missing, tally, watch)
         windows = stack.enter_context(score_table(args.windows, bundle.labels))
         frames = stack.enter_context(score_table(args.frames, bundle.labels))
         taps = Taps(windows, frames, watch.heard)

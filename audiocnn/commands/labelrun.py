@@ -9,11 +9,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from audiocnn.bundle import Bundle, checksum, grid_of
+from audiocnn.commands.recordings import Meant
 from audiocnn.commands.tally import Tally, finish, tell_missing
 from audiocnn.commands.watch import Watch, watching
 from audiocnn.events import EventRule
 from audiocnn.labeling.cluster import connected
-from audiocnn.labeling.entries import count_states, labeled, list_recordings
+from audiocnn.labeling.entries import count_states, known, labeled, list_recordings
 from audiocnn.labeling.errands import Errand, Job, as_labeled, label_errand, model_files
 from audiocnn.labeling.jobs import Execute, Wanted, find_again, in_process, run_job, to_do
 from audiocnn.labeling.ledger import (
@@ -36,7 +37,7 @@ SLOWEST = 50_000.0  # bytes a second that a recording may not fall below
 
 def run_with_ledger(
     args: argparse.Namespace, bundle: Bundle, rules: Mapping[str, EventRule], output: Output,
-    paths: Sequence[str], missing: Sequence[str],
+    meant: Meant,
 ) -> int:  # fmt: skip
     """Label what the ledger does not have, and write the output from it."""
     path = Path(args.ledger or f"{str(output.path).rstrip(os.sep)}{SUFFIX}")
@@ -49,27 +50,27 @@ def run_with_ledger(
         ledger = stack.enter_context(open_ledger(path, write=True))
         number = begin_run(ledger, settings)
         if not args.only_write:
-            list_recordings(ledger, paths)
+            list_recordings(ledger, meant.paths)
         watch = stack.enter_context(
             watching("label", sum(count_states(ledger).values()), graceful=True)
         )
-        tell_missing(missing, tally, watch)
+        tell_missing(meant.missing, tally, watch)
         for _ in find_again(ledger, bundle, job, number):
             watch.tick()
         if not args.only_write:
-            label(args, ledger, job, number, watch, stack)
+            label(args, ledger, job, number, meant, watch, stack)
         results = tallied(labeled(ledger), tally)
-        write_outputs(results, output, root=common_folder(paths))
+        write_outputs(results, output, root=common_folder(path for path, _ in known(ledger)))
     watch.done = tally.recordings
     return finish(tally, watch)
 
 
 def label(
-    args: argparse.Namespace, ledger: Ledger, job: Job, rules: int, watch: Watch,
-    stack: contextlib.ExitStack,
+    args: argparse.Namespace, ledger: Ledger, job: Job, rules: int, meant: Meant,
+    watch: Watch,    stack: contextlib.ExitStack,
 ) -> None:  # fmt: skip
     """Label what is still to be done; Ctrl-C ends it, and what is done stays."""
-    errands = list(to_do(ledger, Wanted(args.retry, args.by_content)))
+    errands = list(to_do(ledger, Wanted(args.retry, args.by_content), meant.stamps))
     watch.done = watch.total - len(errands)
     if watch.done:
         watch.say(f"{watch.done} of {watch.total} recordings were labelled before")

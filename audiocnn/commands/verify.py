@@ -15,7 +15,8 @@ from audiocnn.labeling.verifying import ALLOWED, Verified, verify_recording
 def run(args: argparse.Namespace) -> int:
     """Compare every recording; 1 if one differs by more than is allowed, or cannot be read."""
     bundle = load(args.model)
-    paths, missing = gather(args.paths)
+    meant = gather(args.paths)
+    paths, missing = meant.paths, meant.missing
     tell_rounding(bundle, args.hop)
     worst, failed = 0.0, len(missing)
     with watching("verify", len(paths), shown=False) as watch:

@@ -8,7 +8,7 @@ A job knows a ledger and something that executes errands; neither knows the othe
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -29,6 +29,7 @@ from audiocnn.labeling.errands import (
     Errand,
     Job,
     Result,
+    Stamp,
     Unseen,
     bundle_of,
     errand_of,
@@ -62,14 +63,19 @@ class Wanted:
     by_content: bool = False
 
 
-def to_do(ledger: Ledger, wanted: Wanted) -> Iterator[Errand]:
+def to_do(
+    ledger: Ledger, wanted: Wanted, stamps: Mapping[str, Stamp] | None = None
+) -> Iterator[Errand]:
     """Give the recordings of a run that are still to be labelled.
 
     New ones, those that have changed since, and, if asked, those that failed. One that
-    is done and is not there any more stays done.
+    is done and is not there any more stays done. Recordings that lie elsewhere have
+    their ``stamps``.
     """
+    stamps = stamps or {}
     for path, what in list(known(ledger)):
         errand = errand_of(path)
+        errand = replace(errand, stamp=stamps.get(path, errand.stamp))
         if what.state == "failed" and not wanted.retry and _same(errand, what):
             continue
         if what.state == "done" and (errand.stamp.size < 0 or _same(errand, what)):
@@ -83,6 +89,8 @@ def to_do(ledger: Ledger, wanted: Wanted) -> Iterator[Errand]:
 
 def _same(errand: Errand, what: Known) -> bool:
     one, other = errand.stamp, what.stamp
+    if is_url(errand.where):  # its version stands in the place of its digest
+        return one == other
     return (one.size, one.mtime_ns) == (other.size, other.mtime_ns)
 
 

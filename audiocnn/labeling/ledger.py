@@ -19,7 +19,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from audiocnn.errors import AudiocnnError, DatasetError
+from audiocnn.errors import ArgumentError, AudiocnnError, DatasetError
 from audiocnn.events import EventRule
 
 SUFFIX = ".ledger"
@@ -238,7 +238,7 @@ def _alone(path: Path) -> Iterator[None]:
         try:
             file = stack.enter_context(open(f"{path}-lock", "a+b"))
         except OSError as error:
-            raise AudiocnnError(f"cannot write {path}: {error.strerror}") from error
+            raise ArgumentError(f"cannot write {path}: {error.strerror}") from error
         try:
             _lock(file)
         except OSError:
