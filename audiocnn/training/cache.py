@@ -174,7 +174,7 @@ def _spool(
     last = [sys.maxsize if part.end is None else round(part.end * rate) for part in parts]
     spools: list[Spool | str] = []
     for _ in parts:
-        spool: Spool = SpooledTemporaryFile(SPOOLED, "w+b", dir=folder)  # noqa: SIM115
+        spool = SpooledTemporaryFile(max_size=SPOOLED, mode="w+b", dir=folder)  # noqa: SIM115
         spools.append(opened.enter_context(spool))
     at = first.copy()  # the sample that each part waits for
     try:
