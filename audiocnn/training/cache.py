@@ -174,7 +174,7 @@ def _spool(
     last = [sys.maxsize if part.end is None else round(part.end * rate) for part in parts]
     spools: list[Spool | str] = []
     for _ in parts:
-        spool = SpooledTemporaryFile(max_size=SPOOLED, mode="w+b", dir=folder)  # noqa: SIM115
+        spool = SpooledTemporaryFile(SPOOLED, dir=str(folder))  # noqa: SIM115, the stack closes it
         spools.append(opened.enter_context(spool))
     at = first.copy()  # the sample that each part waits for
     try:
