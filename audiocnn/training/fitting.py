@@ -140,7 +140,6 @@ def fit(
     recipe: Recipe,
     folder: Path,
     *,
-    start: Classifier | None = None,
     progress: Callable[[int, int, float], None] | None = None,
 ) -> Classifier:
     """Train a network, or go on where an interrupted training stood.
@@ -153,8 +152,6 @@ def fit(
         How.
     folder
         For the checkpoint of the last epoch; made if missing.
-    start
-        A network to go on from instead of random weights.
     progress
         Called after each epoch with epochs done, epochs in all and the loss.
 
@@ -176,10 +173,7 @@ def fit(
         recipe.front, task.model.receptive_field, task.model.stride, recipe.window, recipe.hop
     )
     n_window = grid.window_samples
-    if start is None:
-        task.model.mean, task.model.scale = measure_bands(examples, recipe, n_window, task.mel)
-    else:
-        task.model.load_state_dict(start.state_dict())
+    task.model.mean, task.model.scale = measure_bands(examples, recipe, n_window, task.mel)
     folder.mkdir(parents=True, exist_ok=True)
     callbacks: list[pl.Callback] = [
         ModelCheckpoint(folder, filename="unused", save_last=True, save_top_k=0),
