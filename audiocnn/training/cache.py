@@ -143,7 +143,7 @@ def _decode(
         temporary.unlink()
         _refuse(bad, len(clips))
     temporary.replace(stem.with_suffix(".pcm"))
-    index = stem.with_suffix(".npz.tmp")
+    index = stem.with_suffix(f".{os.getpid()}.npz.tmp")
     with index.open("wb") as file:
         np.savez(
             file,
