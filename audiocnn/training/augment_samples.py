@@ -19,6 +19,7 @@ from audiocnn.training.torchaudio_import import import_torchaudio
 
 LOWEST = 20.0  # Hz; coloured noise is flat below
 EARLY = 0.002  # seconds before the first reflection
+GRAIN = 0.032  # seconds that a phase vocoder looks at together
 
 
 def vary_samples(
@@ -46,7 +47,7 @@ def vary_samples(
         New samples; what came in is left as it was.
     """
     x = samples.clone()
-    _some(x, a.pitch, rng, lambda rows: change_pitch(rows, a.pitch_ratio, rng))
+    _some(x, a.pitch, rng, lambda rows: change_pitch(rows, a.pitch_ratio, rate, rng))
     _some(x, a.reverb, rng, lambda rows: reverberate(rows, a.reverb_time, rate, rng))
     _some(x, a.polarity, rng, torch.neg)
     x += under
@@ -202,7 +203,7 @@ def compand(samples: Tensor, rng: torch.Generator) -> Tensor:
     return samples.sign() * torch.expm1(code * math.log1p(mu)) * (peak / mu)
 
 
-def change_pitch(samples: Tensor, largest: float, rng: torch.Generator) -> Tensor:
+def change_pitch(samples: Tensor, largest: float, rate: int, rng: torch.Generator) -> Tensor:
     """Make sounds higher or lower, and neither faster nor slower.
 
     Parameters
@@ -212,13 +213,16 @@ def change_pitch(samples: Tensor, largest: float, rng: torch.Generator) -> Tenso
     largest
         Ratio of frequencies, above 1: one from 1 / largest to largest is drawn for
         all rows together.
+    rate
+        Samples per second.
     rng
         For the draw.
 
     Notes
     -----
-    The level stays. A phase vocoder [1]_ makes the sound longer by the ratio, and reading it faster
-    (linear) makes it as long as it was.
+    The level stays. A phase vocoder [1]_ makes the sound longer by the ratio, and
+    reading it faster (linear) makes it as long as it was. It is much the dearest of
+    them all: `Augmentation.speed` changes pitch and time together for next to nothing.
 
     References
     ----------
@@ -226,7 +230,7 @@ def change_pitch(samples: Tensor, largest: float, rng: torch.Generator) -> Tenso
        Journal 45, 1966.
     """
     ratio = largest ** (2 * float(torch.rand((), generator=rng)) - 1)
-    n, n_fft = samples.shape[1], 1024
+    n, n_fft = samples.shape[1], 1 << round(math.log2(GRAIN * rate))
     hop = n_fft // 4
     window = torch.hann_window(n_fft, device=samples.device)
     spectrum = torch.stft(samples, n_fft, hop, window=window, return_complex=True,
