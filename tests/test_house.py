@@ -27,7 +27,7 @@ CORE = (
 # Each may import the core and these other leaves.
 LEAVES: dict[str, set[str]] = {
     "models": set(),
-    "training": {"models"},
+    "training": {"judging", "models"},
     "streaming": set(),
     "labeling": set(),
     "judging": {"labeling"},

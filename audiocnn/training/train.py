@@ -14,12 +14,13 @@ from audiocnn.audio import audio_info, find_recordings
 from audiocnn.bundle import Bundle
 from audiocnn.engine import make_grid
 from audiocnn.errors import ArgumentError, DatasetError
+from audiocnn.judging.calibration import fit_calibration
+from audiocnn.judging.rules import candidate_rules, choose_rules
 from audiocnn.manifest import Clip, assign_folds, labels_of, read_manifest
 from audiocnn.mel import MelSpec
 from audiocnn.models.classifier import Classifier
 from audiocnn.training.batches import Examples
 from audiocnn.training.cache import Waveforms, cached_waveforms
-from audiocnn.training.calibration import candidate_rules, choose_rules, fit_calibration
 from audiocnn.training.fitting import fit
 from audiocnn.training.packing import pack
 from audiocnn.training.predicting import Predictions, audible, clip_scores, predict
