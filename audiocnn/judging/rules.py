@@ -38,9 +38,9 @@ class Windows(Protocol):
     @property
     def clip(self) -> NDArray[np.int64]: ...  # noqa: D102
     @property
-    def begins(self) -> Array: ...  # noqa: D102
+    def begins(self) -> NDArray[np.floating]: ...  # noqa: D102
     @property
-    def ends(self) -> Array: ...  # noqa: D102
+    def ends(self) -> NDArray[np.floating]: ...  # noqa: D102
 
 
 def clip_runs(
@@ -72,8 +72,9 @@ def candidate_rules(
     min_lengths: Sequence[float] = (0.0,),
     join_gap: float = 0.0,
     off_shares: Sequence[float] = (OFF_SHARE,),
+    thresholds: Sequence[float] = THRESHOLDS,
 ) -> list[EventRule]:
-    """List rules to choose from: all `THRESHOLDS` with each smoothing and shortest length.
+    """List rules to choose from: all thresholds with each smoothing and shortest length.
 
     Parameters
     ----------
@@ -81,13 +82,15 @@ def candidate_rules(
         Of `EventRule`, seconds.
     off_shares
         Of ``on``, at which an event ends.
+    thresholds
+        Of ``on``, rising.
     """
     return [
         EventRule(on, on * share, smooth=smooth, min_length=length, join_gap=join_gap)
         for smooth in smooths
         for length in min_lengths
         for share in off_shares
-        for on in THRESHOLDS
+        for on in thresholds
     ]
 
 
@@ -222,9 +225,10 @@ def _of_next_lower(
 
 def clip_seconds(windows: Windows) -> NDArray[np.float64]:
     """Give the length (K,) of each clip; 0 for those that have no windows."""
-    seconds = np.zeros(int(windows.clip.max()) + 1)
-    np.maximum.at(seconds, windows.clip, windows.ends)
-    return seconds
+    ends, begins = (np.full(int(windows.clip.max()) + 1, x) for x in (-np.inf, np.inf))
+    np.maximum.at(ends, windows.clip, windows.ends)
+    np.minimum.at(begins, windows.clip, windows.begins)
+    return np.asarray(np.maximum(0.0, ends - begins))
 
 
 def count_events(
