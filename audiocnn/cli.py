@@ -14,7 +14,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from audiocnn.arguments.judging import add_tune
+from audiocnn.arguments.judging import add_diff, add_embed, add_tune
 from audiocnn.arguments.live import add_bench, add_devices, add_listen
 from audiocnn.arguments.parsing import Parser
 from audiocnn.arguments.recordings import add_label, add_verify
@@ -34,7 +34,7 @@ EXAMPLES = """examples:
 
 VERBS = (
     add_label, add_listen, add_verify, add_evaluate, add_train, add_tune, add_models, add_info,
-    add_devices, add_bench,
+    add_devices, add_bench, add_embed, add_diff,
 )  # fmt: skip
 
 

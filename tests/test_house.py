@@ -22,7 +22,7 @@ CORE = (
     "errors", "sliding", "blocks", "decoding", "audio", "mel", "engine", "scoring", "events",
     "tables", "annotations", "manifest", "rates", "evaluation", "onnx_safety", "selfcheck",
     "bundle",
-    "listening",
+    "listening", "embedding", "fewshot",
 )  # fmt: skip
 # Each may import the core and these other leaves.
 LEAVES: dict[str, set[str]] = {
@@ -42,7 +42,9 @@ RUNTIME = {"numpy", "scipy", "soundfile", "soxr", "onnxruntime", "rich"}
 OPTIONAL = {
     "sounddevice": {"streaming.portaudio"},
     "av": {"decoding"},
-    "pyarrow": {"tables"},
+    "pyarrow": {"labeling.vectors", "tables"},
+    "sed_eval": {"judging.detection"},
+    "sed_scores_eval": {"judging.detection"},
     "paho": {"streaming.sinks.mqtt"},
     "ray": {"labeling.cluster"},
 }

@@ -37,3 +37,36 @@ def add_tune(verbs: Any) -> None:
                         "or folders, or names without their number)")  # fmt: skip
     parser.add_argument("--seed", type=int, default=0, help="of the halves (default: 0)")
     parser.add_argument("--json", action="store_true", help="for a program")
+
+
+def add_embed(verbs: Any) -> None:
+    """Add `audiocnn embed`."""
+    parser = add_verb(verbs, "embed", "give the embedding of every window of recordings", [
+        "audiocnn embed recordings/ -o vectors.parquet",
+        "audiocnn embed night.flac -o night.npy --hop 1     and night.csv: path,start,end",
+    ])  # fmt: skip
+    parser.add_argument("paths", nargs="+", metavar="PATH", help="recordings, or folders of them")
+    parser.add_argument("-o", "--output", required=True, metavar="FILE",
+                        help=".parquet, .npy (with a .csv beside it) or .npz")  # fmt: skip
+    add_model(parser)
+    parser.add_argument("--hop", type=float, metavar="SECONDS", help="from window to window")
+
+
+def add_diff(verbs: Any) -> None:
+    """Add `audiocnn diff`."""
+    parser = add_verb(verbs, "diff", "compare two models event by event", [
+        "audiocnn diff environment my_model recordings/",
+        "audiocnn diff environment my_model clips.csv -o differences.csv",
+    ])  # fmt: skip
+    parser.add_argument("a", metavar="A", help="a model: a shipped name or a bundle's folder")
+    parser.add_argument("b", metavar="B", help="another one")
+    parser.add_argument("paths", nargs="+", metavar="PATH",
+                        help="recordings, or folders of them; or one CSV or folder of class "
+                        "folders: then it is said who is right")  # fmt: skip
+    parser.add_argument("--where", action="append", default=[], metavar="COLUMN=VALUE,VALUE",
+                        help="only these rows of a CSV")  # fmt: skip
+    parser.add_argument("--overlap", type=float, default=0.2, metavar="SHARE",
+                        help="of the time that two events span together, from which on they are "
+                        "the same event (default: 0.2)")  # fmt: skip
+    parser.add_argument("-o", "--output", metavar="CSV", help="every event and whose it is")
+    parser.add_argument("--json", action="store_true", help="for a program")

@@ -99,7 +99,8 @@ class Tuned:
         alarms, hours = self.measured.alarms, self.measured.alarms.hours
         needed = NO_ALARM / self.budget
         said = (
-            f"{alarms.events} false alarm{'' if alarms.events == 1 else 's'} in {hours:.3g} h that took no part in the choice: "
+            f"{alarms.events} false alarm{'' if alarms.events == 1 else 's'} in {hours:.3g} h that "
+            "took no part in the choice: "
             f"{alarms.rate.per_hour:.3g} an hour (95 % bounds {alarms.rate.low:.3g} to "
             f"{alarms.rate.high:.3g})"
         )
