@@ -11,7 +11,6 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-
 from audiocnn.bundle import Bundle, grid_of
 from audiocnn.events import Event, find_events
 from audiocnn.judging.rules import clip_runs
@@ -176,8 +175,9 @@ class Summary:
     @property
     def p_value(self) -> float:
         """Chance of clips so uneven if both models were as good (exact sign test); 1 of none."""
+        # Of n clips on which one alone is right, as few as k or fewer on either side.
         n, k = self.only_a + self.only_b, min(self.only_a, self.only_b)
-        return min(1.0, 2 * sum(math.comb(n, i) for i in range(k + 1)) / 2**n)
+        return min(1.0, float(sum(math.comb(n, i) for i in range(k + 1)) / 2 ** (n - 1)))
 
 
 def summarize(results: Iterable[Compared]) -> Summary:
