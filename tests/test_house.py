@@ -20,9 +20,8 @@ PACKAGE = ROOT / "audiocnn"
 # Each may import those before it. A new module needs a place here (and in DESIGN.md).
 CORE = (
     "errors", "sliding", "blocks", "decoding", "audio", "mel", "engine", "scoring", "events",
-    "tables", "annotations", "manifest", "rates", "evaluation", "onnx_safety", "selfcheck",
-    "bundle",
-    "listening", "embedding", "fewshot",
+    "tables", "annotations", "manifest", "rates", "reliability", "evaluation",
+    "onnx_safety", "selfcheck", "bundle", "listening", "embedding", "fewshot",
 )  # fmt: skip
 # Each may import the core and these other leaves.
 LEAVES: dict[str, set[str]] = {
