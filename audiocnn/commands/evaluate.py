@@ -13,12 +13,8 @@ from audiocnn.commands.tables import csv_table
 from audiocnn.commands.watch import watching
 from audiocnn.errors import ArgumentError, AudioError, DatasetError, did_you_mean
 from audiocnn.evaluation import Evaluation
-from audiocnn.judging.detection import (
-    Detected,
-    detect,
-    evaluate_detection,
-    read_annotated,
-)
+from audiocnn.judging.annotated import Detected, detect, read_annotated
+from audiocnn.judging.detection import evaluate_detection
 from audiocnn.labeling.clips import ScoredClip, evaluate_clips, score_clips
 from audiocnn.manifest import labels_of, parse_where, read_manifest
 from audiocnn.rates import FalseAlarms

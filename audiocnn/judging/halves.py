@@ -69,7 +69,7 @@ def chosen_half(
     group
         Column of what belongs together, see `group_names`.
     rng
-        Decides among groups of one length.
+        Decides the order of groups of about one length.
 
     Raises
     ------
@@ -78,7 +78,7 @@ def chosen_half(
 
     Notes
     -----
-    The longest groups first, each to the half that has less of its class (for
+    The longest groups first (by powers of two), each to the half that has less of its class (for
     backgrounds: of its ``kind``, if they have such a column).
     """
     for column, values in split.items():
@@ -102,7 +102,8 @@ def chosen_half(
     np.add.at(held, (group_of, class_of), seconds)
     held /= np.maximum(1e-9, held.sum(axis=0))
     order = rng.permutation(len(names))
-    order = order[np.argsort(-held[order].sum(axis=1), kind="stable")]
+    size = np.floor(np.log2(np.maximum(1e-9, held.sum(axis=1))))  # so the order is drawn, too
+    order = order[np.argsort(-size[order], kind="stable")]
     have, half = np.zeros((2, len(class_names))), np.zeros(len(names), bool)
     for g in order.tolist():
         half[g] = have[0] @ held[g] <= have[1] @ held[g]
