@@ -145,6 +145,25 @@ def shipped_models() -> list[str]:
     return sorted(p.parent.name for p in SHIPPED.glob("*/bundle.json"))
 
 
+def folder_of(model: str | Path) -> Path:
+    """Give the folder of a model: of a shipped name, or the path of a bundle.
+
+    Raises
+    ------
+    BundleError
+        If there is no such model.
+    """
+    folder = Path(model)
+    if folder.is_dir():
+        return folder
+    if str(model) not in shipped_models():
+        raise BundleError(
+            f"no model {str(model)!r}{did_you_mean(str(model), shipped_models())}: give a "
+            f"bundle's folder or one of {', '.join(shipped_models()) or '(none shipped)'}"
+        )
+    return SHIPPED / str(model)
+
+
 def load(model: str | Path = DEFAULT_MODEL, *, check: bool = True) -> Bundle:
     """Read a model: a shipped name, or a folder.
 
@@ -161,14 +180,7 @@ def load(model: str | Path = DEFAULT_MODEL, *, check: bool = True) -> Bundle:
         If there is no such model, or it is damaged, unsafe, from a later
         version, or gives other scores than it should.
     """
-    folder = Path(model)
-    if not folder.is_dir():
-        if str(model) not in shipped_models():
-            raise BundleError(
-                f"no model {str(model)!r}{did_you_mean(str(model), shipped_models())}: give a "
-                f"bundle's folder or one of {', '.join(shipped_models()) or '(none shipped)'}"
-            )
-        folder = SHIPPED / str(model)
+    folder = folder_of(model)
     described = _read_description(folder)
     files = {name: _read_checked(folder, name, described["checksums"]) for name in CHECKED_FILES}
     if location := outside_data(files["graph.onnx"]):

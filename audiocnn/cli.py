@@ -15,6 +15,7 @@ import sys
 from collections.abc import Sequence
 
 from audiocnn.arguments.after import add_clips, add_summary
+from audiocnn.arguments.judging import add_diff, add_embed, add_tune
 from audiocnn.arguments.live import add_bench, add_devices, add_listen
 from audiocnn.arguments.parsing import Parser
 from audiocnn.arguments.recordings import add_label, add_verify
@@ -33,8 +34,8 @@ EXAMPLES = """examples:
 
 
 VERBS = (
-    add_label, add_summary, add_clips, add_listen, add_verify, add_evaluate, add_train, add_models,
-    add_info, add_devices, add_bench,
+    add_label, add_summary, add_clips, add_listen, add_verify, add_train, add_evaluate, add_tune,
+    add_diff, add_embed, add_models, add_info, add_devices, add_bench,
 )  # fmt: skip
 
 

@@ -21,13 +21,13 @@ PACKAGE = ROOT / "audiocnn"
 CORE = (
     "errors", "names", "sliding", "blocks", "decoding", "audio", "excerpts", "mel", "engine",
     "scoring", "events", "tables", "start_times", "formats", "annotations", "manifest", "reviews",
-    "rates", "evaluation", "onnx_safety", "selfcheck", "bundle",
-    "listening",
+    "rates", "reliability", "evaluation", "onnx_safety", "selfcheck", "bundle", "listening",
+    "embedding", "fewshot",
 )  # fmt: skip
 # Each may import the core and these other leaves.
 LEAVES: dict[str, set[str]] = {
     "models": set(),
-    "training": {"models"},
+    "training": {"judging", "models"},
     "streaming": set(),
     "labeling": set(),
     "judging": {"labeling"},
@@ -43,7 +43,9 @@ OPTIONAL = {
     "sounddevice": {"streaming.portaudio"},
     "av": {"decoding"},
     "PIL": {"labeling.picture"},
-    "pyarrow": {"formats.parquet"},
+    "pyarrow": {"formats.parquet", "labeling.vectors"},
+    "sed_eval": {"judging.detection"},
+    "sed_scores_eval": {"judging.detection"},
     "paho": {"streaming.sinks.mqtt"},
     "ray": {"labeling.cluster"},
     "fsspec": {"labeling.remote"},

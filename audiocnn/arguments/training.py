@@ -78,10 +78,17 @@ def add_evaluate(verbs: Any) -> None:
     parser = add_verb(verbs, "evaluate", "measure a model on labelled clips", [
         "audiocnn evaluate clips.csv --model environment --where fold=4",
         "audiocnn evaluate my_sounds/ --model my_model --json --predictions scores.csv",
+        "audiocnn evaluate nights/ --model my_model --events      night.wav, night.txt ...",
     ])  # fmt: skip
     parser.add_argument("data", metavar="DATA", help="a CSV, or a folder of class folders")
     add_model(parser)
     parser.add_argument("--where", action="append", default=[], metavar="COLUMN=VALUE,VALUE",
                         help="only these rows of the CSV; may be given again")  # fmt: skip
+    parser.add_argument("--group", metavar="COLUMN",
+                        help="clips of one value are not independent: bounds by drawing them "
+                        "together")  # fmt: skip
+    parser.add_argument("--events", action="store_true",
+                        help="DATA has times: annotations beside recordings, or a CSV with start "
+                        "and end; measure events found, not clips named")  # fmt: skip
     parser.add_argument("--predictions", metavar="CSV", help="write each clip's scores")
     parser.add_argument("--json", action="store_true", help="for a program")

@@ -18,15 +18,11 @@ from numpy.typing import NDArray
 from audiocnn.engine import Grid
 from audiocnn.evaluation import clip_score, evaluate
 from audiocnn.events import Event, EventRule, find_events
+from audiocnn.judging.rules import candidate_rules, choose_rules, clip_runs
 from audiocnn.rates import FalseAlarms, false_alarms
 from audiocnn.scoring import Calibration, calibrate
 from audiocnn.training.bounds import group_bounds
-from audiocnn.training.calibration import (
-    calibrate_on,
-    candidate_rules,
-    choose_rules,
-    clip_runs,
-)
+from audiocnn.training.calibration import calibrate_on
 from audiocnn.training.predicting import Predictions, audible, join
 from audiocnn.training.recipe import Recipe
 from audiocnn.training.results import NEVER
