@@ -20,9 +20,9 @@ PACKAGE = ROOT / "audiocnn"
 # Each may import those before it. A new module needs a place here (and in DESIGN.md).
 CORE = (
     "errors", "names", "sliding", "blocks", "decoding", "audio", "excerpts", "mel", "engine",
-    "scoring", "events", "tables", "start_times", "formats", "annotations", "manifest", "reviews",
-    "rates", "reliability", "evaluation", "onnx_safety", "selfcheck", "bundle", "listening",
-    "embedding", "fewshot",
+    "scoring", "events", "tables", "start_times", "formats", "annotations", "clip",
+    "strong_labels", "layouts", "manifest", "grouping", "reviews", "rates", "reliability",
+    "evaluation", "onnx_safety", "selfcheck", "bundle", "listening", "embedding", "fewshot",
 )  # fmt: skip
 # Each may import the core and these other leaves.
 LEAVES: dict[str, set[str]] = {
