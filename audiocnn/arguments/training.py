@@ -29,7 +29,8 @@ def add_train(verbs: Any) -> None:
     )
     parser.add_argument("--from", dest="start", metavar="M",
                         help="train on from a model, shipped or a folder, with other "
-                        "classes: half the time, and better where clips are few and alike its own")  # fmt: skip
+                        "classes: half the time, and better where clips are few and "
+                        "like its own")  # fmt: skip
     _add_fitting(parser)
 
 
