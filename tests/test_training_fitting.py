@@ -134,6 +134,7 @@ def test_how_long_to_train_depends_on_how_much_there_is(tmp_path):
     many = default_recipe(clips, dataclasses.replace(look, n_clips=2000))
     assert many.batch == 64
     assert 12 <= many.epochs < 50
+    assert default_recipe(clips, start="a model").epochs == 100
     assert default_recipe(clips, epochs=7, batch=8).epochs == 7
     assert default_recipe(clips, window=0.5).hop == 0.125
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import itertools
 import logging
 import os
 import signal
@@ -46,9 +47,7 @@ def measure_bands(
         Each (1, 1, M, 1); ``scale`` is one over the deviation.
     """
     n, total, squares = 0, torch.zeros(1).double(), torch.zeros(1).double()
-    for _, batch in zip(
-        range(SURVEYED), epoch_batches(examples, recipe, n_window, 0), strict=False
-    ):
+    for batch in itertools.islice(epoch_batches(examples, recipe, n_window, 0), SURVEYED):
         frames = mel.log(mel(torch.from_numpy(batch.samples))).double()
         n += frames.shape[0] * frames.shape[2]
         total = total + frames.sum((0, 2))
