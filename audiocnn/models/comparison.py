@@ -123,6 +123,5 @@ def dense_layers(model: Classifier) -> list[DenseLayer]:
 def macs_with_recurrence(model: Classifier) -> int:
     """Count what one more column costs where a trunk may have recurrent units."""
     units = [m.gru for m in model.modules() if isinstance(m, Recurrent)]
-    recurrent = sum(w.numel() for unit in units for w in (unit.weight_ih_l0, unit.weight_hh_l0))
+    recurrent = sum(p.numel() for unit in units for p in unit.parameters() if p.ndim == 2)
     return macs_per_column(model) + recurrent
-

@@ -52,7 +52,8 @@ _number = itertools.count()
 @contextmanager
 def canvas(width: float = 4.6, height: float = 2.6) -> Iterator[Figure]:
     """Give an empty figure, inches, in the report's style."""
-    with matplotlib.rc_context(STYLE), warnings.catch_warnings():
+    style = matplotlib.rc_context(STYLE)  # type: ignore[arg-type]
+    with style, warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph")  # the browser has the letters
         yield Figure(figsize=(width, height), layout="constrained")
 
@@ -96,7 +97,7 @@ def _shrunk(found: re.Match[str]) -> str:
     raw = base64.b64decode(found[2])
     picture = Image.open(io.BytesIO(raw))
     colours = picture.getcolors(256)
-    if colours is None or (picture.mode == "RGBA" and picture.getextrema()[3][0] < 255):
+    if colours is None or not _is_opaque(picture):
         return found[0]
     smaller = io.BytesIO()
     picture.convert("RGB").quantize(len(colours), dither=Image.Dither.NONE).save(
@@ -104,6 +105,10 @@ def _shrunk(found: re.Match[str]) -> str:
     )
     best = min(raw, smaller.getvalue(), key=len)
     return found[1] + base64.b64encode(best).decode()
+
+
+def _is_opaque(picture: Image.Image) -> bool:
+    return picture.mode != "RGBA" or np.asarray(picture)[..., 3].min() == 255
 
 
 def band_frequencies(front: MelSpec) -> NDArray[np.float64]:
@@ -135,9 +140,14 @@ def draw_spectrogram(
         vmax=max(top, low + 1e-3), extent=(0, seconds, -0.5, front.n_mels - 0.5),
     )  # fmt: skip
     centres = band_frequencies(front)
-    wanted = [f for f in (100, 300, 1000, 3000, 10000) if centres[0] * 0.7 <= f <= centres[-1]]
-    ax.set_yticks([float(np.interp(f, centres, np.arange(centres.size))) for f in wanted])
-    ax.set_yticklabels([f"{f // 1000} kHz" if f >= 1000 else f"{f} Hz" for f in wanted])
+    ticks: dict[int, float] = {}
+    for f in (10000, 3000, 1000, 300, 100):  # high ones first: low ones stand close together
+        at = float(np.interp(f, centres, np.arange(centres.size)))
+        apart = all(abs(at - other) > front.n_mels / 7 for other in ticks.values())
+        if centres[0] * 0.7 <= f <= centres[-1] and apart:
+            ticks[f] = at
+    names = [f"{f // 1000} kHz" if f >= 1000 else f"{f} Hz" for f in ticks]
+    ax.set_yticks(list(ticks.values()), names)
     ax.set_xlabel("seconds")
 
 

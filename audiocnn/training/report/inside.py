@@ -9,7 +9,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from audiocnn.mel import log_mel
+from audiocnn.mel import MelSpec, log_mel
+from audiocnn.models.classifier import Classifier
+from audiocnn.models.layers import Residual, Windowed
 from audiocnn.training.report import drawing
 from audiocnn.training.report.page import Section, grid, paragraph, picture, text
 from audiocnn.training.report.sounds import Samples, player
@@ -68,12 +70,25 @@ def _plain(ax: Any, image: NDArray[np.floating], colours: Any, low: float, high:
     ax.set_axis_off()
 
 
-def layer_maps(network: Any, samples: Samples, front: Any) -> list[NDArray[np.float32]]:
-    """Give what each layer of the trunk makes of a sound: (C, H, T) or (C, T)."""
-    maps: list[NDArray[np.float32]] = []
+def layer_maps(
+    network: Classifier, samples: Samples, front: MelSpec
+) -> list[tuple[str, NDArray[np.float32]]]:
+    """Give what each layer of the trunk is and makes of a sound: (C, H, T) or (C, T).
 
-    def note(_: nn.Module, __: tuple[Tensor, ...], y: Tensor) -> None:
-        maps.append(y[0].detach().numpy())
+    Layers that only rename axes are left out.
+    """
+    maps: list[tuple[str, NDArray[np.float32]]] = []
+
+    def note(layer: nn.Module, _: tuple[Tensor, ...], y: Tensor) -> None:
+        if isinstance(layer, Residual):
+            kind = "block with a shortcut"
+        elif any(isinstance(m, nn.Conv1d | nn.Conv2d) for m in layer.modules()):
+            kind = "convolution"
+        elif isinstance(layer, Windowed):
+            kind = "pooling"
+        else:
+            return
+        maps.append((kind, y[0].detach().numpy()))
 
     hooks = [layer.register_forward_hook(note) for layer in network.trunk.layers]
     try:
@@ -91,7 +106,7 @@ def _layers(subject: Subject, label: str, samples: Samples) -> str:
     cells = [f"<h4>{text(label)}: what goes in</h4><small>{frames.shape[0]} bands x "
              f"{frames.shape[1]} frames</small>"
              + drawing.spectrogram(frames, front, "input", 2.6)]  # fmt: skip
-    for number, maps in enumerate(layer_maps(subject.network, samples, front), 1):
+    for number, (kind, maps) in enumerate(layer_maps(subject.network, samples, front), 1):
         joined = maps if maps.ndim == 2 else maps.reshape(maps.shape[0], -1, maps.shape[-1])
         shape = " x ".join(map(str, maps.shape[1:]))
         name = f"layer {number}"
@@ -101,14 +116,14 @@ def _layers(subject: Subject, label: str, samples: Samples) -> str:
         else:
             drawn = _several_maps(joined, name)
             told = f"{maps.shape[0]} maps of {shape}"
-        cells.append(f"<h4>{name}</h4><small>{told}</small>{drawn}")
+        cells.append(f"<h4>{name}: {kind}</h4><small>{told}</small>{drawn}")
     said = (
         "The same sound as each layer sees it; the eight liveliest maps of each (where bands are "
         "gone, every row is a channel). The first ones still look like the spectrogram, with "
         "edges brought out; the last are coarse in time and each says how much of one kind of "
         "sound is there. Bright is much."
     )
-    return grid(cells, said)
+    return grid(cells, said, "cells two")
 
 
 def _several_maps(maps: NDArray[np.float32], name: str) -> str:
@@ -136,9 +151,7 @@ def _evidence(subject: Subject, examples: list[tuple[str, Samples]]) -> str:
         drawn = _evidence_picture(subject, label, samples)
         cells.append(f"<h4>{text(label)}</h4>{drawn}{player(samples, subject.rate, subject.room)}")
     attends = subject.bundle.trunk.get("pooling") == "attention"
-    weights = (
-        ", and the line how much each moment counts for it" if attends else "; each moment counts alike"
-    )
+    weights = ", and the line how much each moment counts" if attends else ""
     said = (
         "Under each spectrogram: how much speaks for each class at each moment (red for, blue "
         f"against){weights}. This is no guess at what went on: the score is the weighted mean "
@@ -158,7 +171,8 @@ def _evidence_picture(subject: Subject, label: str, samples: Samples) -> str:
     rank = [i for i in np.argsort(-logits.mean(1)).tolist() if i != own]
     rows = [own, *rank[: ROWS - 1]]
     middle = (grid_.reach / 2 + grid_.period * np.arange(evidence.shape[1])) / grid_.rate
-    left, right = middle[0] - grid_.period / grid_.rate / 2, middle[-1] + grid_.period / grid_.rate / 2
+    half = grid_.period / grid_.rate / 2
+    reached = (middle[0] - half, middle[-1] + half, len(rows) - 0.5, -0.5)
     with drawing.canvas(3.6, 2.1 + 0.17 * len(rows)) as figure:
         top, counts, under = figure.subplots(
             3, 1, sharex=True, height_ratios=(1.2, 0.35, 0.14 * len(rows) + 0.1)
@@ -168,8 +182,8 @@ def _evidence_picture(subject: Subject, label: str, samples: Samples) -> str:
         counts.plot(middle, weight[own], color=drawing.FIRST, lw=1.4)
         counts.set(ylim=(0, 1.1), yticks=(0, 1), ylabel="counts")
         under.imshow(
-            logits[rows], cmap=drawing.SIGNED, vmin=-6, vmax=6, aspect="auto",
-            interpolation="none", extent=(left, right, len(rows) - 0.5, -0.5),
+            logits[rows], cmap=drawing.SIGNED, vmin=-8, vmax=8, aspect="auto",
+            interpolation="none", extent=reached,
         )  # fmt: skip
         under.set_yticks(range(len(rows)), [_short(subject.labels[i]) for i in rows])
         under.tick_params(axis="y", length=0)

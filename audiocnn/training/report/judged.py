@@ -13,7 +13,7 @@ from audiocnn.training.bounds import group_bounds
 from audiocnn.training.report import drawing
 from audiocnn.training.report.page import Section, grid, picture, table, text
 from audiocnn.training.report.subject import Subject
-from audiocnn.training.report.summary import between, percent
+from audiocnn.training.report.summary import DASH, between, percent
 
 CURVES = 24  # classes whose curves are drawn, the worst first
 CROWDED = 30  # classes, above which the confusion matrix is a list
@@ -32,7 +32,7 @@ def class_section(subject: Subject) -> Section:
         recall = f"{percent(row['recall'])} <small>{between(share_bounds(right, n))}</small>"
         bounds = precision_bounds[label]
         rows.append([
-            text(label), str(n), recall if n else "–", percent(row["precision"]),
+            text(label), str(n), recall if n else DASH, percent(row["precision"]),
             percent(row["f1"]),
             f"{percent(row['average_precision'])} <small>{between(bounds) if bounds else ''}"
             "</small>",
@@ -117,10 +117,11 @@ def precision_section(subject: Subject) -> Section:
     more = f" The {CURVES} hardest classes are shown." if len(order) > CURVES else ""
     said = (
         "To the right: more of the class is found; upward: less of what is found is wrong. A good "
-        "curve stays at the top. The dot is where clips stand at the threshold that the model "
-        f"carries; another threshold moves along the curve.{more}"
+        "curve stays at the top. The dot is the threshold that the model carries (no dot: no clip "
+        "as a whole reaches it; events need only a part of it); another threshold moves along "
+        f"the curve.{more}"
     )
-    return Section("precision", "Found, and found rightly", grid(cells, said))
+    return Section("precision", "Found, and found rightly", grid(cells, said, "cells two"))
 
 
 def precision_recall(
@@ -140,7 +141,9 @@ def _precision_picture(
     recall, precision, limits = precision_recall(scores, true)
     with drawing.canvas(2.2, 1.95) as figure:
         ax = figure.subplots()
-        ax.plot([0, *recall], [precision[0], *precision], color=drawing.FIRST, drawstyle="steps-pre")
+        ax.plot(
+            [0, *recall], [precision[0], *precision], color=drawing.FIRST, drawstyle="steps-pre"
+        )
         reached = np.flatnonzero(limits >= on)
         if reached.size:
             ax.plot(recall[reached[-1]], precision[reached[-1]], "o", color=drawing.SECOND, ms=5.5)

@@ -26,8 +26,8 @@ def curve_section(subject: Subject) -> Section:
         for curve in curves:
             epochs = np.arange(1, len(curve.loss) + 1)
             final = curve is curves[-1]
-            ax.plot(epochs, curve.loss, color=drawing.FIRST, lw=2 if final else 1,
-                    alpha=1 if final else 0.4, label="varied training sounds" if final else None)  # fmt: skip
+            width, alpha, name = (2, 1, "varied training sounds") if final else (1, 0.4, None)
+            ax.plot(epochs, curve.loss, color=drawing.FIRST, lw=width, alpha=alpha, label=name)
             ax.plot(epochs, curve.held_out_loss, color=drawing.SECOND, lw=1.4, alpha=0.8)
         ax.plot([], [], color=drawing.SECOND, label="held-out sounds, as they are")
         ax.set(xlabel="epoch", ylabel="loss", ylim=(0, None))
@@ -105,7 +105,9 @@ def _findings(subject: Subject) -> str:
         rows.append([f'<span class="{kind}">{text(severity)}</span>', text(finding["kind"]),
                      text(finding["what"]), f"<small>{named}{more}</small>"])  # fmt: skip
     said = "What an error names should be mended before training again; a note may be left."
-    return title + table(["", "kind", "what it is, and what to do", "files"], rows, said, ready=True)
+    return title + table(
+        ["", "kind", "what it is, and what to do", "files"], rows, said, ready=True
+    )
 
 
 def recipe_section(subject: Subject) -> Section:

@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from audiocnn.events import Event, find_events
 from audiocnn.manifest import Clip
@@ -15,6 +16,7 @@ from audiocnn.training.report.page import Section, grid, paragraph, table, text
 from audiocnn.training.report.sounds import player, read_clip
 from audiocnn.training.report.subject import Subject
 
+Array = NDArray[np.float32]
 SHOWN = 12
 ALARMS = 8
 BEFORE = 0.5  # seconds of sound before a false alarm
@@ -24,7 +26,7 @@ def mistakes_section(subject: Subject) -> Section:
     """Show the clips that were judged wrongly with the most confidence."""
     t, known = subject.training, subject.known
     scores, targets = t.scores[known], t.targets[known] > 0
-    labelled = targets.any(1)
+    labelled = np.asarray(targets.any(1))
     own = np.where(targets, scores, -1).max(1)
     lead = np.where(labelled, np.where(targets, -1, scores).max(1) - own, -np.inf)
     wrong = int((lead > 0).sum())
@@ -52,13 +54,13 @@ def mistakes_section(subject: Subject) -> Section:
     return Section("mistakes", "The worst mistakes", paragraph(head) + grid(cards, said, "cards"))
 
 
-def _clip_card(subject: Subject, clip: Clip, scores: np.ndarray, true: list[str]) -> str:  # type: ignore[type-arg]
+def _clip_card(subject: Subject, clip: Clip, scores: Array, true: list[str]) -> str:
     best = int(scores.argmax())
     said, truth = subject.labels[best], " and ".join(true)
     verdict = "right" if said in true else "wrong"
     own = max(float(scores[subject.labels.index(label)]) for label in true)
     words = (
-        f"<h4>{text(truth)}</h4><p>It said <b class=\"{verdict}\">{text(said)}</b> "
+        f'<h4>{text(truth)}</h4><p>It said <b class="{verdict}">{text(said)}</b> '
         f"({scores[best]:.2f}); {text(truth)} had {own:.2f}</p>"
     )
     return words + _seen_and_heard(subject, clip, truth) + _name_of(clip)
@@ -98,8 +100,8 @@ def background_section(subject: Subject) -> Section:
     rate = alarms["rate"]
     head = (
         f"In {alarms['hours']:.3g} hours of such sound there were {alarms['events']} false alarms: "
-        f"{rate['per_hour']:.1f} an hour, and with so much sound heard the truth lies between "
-        f"{rate['low']:.1f} and {rate['high']:.1f} (95 %). Something was said to sound for "
+        f"{rate['per_hour']:.3g} an hour, and with so much sound heard the truth lies between "
+        f"{rate['low']:.3g} and {rate['high']:.3g} (95 %). Something was said to sound for "
         f"{100 * alarms['active']:.2g} % of the time. This was measured with thresholds that were "
         "chosen on other parts of the background; the list below uses those of the model itself."
     )
@@ -111,19 +113,22 @@ def _alarms(subject: Subject, events: list[Event], hours: float) -> str:
         return paragraph("With the thresholds that the model carries, none is left.")
     counts = Counter(event.label for event in events)
     rows = [[label, str(n), f"{n / hours:.2g}"] for label, n in counts.most_common(20)]
-    listed = table(["heard as", "events", "an hour"], rows,
-                   "False alarms of each class, with the thresholds that the model carries.")  # fmt: skip
-    events.sort(key=lambda event: -event.score)
+    said = "False alarms of each class, with the thresholds that the model carries."
+    listed = table(["heard as", "events", "an hour"], rows, said)
+    events.sort(key=lambda event: -(event.score or 0))
     cards = []
     for event in events[:ALARMS]:
         clip = subject.training.background[int(event.source)]
         begin = max(0.0, event.start - BEFORE)
         cards.append(
             f'<h4>heard as <b class="wrong">{text(event.label)}</b> ({event.score:.2f})</h4>'
-            f"<p>{event.start - begin:.1f} s into this, "
+            f"<p>from {event.start - begin:.1f} s on, "
             f"for {(event.end or event.start) - event.start:.1f} s</p>"
             + _seen_and_heard(subject, clip, f"background heard as {event.label}", begin)
             + _name_of(clip)
         )
-    said = "The false alarms with the highest scores. If one of them is right, take it out of --background."
+    said = (
+        "The false alarms with the highest scores. If one of them is right, take it out of "
+        "--background."
+    )
     return listed + grid(cards, said, "cards")

@@ -48,11 +48,14 @@ def picture(drawn: str, how_to_read: str) -> str:
 
 
 def grid(cells: Iterable[str], how_to_read: str, kind: str = "cells") -> str:
-    """Give several pictures that flow to the width of the screen, with one sentence."""
+    """Give several pictures that flow to the width of the screen, with one sentence.
+
+    It stands above: on a telephone, under the last of them, it would come too late.
+    """
     inside = "".join(f"<div>{cell}</div>" for cell in cells)
     return (
-        f'<figure class="many"><div class="{kind}">{inside}</div>'
-        f"<figcaption>{text(how_to_read)}</figcaption></figure>"
+        f'<figure class="many"><figcaption>{text(how_to_read)}</figcaption>'
+        f'<div class="{kind}">{inside}</div></figure>'
     )
 
 
@@ -111,6 +114,7 @@ def page(title: str, under: str, sections: Sequence[Section]) -> str:
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         '<meta name="color-scheme" content="light dark">'
         f"<title>{text(title)}</title><style>{style}</style></head>\n"
-        f"<body><header><h1>{text(title)}</h1><p>{text(under)}</p></header>"
-        f'<nav aria-label="Contents"><ol>{contents}</ol></nav>\n<main>{body}</main></body></html>\n'
+        f'<body><div class="top"><header><h1>{text(title)}</h1><p>{text(under)}</p></header>'
+        f'<nav aria-label="Contents"><ol>{contents}</ol></nav></div>\n'
+        f"<main>{body}</main></body></html>\n"
     )

@@ -36,20 +36,19 @@ def shifting_section(subject: Subject) -> Section:
                   (-inside, inside))  # fmt: skip
     said_time = (
         f"The loudest {SHARE * window:.2g} s of a sound, laid at different places in a silent "
-        f"window of {window:.2g} s. Between the thin lines ({-inside:.2g} and {inside:.2g} s) it "
-        "lies wholly inside: there the curve should be flat, because the same kernels are used "
-        "everywhere. Outside it is cut off."
+        f"window of {window:.2g} s. Around the middle the curve should be flat, because the same "
+        "kernels are used everywhere; toward the thin lines fewer of the window's columns see "
+        "it, and beyond them it is cut off. A stream's windows overlap, so that each sound comes "
+        "to stand in the middle of one."
     )
     said_pitch = (
         "The same sounds played slower and lower (left) or faster and higher (right), in "
         "semitones; 12 are an octave. A wide hill is a network that knows the sound of a larger "
-        "and a smaller source; it should not be endless, for then a mouse would be a lion."
+        "and a smaller source; a hill without an end would mean that pitch says nothing about "
+        "this sound."
     )
     pitch = _lines(pitches, tones, "semitones higher (and faster)", "score against pitch")
-    body = (
-        f'<div class="pair">{picture(time, said_time)}'
-        f"{picture(pitch, said_pitch)}</div>"
-    )
+    body = f'<div class="pair">{picture(time, said_time)}{picture(pitch, said_pitch)}</div>'
     heard = "that it has learnt from" if subject.crossed else "that it had not heard before"
     return Section("shifting", title, paragraph(
         f"Measured with the network of the bundle, on sounds {heard}."

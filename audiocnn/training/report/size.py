@@ -22,8 +22,9 @@ def size_section(subject: Subject) -> Section:
         f"{dense:,}: {dense / shared:,.0f} times as many, to be learnt from the same clips."
     )
     said = (
-        "Weights of each layer, first layer on top; each line to the right is ten times more. The "
-        "distance between the dots is what sharing saves."
+        "Weights of each layer, first layer on top (k: a thousand, m: a million). Each line to the "
+        "right is ten or more times the one before: the distance between two dots is what sharing "
+        "saves."
     )
     rows = [[x.name, f"{x.n_in:,}", f"{x.n_out:,}", f"{x.parameters:,}", f"{x.dense:,}"]
             for x in layers]  # fmt: skip
@@ -31,6 +32,14 @@ def size_section(subject: Subject) -> Section:
     listed = details("The figures", table(names, rows, "Values over the reach of one column."))
     body = paragraph(head) + picture(_dots(layers), said) + listed
     return Section("size", "Why convolutions", body)
+
+
+def counted(value: float) -> str:
+    """Write a power of ten as people say it."""
+    for size, unit in ((1e9, " bn"), (1e6, " m"), (1e3, " k")):
+        if value >= size:
+            return f"{value / size:g}{unit}"
+    return f"{value:g}"
 
 
 def _dots(layers: list[DenseLayer]) -> str:
@@ -42,6 +51,8 @@ def _dots(layers: list[DenseLayer]) -> str:
         ax.plot(shared, at, "o", color=drawing.FIRST, ms=6, label="convolution")
         ax.plot(dense, at, "o", color=drawing.SECOND, ms=6, label="dense")
         ax.set_xscale("log")
+        ax.xaxis.set_major_formatter(lambda value, _: counted(value))
+        ax.minorticks_off()
         ax.set_yticks(list(at), [x.name for x in layers])
         ax.invert_yaxis()
         ax.tick_params(axis="y", length=0)

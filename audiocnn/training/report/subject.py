@@ -73,7 +73,7 @@ class Subject:
 
     def frames(self, samples: Samples) -> NDArray[np.float32]:
         """Give log-mel frames (M, T)."""
-        return log_mel(samples, self.bundle.front)[0]
+        return np.asarray(log_mel(samples, self.bundle.front)[0])
 
     def examples(self) -> list[tuple[str, Samples]]:
         """Choose a sound for each of a few classes: judged right and sure, a window long.

@@ -11,13 +11,14 @@ import numpy as np
 from audiocnn.training.report.page import Section, text, tiles
 from audiocnn.training.report.subject import Subject
 
+DASH = "\N{EN DASH}"
 FEW = 20  # clips of a class, below which its figures say little
 
 
 def percent(share: float | None, digits: int = 0) -> str:
     """Write a share; a dash where it is not known."""
     known = share is not None and not math.isnan(share)
-    return f"{100 * share:.{digits}f} %" if known and share is not None else "–"
+    return f"{100 * share:.{digits}f} %" if known and share is not None else DASH
 
 
 def between(bounds: Any) -> str:
@@ -38,14 +39,15 @@ def _naming(subject: Subject, figures: Mapping[str, Any]) -> list[tuple[str, str
     n = figures["clips"]
     if len(subject.labels) < 2:
         return [("Found", percent(figures["events_found"]),
-                 f"of the {n} clips that hold the sound (between "
-                 f"{between(figures['events_found_bounds'])} %).")]  # fmt: skip
+                 f"of the {n} clips that hold the sound; so many tell it to within "
+                 f"{between(figures['events_found_bounds'])} %.")]  # fmt: skip
     return [
         ("Named rightly", percent(figures["accuracy"], 1),
-         f"of {n} clips that it had not heard before. As few clips as these say: between "
+         f"of {n} clips that it had not heard before. So many clips tell it to within "
          f"{between(figures['accuracy_bounds'])} %."),
-        ("Said to be none of these", percent(figures["rejected"], 1),
-         "of these clips, though they are one: no score reached its threshold."),
+        ("Not recognised", percent(figures["rejected"], 1),
+         "of these clips: no score reached its threshold, so they would pass as none of the "
+         "classes."),
     ]  # fmt: skip
 
 
@@ -54,9 +56,9 @@ def _others(figures: Mapping[str, Any]) -> list[tuple[str, str, str]]:
     if alarms is None:
         return [("False alarms", "not known", "No other sounds were given: --background FOLDER.")]
     return [(
-        "False alarms", f"{alarms['rate']['per_hour']:.1f} an hour",
+        "False alarms", f"{alarms['rate']['per_hour']:.3g} an hour",
         f"{alarms['events']} in {alarms['hours']:.2g} hours of sound that is none of these "
-        f"(the truth: between {alarms['rate']['low']:.1f} and {alarms['rate']['high']:.1f}).",
+        f"(the truth: between {alarms['rate']['low']:.3g} and {alarms['rate']['high']:.3g}).",
     )]  # fmt: skip
 
 

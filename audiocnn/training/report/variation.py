@@ -73,7 +73,9 @@ def variation_section(subject: Subject) -> Section:
         + player(sound.samples, subject.rate, subject.room, gain)
     ]
     for at, name in enumerate(name for name in WORDS if is_on(a, name)):
-        if name == "background" and sound.under is None or name == "mixup" and sound.other is None:
+        if (name == "background" and sound.under is None) or (
+            name == "mixup" and sound.other is None
+        ):
             continue
         seed = _swapping(100) if name == "mixup" else 100 + at
         samples, frames = vary(sound, only(a, name), name, mel, seed)
@@ -93,12 +95,12 @@ def variation_section(subject: Subject) -> Section:
         "hear it. The last pictures are what the network really gets, with everything drawn by "
         "chance. All pictures have one scale of brightness."
     )
-    return Section("variation", title, paragraph(head) + grid(cells, said))
+    return Section("variation", title, paragraph(head) + grid(cells, said, "cells varied"))
 
 
 def is_on(a: Augmentation, name: str) -> bool:
     """Say whether a recipe uses a variation."""
-    return getattr(a, name) != getattr(NOTHING, name)
+    return bool(getattr(a, name) != getattr(NOTHING, name))
 
 
 def only(a: Augmentation, name: str) -> Augmentation:
@@ -108,8 +110,8 @@ def only(a: Augmentation, name: str) -> Augmentation:
                "band_limit", "codec"}  # fmt: skip
     strengths = ("pitch_ratio", "reverb_time", "background_snr_db", "noise_snr_db", "clipping_db",
                  "codec_db", "freq_mask", "time_mask")  # fmt: skip
-    kept = {strength: getattr(a, strength) for strength in strengths}
-    return replace(NOTHING, **kept, **{name: 1.0 if name in chances else value})
+    kept: dict[str, Any] = {strength: getattr(a, strength) for strength in strengths}
+    return replace(NOTHING, **(kept | {name: 1.0 if name in chances else value}))
 
 
 def vary(
@@ -145,7 +147,9 @@ def vary(
     under = np.zeros_like(x)
     if sound.under is not None and draw.random() < a.background:
         own, other = float(np.mean(x**2)), float(np.mean(sound.under**2))
-        snr = draw.uniform(*a.background_snr_db) if not name else float(np.mean(a.background_snr_db))
+        snr = (
+            draw.uniform(*a.background_snr_db) if not name else float(np.mean(a.background_snr_db))
+        )
         under = sound.under * np.float32(np.sqrt(own / max(other, 1e-12)) * 10 ** (-snr / 20))
     rows = [x, x if sound.other is None else sound.other]
     batch = torch.from_numpy(np.stack(rows))
