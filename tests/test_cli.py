@@ -20,7 +20,8 @@ from audiocnn.cli import main
 from audiocnn.commands import watch
 
 RATE = 8000
-VERBS = ("label", "listen", "verify", "evaluate", "train", "models", "info", "devices", "bench")
+VERBS = ("label", "listen", "verify", "evaluate", "train", "report", "models",
+         "info", "devices", "bench")  # fmt: skip
 ROOT = Path(__file__).parent.parent
 
 
