@@ -2,6 +2,7 @@
 
 import base64
 import io
+import json
 import re
 from dataclasses import fields
 from html.parser import HTMLParser
@@ -28,12 +29,13 @@ from audiocnn.training.report.size import counted
 from audiocnn.training.report.sounds import Room, player
 from audiocnn.training.report.subject import open_subject
 from audiocnn.training.report.variation import WORDS, Sound, is_on, only, vary
-from audiocnn.training.report.writing import write_report
 
 RATE = 8000
 BAD_LABEL, DOLLARS, BAD_FILE = "<script>alert(1)<b>", "a $b$ & c", '"><img src=x>'
-FINDINGS = [{"severity": "error", "kind": "<i>same sound", "files": ["a/<u>.wav"] * 9,
-             "what": "keep one & drop the others"}]  # fmt: skip
+FINDINGS = {"findings": [{
+    "severity": "error", "kind": "<i>same sound", "message": "9 are alike",
+    "advice": "keep one & drop the others", "places": [{"path": "a/<u>.wav", "detail": "1 s"}] * 9,
+}]}  # fmt: skip
 
 
 def sound(kind: int, rng: np.random.Generator) -> np.ndarray:
@@ -144,15 +146,25 @@ def test_findings_are_shown_and_missing_recordings_are_told(trained, tmp_path):
         if file.is_file():
             told = file.read_bytes().replace(str(trained).encode(), b"/gone")
             (run / file.name).write_bytes(told)
-    out = write_report(run, trained / "model", tmp_path / "r.html", findings=FINDINGS)
+    found, out = tmp_path / "found.json", tmp_path / "r.html"
+    found.write_text(json.dumps(FINDINGS))
+    assert main(["report", str(trained / "model"), "--run", str(run), "-o", str(out),
+                 "--findings", str(found)]) == 0  # fmt: skip
     page = out.read_text(encoding="utf-8")
     assert "&lt;i&gt;same sound" in page
-    assert "&lt;u&gt;.wav" in page
+    assert "&lt;u&gt;.wav: 1 s" in page
     assert "and 3 more" in page
     assert "keep one &amp; drop the others" in page
     assert "not there any more" in page
     assert "<audio" not in page
     Reader(page)
+
+
+def test_findings_must_be_what_check_prints(trained, tmp_path, capsys):
+    (tmp_path / "found.json").write_text('{"findings": [{"kind": "x"}]}')
+    said = ["report", str(trained / "model"), "--findings", str(tmp_path / "found.json")]
+    assert main(said) == 1
+    assert "audiocnn check DATA --json" in capsys.readouterr().err
 
 
 def test_a_bundle_of_another_training_is_refused(trained, tmp_path):

@@ -81,6 +81,8 @@ def add_report(verbs: Any) -> None:
     parser.add_argument("bundle", metavar="BUNDLE", help="what `audiocnn train -o` wrote")
     parser.add_argument("--run", dest="run_folder", metavar="FOLDER",
                         help="what the training left (default: BUNDLE.run)")  # fmt: skip
+    parser.add_argument("--findings", metavar="FILE",
+                        help="what `audiocnn check DATA --json` printed, to show it too")  # fmt: skip
     parser.add_argument("-o", "--output", metavar="FILE", help="default: BUNDLE.html")
 
 

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import argparse
+import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
-from audiocnn.errors import AudiocnnError
+from audiocnn.errors import AudiocnnError, DatasetError
 
 
 def run(args: argparse.Namespace) -> int:
     """Write the report and say where it is."""
     model = Path(args.bundle)
     out = Path(args.output) if args.output else report_path(model)
-    print(write(model, Path(args.run_folder) if args.run_folder else None, out))
+    findings = read_findings(Path(args.findings)) if args.findings else None
+    print(write(model, Path(args.run_folder) if args.run_folder else None, out, findings))
     return 0
 
 
@@ -21,7 +25,23 @@ def report_path(model: Path) -> Path:
     return model.with_name(model.name + ".html")
 
 
-def write(model: Path, run_folder: Path | None = None, out: Path | None = None) -> Path:
+def read_findings(path: Path) -> list[dict[str, Any]]:
+    """Read what `audiocnn check --json` printed."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))["findings"]
+        needed = ("severity", "kind", "message", "advice", "places")
+        return [{name: finding[name] for name in needed} for finding in found]
+    except (KeyError, TypeError, ValueError) as error:
+        raise DatasetError(
+            f"{path}: {type(error).__name__}: {error}; it must be what `audiocnn check DATA "
+            "--json` prints"
+        ) from error
+
+
+def write(
+    model: Path, run_folder: Path | None = None, out: Path | None = None,
+    findings: Sequence[Mapping[str, Any]] | None = None,
+) -> Path:  # fmt: skip
     """Write the report of a bundle.
 
     Parameters
@@ -32,6 +52,8 @@ def write(model: Path, run_folder: Path | None = None, out: Path | None = None) 
         What its training left; beside it if None.
     out
         The file; beside it if None.
+    findings
+        Of the dataset doctor; None if it was not asked.
     """
     try:
         from audiocnn.training.report.writing import write_report
@@ -41,4 +63,4 @@ def write(model: Path, run_folder: Path | None = None, out: Path | None = None) 
             "pip install 'audiocnn[train]'"
         ) from error
     folder = run_folder or model.with_name(model.name + ".run")
-    return write_report(folder, model, out or report_path(model))
+    return write_report(folder, model, out or report_path(model), findings=findings)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import logging
 import os
 import signal
@@ -14,7 +15,7 @@ from pathlib import Path
 import lightning.pytorch as pl
 import numpy as np
 import torch
-from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint, WeightAveraging
+from lightning.pytorch.callbacks import EarlyStopping, WeightAveraging
 from lightning.pytorch.loggers import TensorBoardLogger
 from numpy.typing import NDArray
 from torch import Tensor
@@ -25,7 +26,7 @@ from audiocnn.models.classifier import Classifier
 from audiocnn.training.batches import Examples, epoch_batches
 from audiocnn.training.frontend import MelPower
 from audiocnn.training.recipe import Recipe
-from audiocnn.training.resuming import WholeCheckpoints, claim, describe
+from audiocnn.training.resuming import KeepLast, WholeCheckpoints, claim, describe, finished
 from audiocnn.training.task import Epochs, Fit, class_weights, moving_average
 from audiocnn.training.watching import Watch, Watcher
 
@@ -118,6 +119,10 @@ def fit(
     data = Epochs(examples, recipe, grid.window_samples, held_out)
     first = None if start is None else start.state_dict()
     checkpoint = claim(folder, describe(examples, recipe, first))
+    weights = finished(checkpoint)
+    if weights is not None:  # it was stopped after its last epoch
+        task.load_state_dict(weights)
+        return task.model.to(memory_format=torch.contiguous_format).eval()  # type: ignore
     with _quiet(), _answers(recipe):
         trainer = _trainer(recipe, folder, Watch(name, folder, watcher), devices, log, data)
         trainer.fit(task, datamodule=data, ckpt_path=checkpoint, weights_only=True)
@@ -128,11 +133,7 @@ def fit(
 def _trainer(
     recipe: Recipe, folder: Path, watch: Watch, devices: int, log: str, data: Epochs
 ) -> pl.Trainer:
-    callbacks: list[pl.Callback] = [
-        ModelCheckpoint(folder, filename="unused", save_last=True, save_top_k=0,
-                        save_on_train_epoch_end=True),
-        watch,
-    ]  # fmt: skip
+    callbacks: list[pl.Callback] = [KeepLast(folder), watch]
     if recipe.averaging:
         callbacks.append(WeightAveraging(multi_avg_fn=moving_average(recipe.averaging)))
     if recipe.patience and data.plain:
@@ -184,6 +185,8 @@ def _check(examples: Examples, recipe: Recipe, devices: int, log: str) -> None:
         )
     if log not in LOGS:
         raise ArgumentError(f"log must be csv or tensorboard, got {log!r}")
+    if log == "tensorboard" and importlib.util.find_spec("tensorboard") is None:
+        raise AudiocnnError("tensorboard is not installed; run: pip install tensorboard")
     n = processes(devices)[0]
     if devices < 1 or recipe.batch < 2 * n:
         raise ArgumentError(

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from audiocnn.audio import audio_info
+from audiocnn.errors import AudioError, DatasetError
 from audiocnn.manifest import Clip
 from audiocnn.mel import MelSpec
 from audiocnn.training.recipe import Recipe
@@ -45,13 +46,19 @@ class Look:
 
 def look_at(clips: Sequence[Clip]) -> Look:
     """Open a sample of the clips."""
-    rates, durations = [], []
+    rates, durations, last = [], [], None
     for clip in clips[:: max(1, len(clips) // LOOKED_AT)]:
-        info = audio_info(clip.path)
+        try:
+            info = audio_info(clip.path)
+        except AudioError as error:  # decoding will name it, with all others that are bad
+            last = error
+            continue
         end = clip.end if clip.end is not None else info.duration
         rates.append(info.rate)
         if end is not None:  # some containers do not say how long they are
             durations.append(min(end, info.duration or end) - clip.start)
+    if not rates:
+        raise DatasetError(f"none of the clips can be read, for instance: {last}")
     return Look(int(np.median(rates)), tuple(durations) or (1.0,), len(clips))
 
 

@@ -112,10 +112,10 @@ class Fit(pl.LightningModule):
             {"params": others, "weight_decay": 0.0},
         ]
         optimizer = torch.optim.AdamW(groups, lr=self.recipe.learning_rate)
+        n_steps = max(8, int(self.trainer.estimated_stepping_batches))  # a cycle needs as many
         schedule = torch.optim.lr_scheduler.OneCycleLR(
-            optimizer, self.recipe.learning_rate, int(self.trainer.estimated_stepping_batches),
-            pct_start=0.25,
-        )  # fmt: skip
+            optimizer, self.recipe.learning_rate, n_steps, pct_start=0.25
+        )
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
 

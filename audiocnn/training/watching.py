@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
+import torch
 
 from audiocnn.errors import DatasetError
 from audiocnn.training.results import COLUMNS, Curve
@@ -105,13 +106,12 @@ class Watch(pl.Callback):
         """Keep what the epoch gave, and tell it."""
         seen = {name: float(v) for name, v in trainer.callback_metrics.items() if name in COLUMNS}
         epoch, epochs = trainer.current_epoch + 1, trainer.max_epochs or 0
-        if not math.isfinite(seen["loss"]):
+        if not math.isfinite(seen["loss"]) or not all_finite(module):
             (self.folder / CHECKPOINT).unlink(missing_ok=True)  # nobody wants to go on from it
             assert isinstance(module, Fit)
-            rate = module.recipe.learning_rate
             raise DatasetError(
-                f"the loss became {seen['loss']} in epoch {epoch}: train with a lower "
-                f"--learning-rate (a third of the {rate:g} it was), with "
+                f"the training came to nothing in epoch {epoch} (loss {seen['loss']:g}): train "
+                f"with a lower --learning-rate (a third of {module.recipe.learning_rate:g}), with "
                 "--precision 32-true if it was another, or look for faults with: audiocnn check"
             )
         seen["learning_rate"] = float(trainer.optimizers[0].param_groups[0]["lr"])
@@ -124,6 +124,11 @@ class Watch(pl.Callback):
             pace = statistics.median(self.curve.seconds[-10:])
             held_out = seen.get("held_out_loss", math.nan)
             self.watcher(Step(self.curve.name, epoch, epochs, seen["loss"], held_out, pace))
+
+
+def all_finite(module: torch.nn.Module) -> bool:
+    """Say whether every weight is a number."""
+    return all(bool(torch.isfinite(p).all()) for p in module.parameters())
 
 
 def write_curve(curve: Curve, path: Path) -> None:

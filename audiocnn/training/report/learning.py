@@ -92,22 +92,31 @@ def data_section(subject: Subject) -> Section:
 def _findings(subject: Subject) -> str:
     title = "<h3>What the dataset doctor found</h3>"
     if subject.findings is None:
-        return title + paragraph("It was not asked: audiocnn check DATA.")
+        return title + paragraph(
+            "It was not asked. audiocnn check DATA finds unreadable, silent, clipped and doubled "
+            "recordings, and labels that are probably wrong."
+        )
     if not subject.findings:
         return title + paragraph("Nothing is wrong with the data.")
     rows = []
     for finding in subject.findings:
-        files = [str(name) for name in finding["files"]]
-        named = "<br>".join(text(name.rsplit("/", 1)[-1]) for name in files[:FILES])
-        more = f"<br>and {len(files) - FILES} more" if len(files) > FILES else ""
+        places = list(finding["places"])
+        named = "<br>".join(_place(place) for place in places[:FILES])
+        more = f"<br>and {len(places) - FILES} more" if len(places) > FILES else ""
         severity = str(finding["severity"])
         kind = severity if severity in ("error", "warning") else "note"
         rows.append([f'<span class="{kind}">{text(severity)}</span>', text(finding["kind"]),
-                     text(finding["what"]), f"<small>{named}{more}</small>"])  # fmt: skip
+                     f"{text(finding['message'])}<br>To do: {text(finding['advice'])}",
+                     f"<small>{named}{more}</small>"])  # fmt: skip
     said = "What an error names should be mended before training again; a note may be left."
     return title + table(
         ["", "kind", "what it is, and what to do", "files"], rows, said, ready=True
     )
+
+
+def _place(place: Mapping[str, str]) -> str:
+    name, detail = str(place["path"]).rsplit("/", 1)[-1], place.get("detail", "")
+    return text(f"{name}: {detail}" if detail else name)
 
 
 def recipe_section(subject: Subject) -> Section:

@@ -29,7 +29,9 @@ def size_section(subject: Subject) -> Section:
     rows = [[x.name, f"{x.n_in:,}", f"{x.n_out:,}", f"{x.parameters:,}", f"{x.dense:,}"]
             for x in layers]  # fmt: skip
     names = ["convolution", "values in", "values out", "weights", "dense"]
-    listed = details("The figures", table(names, rows, "Values are counted over the reach of one column."))
+    listed = details(
+        "The figures", table(names, rows, "Values are counted over the reach of one column.")
+    )
     body = paragraph(head) + picture(_dots(layers), said) + listed
     return Section("size", "Why convolutions", body)
 

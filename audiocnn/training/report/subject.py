@@ -34,8 +34,9 @@ class Subject:
     training, bundle, network
         Of one training.
     findings
-        Of the dataset doctor: ``severity``, ``kind``, ``files``, ``what`` (is wrong,
-        and what to do), plain values.
+        Of the dataset doctor, as ``audiocnn check --json`` prints them: ``severity``,
+        ``kind``, ``message``, ``advice`` and ``places`` (``path``, ``detail``); None if it
+        was not asked.
     room
         What the page may hold of sound.
     """

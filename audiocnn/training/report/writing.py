@@ -47,8 +47,9 @@ def write_report(
     out
         The file, HTML; nothing else is needed to read it.
     findings
-        Of the dataset doctor: mappings with ``severity``, ``kind``, ``files`` and
-        ``what``; None if it was not asked.
+        Of the dataset doctor, as ``audiocnn check --json`` prints them: ``severity``,
+        ``kind``, ``message``, ``advice`` and ``places`` (``path``, ``detail``); None if it
+        was not asked.
 
     Returns
     -------
