@@ -82,7 +82,7 @@ def add_report(verbs: Any) -> None:
     parser.add_argument("--run", dest="run_folder", metavar="FOLDER",
                         help="what the training left (default: BUNDLE.run)")  # fmt: skip
     parser.add_argument("--findings", metavar="FILE",
-                        help="what `audiocnn check DATA --json` printed, to show it too")  # fmt: skip
+                        help="what `audiocnn check DATA --json` printed")  # fmt: skip
     parser.add_argument("-o", "--output", metavar="FILE", help="default: BUNDLE.html")
 
 
