@@ -1,4 +1,4 @@
-"""Verbs over labelled clips: train, evaluate."""
+"""Verbs over labelled clips: train, report, evaluate."""
 
 from __future__ import annotations
 
@@ -72,6 +72,22 @@ def _add_fitting(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--cache", metavar="FOLDER",
                         help="keeps decoded sound for other trainings (default: none is "
                         "kept)")  # fmt: skip
+    parser.add_argument("--no-report", action="store_true",
+                        help="write no BUNDLE.html (`audiocnn report` makes it later)")  # fmt: skip
+
+
+def add_report(verbs: Any) -> None:
+    """Add `audiocnn report`."""
+    parser = add_verb(verbs, "report", "make the report of a training again, as one HTML file", [
+        "audiocnn report my_model                     writes my_model.html",
+        "audiocnn report my_model --run old.run -o report.html",
+    ])  # fmt: skip
+    parser.add_argument("bundle", metavar="BUNDLE", help="what `audiocnn train -o` wrote")
+    parser.add_argument("--run", dest="run_folder", metavar="FOLDER",
+                        help="what the training left (default: BUNDLE.run)")  # fmt: skip
+    parser.add_argument("--findings", metavar="FILE",
+                        help="what `audiocnn check DATA --json` printed")  # fmt: skip
+    parser.add_argument("-o", "--output", metavar="FILE", help="default: BUNDLE.html")
 
 
 def add_evaluate(verbs: Any) -> None:

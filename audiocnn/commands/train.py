@@ -6,8 +6,10 @@ import argparse
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
+from audiocnn.commands.report import write
 from audiocnn.errors import AudiocnnError
 from audiocnn.manifest import parse_where
 
@@ -55,6 +57,8 @@ def _train(args: argparse.Namespace, train_bundle: Callable[..., Any]) -> int:
             watcher=watcher,
             **chosen,
         )
+        if bundle is not None and not args.no_report:
+            tell(f"report: {write(Path(args.output))}")
     if bundle is not None:  # else another process says it
         print(args.output)
     return 0
