@@ -42,7 +42,7 @@ RUNTIME = {"numpy", "scipy", "soundfile", "soxr", "onnxruntime", "rich"}
 OPTIONAL = {
     "sounddevice": {"streaming.portaudio"},
     "av": {"decoding"},
-    "PIL": {"labeling.picture"},
+    "PIL": {"labeling.picture", "training.report.drawing"},
     "pyarrow": {"formats.parquet", "labeling.vectors"},
     "sed_eval": {"judging.detection"},
     "sed_scores_eval": {"judging.detection"},

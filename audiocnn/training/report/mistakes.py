@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audiocnn.events import Event, find_events
+from audiocnn.judging.rules import clip_runs
 from audiocnn.manifest import Clip
-from audiocnn.training.calibration import clip_runs
 from audiocnn.training.report import drawing
 from audiocnn.training.report.page import Section, grid, paragraph, table, text
 from audiocnn.training.report.sounds import player, read_clip
