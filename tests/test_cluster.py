@@ -23,7 +23,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]  # Ray's o
 
 
 def test_no_cluster() -> None:  # before there is one
-    message = r"no Ray cluster at 'auto' .*`ray start --head`"
+    message = r"no Ray cluster at 'auto' .*`ray start --head --disable"
     with pytest.raises(DeviceError, match=message), connected("auto"):
         pass
 

@@ -11,8 +11,10 @@ alone, not with those that shared its trip.
     driver   <- (task, result) as trips come back, in any order
 
 The driver alone writes anything. Nodes need the same audiocnn and the same Ray, and
-see the recordings, in a folder that all share or by URL. Ray's usage reports are off.
-Ray trusts whoever reaches its ports: keep them within a network of your own.
+see the recordings, in a folder that all share or by URL. Ray's usage reports are off
+here, and where a cluster is started with ``ray start --disable-usage-stats``. Ray trusts
+whoever reaches its ports: keep them within a network of your own. What a driver bears is
+measured by scripts/bench_cluster.
 """
 
 from __future__ import annotations
@@ -83,8 +85,8 @@ def connected(address: str) -> Iterator[Any]:
         yield ray
     except ConnectionError as error:
         raise DeviceError(
-            f"no Ray cluster at {address!r} ({error}); start one with `ray start --head` here and "
-            "`ray start --address HOST:6379` on each other machine"
+            f"no Ray cluster at {address!r} ({error}); start one with `ray start --head "
+            "--disable-usage-stats` here and `ray start --address HOST:6379` on each other machine"
         ) from error
     finally:
         if ours:
