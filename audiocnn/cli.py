@@ -14,6 +14,7 @@ import os
 import sys
 from collections.abc import Sequence
 
+from audiocnn.arguments.checking import add_check
 from audiocnn.arguments.live import add_bench, add_devices, add_listen
 from audiocnn.arguments.parsing import Parser
 from audiocnn.arguments.recordings import add_label, add_verify
@@ -32,8 +33,8 @@ EXAMPLES = """examples:
 
 
 VERBS = (
-    add_label, add_listen, add_verify, add_evaluate, add_train, add_models, add_info, add_devices,
-    add_bench,
+    add_label, add_listen, add_verify, add_evaluate, add_train, add_check, add_models, add_info,
+    add_devices, add_bench,
 )  # fmt: skip
 
 
