@@ -152,7 +152,7 @@ def test_sources_in_two_folds(clean: tuple[Path, list[dict[str, str]]], tmp_path
     )  # fmt: skip
     (finding,) = check_dataset(tmp_path).findings  # nobody said that speakers matter
     assert finding.severity == "warning"
-    with pytest.raises(DatasetError, match="no column 'speakr'.*did you mean 'speaker'"):
+    with pytest.raises(DatasetError, match=r"no column 'speakr'.*did you mean 'speaker'"):
         check_dataset(tmp_path, group="speakr")
 
 

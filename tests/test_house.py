@@ -20,7 +20,8 @@ PACKAGE = ROOT / "audiocnn"
 # Each may import those before it. A new module needs a place here (and in DESIGN.md).
 CORE = (
     "errors", "sliding", "blocks", "decoding", "audio", "mel", "engine", "scoring", "events",
-    "tables", "annotations", "clip", "strong_labels", "layouts", "manifest", "grouping", "rates", "evaluation", "onnx_safety", "selfcheck",
+    "tables", "annotations", "clip", "strong_labels", "layouts", "manifest", "grouping",
+    "rates", "evaluation", "onnx_safety", "selfcheck",
     "bundle",
     "listening",
 )  # fmt: skip

@@ -196,7 +196,9 @@ def _edge(power: NDArray[np.float64], rate: int) -> float:
     above = np.maximum.accumulate(smooth[::-1])[::-1]  # the most that there is from here up
     for at in range(n // 16, n - n // 32):
         end = min(n - 1, round(at * (1 + EDGE_WIDTH)) + 8)
+        # What ends must be a band, not a line: the last partial of a hum is no filter's edge.
+        below = np.median(smooth[min(round(at * (1 - EDGE_WIDTH)), at - 8) : at + 1])
         floor = np.median(smooth[end:])
-        if smooth[at] - above[end] >= EDGE_DROP and above[end] - floor <= EMPTY_ABOVE:
+        if below - above[end] >= EDGE_DROP and above[end] - floor <= EMPTY_ABOVE:
             return float((at + 4) / (power.size - 1) * rate / 2)
     return rate / 2
