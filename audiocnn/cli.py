@@ -16,6 +16,7 @@ from collections.abc import Sequence
 
 from audiocnn.arguments.after import add_clips, add_summary
 from audiocnn.arguments.judging import add_diff, add_embed, add_tune
+from audiocnn.arguments.checking import add_check
 from audiocnn.arguments.live import add_bench, add_devices, add_listen
 from audiocnn.arguments.parsing import Parser
 from audiocnn.arguments.recordings import add_label, add_verify
@@ -34,8 +35,8 @@ EXAMPLES = """examples:
 
 
 VERBS = (
-    add_label, add_summary, add_clips, add_listen, add_verify, add_train, add_report, add_evaluate,
-    add_tune, add_diff, add_embed, add_models, add_info, add_devices, add_bench,
+    add_label, add_summary, add_clips, add_listen, add_verify, add_check, add_train, add_report,
+    add_evaluate, add_tune, add_diff, add_embed, add_models, add_info, add_devices, add_bench,
 )  # fmt: skip
 
 

@@ -23,6 +23,7 @@ SHOWN = 20  # values listed in a message, at most
 __all__ = [
     "Clip",
     "assign_folds",
+    "filter_clips",
     "labels_of",
     "parse_where",
     "read_manifest",
@@ -69,7 +70,7 @@ def read_manifest(
     clips, faults = list_clips(path)
     if faults:
         raise DatasetError(faults[0])
-    clips = _filtered(path, clips, where or {})
+    clips = filter_clips(path, clips, where or {})
     missing = [clip.path for clip in clips if not clip.path.is_file()]
     if missing:
         raise DatasetError(
@@ -206,7 +207,14 @@ def _count_classes(
     return counts
 
 
-def _filtered(path: Path, clips: list[Clip], where: Mapping[str, Collection[str]]) -> list[Clip]:
+def filter_clips(path: Path, clips: list[Clip], where: Mapping[str, Collection[str]]) -> list[Clip]:
+    """Keep the clips that have one of the values in each column; see `read_manifest`.
+
+    Raises
+    ------
+    DatasetError, ArgumentError
+        If a column or a value is nowhere, or no clip has all of them.
+    """
     if isinstance(where, str) or any(isinstance(values, str) for values in where.values()):
         raise ArgumentError(f"where takes a list of values by column, got {where!r}")
     kept = clips

@@ -21,8 +21,8 @@ from audiocnn.commands import watch
 
 RATE = 8000
 VERBS = (
-    "label", "summary", "clips", "listen", "verify", "train", "report", "evaluate", "tune", "diff",
-    "embed", "models", "info", "devices", "bench",
+    "label", "summary", "clips", "listen", "verify", "check", "train", "report", "evaluate", "tune",
+    "diff", "embed", "models", "info", "devices", "bench",
 )  # fmt: skip
 ROOT = Path(__file__).parent.parent
 
