@@ -15,8 +15,8 @@ import sys
 from collections.abc import Sequence
 
 from audiocnn.arguments.after import add_clips, add_summary
-from audiocnn.arguments.judging import add_diff, add_embed, add_tune
 from audiocnn.arguments.checking import add_check
+from audiocnn.arguments.judging import add_diff, add_embed, add_tune
 from audiocnn.arguments.live import add_bench, add_devices, add_listen
 from audiocnn.arguments.parsing import Parser
 from audiocnn.arguments.recordings import add_label, add_verify
