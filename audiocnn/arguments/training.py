@@ -28,8 +28,9 @@ def add_train(verbs: Any) -> None:
         "--background", metavar="FOLDER", help="sounds that are none of the classes"
     )
     parser.add_argument("--from", dest="start", metavar="M",
-                        help="train on from a model, shipped or a folder: better than from "
-                        "nothing where clips are few and the sounds are alike")  # fmt: skip
+                        help="train on from a model, shipped or a folder, with other "
+                        "classes: half the time, and better where clips are few and "
+                        "like its own")  # fmt: skip
     parser.add_argument("--reviews", action="append", default=[], metavar="CSV",
                         help="a model's events with your verdicts (see clips): learnt from too; "
                         "may be given again")  # fmt: skip
@@ -53,7 +54,7 @@ def _add_fitting(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--epochs", type=int, help="how often the data is gone through")
     parser.add_argument("--batch", type=int, metavar="N", help="windows a step (default: 64)")
     parser.add_argument("--learning-rate", type=float, metavar="R",
-                        help="the highest (default: 0.004, with --from 0.001)")  # fmt: skip
+                        help="the highest (default: 0.004, with --from 0.002)")  # fmt: skip
     parser.add_argument("--balance", choices=["sampling", "loss", "none"],
                         help="rarer classes are drawn more often, or weighed more (default: "
                         "sampling)")  # fmt: skip

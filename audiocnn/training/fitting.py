@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib.util
+import itertools
 import logging
 import os
 import signal
@@ -25,7 +27,7 @@ from audiocnn.models.classifier import Classifier
 from audiocnn.training.batches import Examples, epoch_batches
 from audiocnn.training.frontend import MelPower
 from audiocnn.training.recipe import Recipe
-from audiocnn.training.resuming import KeepLast, WholeCheckpoints, claim, describe
+from audiocnn.training.resuming import KeepLast, WholeCheckpoints, claim, describe, finished
 from audiocnn.training.task import Epochs, Fit, class_weights, moving_average
 from audiocnn.training.watching import Watch, Watcher
 
@@ -45,9 +47,7 @@ def measure_bands(
         Each (1, 1, M, 1); ``scale`` is one over the deviation.
     """
     n, total, squares = 0, torch.zeros(1).double(), torch.zeros(1).double()
-    for _, batch in zip(
-        range(SURVEYED), epoch_batches(examples, recipe, n_window, 0), strict=False
-    ):
+    for batch in itertools.islice(epoch_batches(examples, recipe, n_window, 0), SURVEYED):
         frames = mel.log(mel(torch.from_numpy(batch.samples))).double()
         n += frames.shape[0] * frames.shape[2]
         total = total + frames.sum((0, 2))
@@ -118,6 +118,10 @@ def fit(
     data = Epochs(examples, recipe, grid.window_samples, held_out)
     first = None if start is None else start.state_dict()
     checkpoint = claim(folder, describe(examples, recipe, first))
+    weights = finished(checkpoint)
+    if weights is not None:  # it was stopped after its last epoch
+        task.load_state_dict(weights)
+        return task.model.to(memory_format=torch.contiguous_format).eval()  # type: ignore
     with _quiet(), _answers(recipe):
         trainer = _trainer(recipe, folder, Watch(name, folder, watcher), devices, log, data)
         trainer.fit(task, datamodule=data, ckpt_path=checkpoint, weights_only=True)
@@ -180,6 +184,8 @@ def _check(examples: Examples, recipe: Recipe, devices: int, log: str) -> None:
         )
     if log not in LOGS:
         raise ArgumentError(f"log must be csv or tensorboard, got {log!r}")
+    if log == "tensorboard" and importlib.util.find_spec("tensorboard") is None:
+        raise AudiocnnError("tensorboard is not installed; run: pip install tensorboard")
     n = processes(devices)[0]
     if devices < 1 or recipe.batch < 2 * n:
         raise ArgumentError(

@@ -7,6 +7,7 @@ folder; so a training that was stopped goes on within the fit that it was in.
 from __future__ import annotations
 
 import shutil
+import statistics
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,6 +19,7 @@ from audiocnn.training.batches import Examples
 from audiocnn.training.fitting import fit, is_first_process
 from audiocnn.training.material import Material
 from audiocnn.training.predicting import Predictions, load_predictions, predict
+from audiocnn.training.recipe import Recipe
 from audiocnn.training.results import Curve
 from audiocnn.training.resuming import CHECKPOINT, DONE, claim, describe
 from audiocnn.training.watching import Step, Watcher, read_curve
@@ -50,7 +52,9 @@ class Fits:
                 if m.background:
                     quiet.append(load_predictions(self.folder(part) / "background.npz"))
         final = None if m.split.crossed else m.split.parts[0]
-        model = self.fit(m.without(final), self.run / "final", final, len(self.parts))
+        model = self.fit(
+            m.without(final), self.run / "final", final, len(self.parts), self.final_recipe()
+        )
         if final is not None and is_first_process():
             clips, others = self.predict(model, final)
             held_out.append(clips)
@@ -66,7 +70,7 @@ class Fits:
         )
         if (folder / DONE).exists():
             return
-        model = self.fit(examples, folder, part, self.parts.index(part))
+        model = self.fit(examples, folder, part, self.parts.index(part), m.recipe)
         if is_first_process():
             clips, others = self.predict(model, part)
             if others:
@@ -74,12 +78,23 @@ class Fits:
             clips.save(folder / DONE)
             (folder / CHECKPOINT).unlink()
 
-    def fit(self, examples: Examples, folder: Path, part: int | None, number: int) -> Classifier:
+    def final_recipe(self) -> Recipe:
+        """Give the recipe of the fit on all: where folds ended early, as long as they took."""
+        recipe = self.material.recipe
+        if not recipe.patience or not self.parts:
+            return recipe
+        curves = [read_curve(self.folder(p) / "curve.csv", "") for p in self.parts]
+        epochs = round(statistics.median(len(curve.loss) for curve in curves))
+        return replace(recipe, epochs=epochs, patience=0)
+
+    def fit(
+        self, examples: Examples, folder: Path, part: int | None, number: int, recipe: Recipe
+    ) -> Classifier:
         """Fit one network."""
         m = self.material
         held_out = np.flatnonzero((m.split.part == part) & m.targets.any(1))
         return fit(
-            examples, m.recipe, folder, held_out=held_out, start=m.start, devices=self.devices,
+            examples, recipe, folder, held_out=held_out, start=m.start, devices=self.devices,
             log=self.log, watcher=self.told(number),
         )  # fmt: skip
 

@@ -18,6 +18,7 @@ from audiocnn.training.cache import Waveforms
 from audiocnn.training.recipe import Recipe
 
 Array = NDArray[np.float32]
+BLOCK = 60  # seconds of a clip that are in memory at once
 
 
 @dataclass(frozen=True)
@@ -100,21 +101,26 @@ def predict(
 def _predict_clip(
     graph: Graph, recipe: Recipe, grid: Grid, waveforms: Waveforms, clip: int
 ) -> tuple[Array, NDArray[np.int64], Array, Array, Array]:
-    samples = waveforms.read(clip, 0, waveforms.length(clip))
-    columns = hear(graph, recipe.front, grid, [Block(samples, 0, grid.rate)])
+    length = waveforms.length(clip)
+    blocks = (
+        Block(waveforms.read(clip, at, min(BLOCK * grid.rate, length - at)), at, grid.rate)
+        for at in range(0, length, BLOCK * grid.rate)
+    )
     logits, begins = [], []
-    for run in score_windows(columns, grid):
+    for run in score_windows(hear(graph, recipe.front, grid, blocks), grid):
         logits.append(run.values)
         begins.append(run.start + run.hop * np.arange(run.values.shape[1]))
     starts = np.concatenate(begins)
     first = np.rint(starts * grid.rate).astype(np.int64)
-    sums = np.concatenate(([0.0], np.cumsum(samples.astype(np.float64) ** 2)))
-    ends = np.minimum(first + grid.window_samples, samples.size)
-    power = (sums[ends] - sums[first]) / grid.window_samples
+    ends = np.minimum(first + grid.window_samples, length)
+    power = [
+        float(np.square(waveforms.read(clip, a, b - a), dtype=np.float64).sum())
+        for a, b in zip(first.tolist(), ends.tolist(), strict=True)
+    ]
     return (
         np.concatenate(logits, axis=1),
         np.full(starts.size, clip),
-        power.astype(np.float32),
+        (np.array(power) / grid.window_samples).astype(np.float32),
         starts.astype(np.float32),
         (ends / grid.rate).astype(np.float32),
     )

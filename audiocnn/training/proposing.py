@@ -16,7 +16,8 @@ from audiocnn.training.recipe import Recipe
 
 LOOKED_AT = 50  # clips
 # How long to train: as many windows in all as serve a few hundred clips well, within
-# limits; many clips need to be seen less often, few clips are quickly seen often.
+# limits; many clips need to be seen less often, few clips are quickly seen often. Half of
+# it where training goes on from a bundle.
 PASSES, FEWEST, MOST = 100_000, 12, 200
 
 
@@ -92,8 +93,10 @@ def default_recipe(clips: Sequence[Clip], look: Look | None = None, **chosen: An
     length = float(np.median(look.durations))
     window = chosen.get("window") or min(2.0, max(0.8, round(length * 1.2, 1)))
     windows = look.windows(window)
+    passes = PASSES / 2 if chosen.get("start") else PASSES
+    most = MOST // 2 if chosen.get("start") else MOST
     proposed: Mapping[str, Any] = {
-        "epochs": max(FEWEST, min(MOST, round(PASSES / windows))),
+        "epochs": max(FEWEST, min(most, round(passes / windows))),
         "batch": max(16, min(64, 2 ** int(np.log2(max(16, windows / 8))))),
         "front": default_front(look.rate), "window": window, "hop": window / 4,
         "pools": 3 if window >= 1.5 else 2, "clip_score": "mean",

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -27,6 +28,7 @@ from audiocnn.training.cache import Waveforms
 from audiocnn.training.recipe import Recipe
 
 CHECKPOINT = "last.ckpt"
+OVER = "the fit is over"
 DONE = "held_out.npz"  # what a fit that is over said of the clips that it left out
 
 
@@ -59,6 +61,22 @@ class KeepLast(Checkpoint):
     def on_train_epoch_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         """Write it."""
         trainer.save_checkpoint(self.path)
+
+    def on_save_checkpoint(
+        self, trainer: pl.Trainer, module: pl.LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        """Note whether this epoch was the last: by epochs, or by patience."""
+        over = trainer.should_stop or trainer.current_epoch + 1 == trainer.max_epochs
+        checkpoint[OVER] = bool(over)
+
+
+def finished(checkpoint: Path | None) -> dict[str, torch.Tensor] | None:
+    """Give the (averaged) weights of a checkpoint after which nothing was to come."""
+    if checkpoint is None:
+        return None
+    loaded = torch.load(checkpoint, map_location="cpu", weights_only=True)
+    weights: dict[str, torch.Tensor] | None = loaded["state_dict"] if loaded[OVER] else None
+    return weights
 
 
 def claim(folder: Path, what: Mapping[str, Any]) -> Path | None:
@@ -96,7 +114,7 @@ def claim(folder: Path, what: Mapping[str, Any]) -> Path | None:
             "delete that folder to begin anew"
         )
     if there != wanted:
-        temporary = path.with_suffix(".tmp")
+        temporary = path.with_suffix(f".{uuid.uuid4().hex}")  # several processes may write it
         temporary.write_text(json.dumps(wanted, indent=1) + "\n", encoding="utf-8")
         temporary.replace(path)
     return checkpoint if checkpoint.exists() else None
