@@ -486,8 +486,8 @@ def test_train_hands_its_options_on(tmp_path, capsys, monkeypatch):
     assert called.items() >= {
         "what": ("d", "m"), "where": {"fold": ("1", "2")}, "valid": {"fold": ("2",)},
         "group": None, "background": None, "cache": None, "seed": 7, "arch": "cnn1d", "epochs": 3,
-        "learning_rate": 0.01, "start": "environment", "folds": None, "devices": 1, "log": "csv",
-        "watcher": None,
+        "learning_rate": 0.01, "start": "environment", "reviews": [], "folds": None,
+        "watcher": None, "devices": 1, "log": "csv",
     }.items()  # fmt: skip
     assert capsys.readouterr().out == "m\n"
 
