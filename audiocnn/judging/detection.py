@@ -131,20 +131,20 @@ def _psds(heard: Sequence[Detected], labels: Sequence[str]) -> dict[str, float |
         from sed_scores_eval.intersection_based import psds
     except ModuleNotFoundError as error:
         raise _missing(error) from error
-    rows = [list(labels).index(label) for label in known]
+    # It takes two labels; one alone gets a silent companion, and is looked at by itself.
+    names = known if len(known) > 1 else [*known, "none of these"]
     truth = {h.path: _merged(h.truth) for h in heard}
     lengths = {h.path: max(h.seconds, *(e[1] for e in truth[h.path]), 0.0) for h in heard}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # pandas'
-        scores = {h.path: create_score_dataframe(h.scores[rows].T, h.edges, known) for h in heard}
-        scores = {path: _writable(frame) for path, frame in scores.items()}
-        return {name: float(psds(scores, truth, lengths, **how)[0]) for name, how in PSDS.items()}
-
-
-def _for(how: dict[str, float], n_labels: int) -> dict[str, float]:
-    """Leave out what is about other labels if there is one only."""
-    others = ("cttc_threshold", "alpha_ct", "alpha_st") if n_labels == 1 else ()
-    return {name: value for name, value in how.items() if name not in others}
+        scores = {}
+        for h in heard:
+            rows = [h.scores[list(labels).index(label)] for label in known]
+            rows += [np.zeros_like(rows[0])] * (len(names) - len(known))
+            scores[h.path] = _writable(create_score_dataframe(np.stack(rows, 1), h.edges, names))
+        found = {name: psds(scores, truth, lengths, **how) for name, how in PSDS.items()}
+    alone = known[0] if len(known) == 1 else None
+    return {name: float(f[1][alone] if alone else f[0]) for name, f in found.items()}
 
 
 def _writable(frame: Any) -> Any:
