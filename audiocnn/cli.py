@@ -33,8 +33,8 @@ EXAMPLES = """examples:
 
 
 VERBS = (
-    add_label, add_listen, add_verify, add_evaluate, add_train, add_tune, add_models, add_info,
-    add_devices, add_bench, add_embed, add_diff,
+    add_label, add_listen, add_verify, add_evaluate, add_train, add_tune, add_diff, add_embed,
+    add_models, add_info, add_devices, add_bench,
 )  # fmt: skip
 
 

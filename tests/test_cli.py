@@ -20,8 +20,8 @@ from audiocnn.cli import main
 from audiocnn.commands import watch
 
 RATE = 8000
-VERBS = ("label", "listen", "verify", "evaluate", "train", "tune", "models", "info", "devices",
-         "bench", "embed", "diff")  # fmt: skip
+VERBS = ("label", "listen", "verify", "evaluate", "train", "tune", "diff", "embed", "models",
+         "info", "devices", "bench")  # fmt: skip
 ROOT = Path(__file__).parent.parent
 
 

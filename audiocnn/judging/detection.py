@@ -122,29 +122,25 @@ def _rows(h: Detected, events: Sequence[Event]) -> list[dict[str, Any]]:
 
 
 def _psds(heard: Sequence[Detected], labels: Sequence[str]) -> dict[str, float | None]:
-    """Give the PSDS of both scenarios, over the labels that are annotated."""
+    """Give the PSDS of both scenarios, over the annotated labels; None of fewer than two."""
     known = [label for label in labels if any(e.label == label for h in heard for e in h.truth)]
-    if not known:
+    if len(known) < 2:  # sed_scores_eval 0.0.4 counts confusions, so it takes two labels
         return dict.fromkeys(PSDS)
     try:
         from sed_scores_eval.base_modules.scores import create_score_dataframe
         from sed_scores_eval.intersection_based import psds
     except ModuleNotFoundError as error:
         raise _missing(error) from error
-    # It takes two labels; one alone gets a silent companion, and is looked at by itself.
-    names = known if len(known) > 1 else [*known, "none of these"]
+    rows = [list(labels).index(label) for label in known]
     truth = {h.path: _merged(h.truth) for h in heard}
     lengths = {h.path: max(h.seconds, *(e[1] for e in truth[h.path]), 0.0) for h in heard}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # pandas'
-        scores = {}
-        for h in heard:
-            rows = [h.scores[list(labels).index(label)] for label in known]
-            rows += [np.zeros_like(rows[0])] * (len(names) - len(known))
-            scores[h.path] = _writable(create_score_dataframe(np.stack(rows, 1), h.edges, names))
-        found = {name: psds(scores, truth, lengths, **how) for name, how in PSDS.items()}
-    alone = known[0] if len(known) == 1 else None
-    return {name: float(f[1][alone] if alone else f[0]) for name, f in found.items()}
+        scores = {
+            h.path: _writable(create_score_dataframe(h.scores[rows].T, h.edges, known))
+            for h in heard
+        }
+        return {name: float(psds(scores, truth, lengths, **how)[0]) for name, how in PSDS.items()}
 
 
 def _writable(frame: Any) -> Any:
