@@ -57,6 +57,12 @@ def test_alarms_elsewhere_cost_precision_and_are_rated():
     assert figures["psds_1"] < 1
 
 
+def test_one_label_alone_has_no_psds():
+    figures = evaluate_detection([detected([], TRUTH[:1])], LABELS)
+    assert figures["psds_1"] is None
+    assert figures["macro"]["event_f1"] == 0
+
+
 def test_nothing_found_is_zero_and_no_truth_is_none():
     figures = evaluate_detection([detected([], TRUTH)], LABELS)
     assert figures["macro"] == {"segment_f1": 0.0, "event_f1": 0.0}

@@ -71,7 +71,7 @@ def test_no_alarm_in_too_few_hours_is_not_claimed(bundle):
     assert "It takes 6 h in this half, so 12 h" in few.verdict  # 3 / 0.5
     enough = tune(bundle, (quiet(bundle, 2, 0, 0), quiet(bundle, 6.1, 0, 1)), (clips, clips), 0.5)
     assert enough.shown
-    assert "shows fewer than 0.49" in enough.verdict
+    assert "shows fewer than 0.489 an hour" in enough.verdict
     assert enough.measured.recall == 1
 
 

@@ -74,7 +74,12 @@ def events_as_text(found: dict[str, Any]) -> str:
         f"events; {found['detected']} detected",
         f"segment F1 (1 s)         {_maybe(shown['segment_f1'])}",
         f"event F1 (0.2 s collar)  {_maybe(shown['event_f1'])}",
-        f"PSDS 1, 2                {found['psds_1']:8.3f}, {found['psds_2']:.3f}",
+        "PSDS 1, 2                "
+        + (
+            "needs two annotated labels"
+            if found["psds_1"] is None
+            else f"{found['psds_1']:8.3f}, {found['psds_2']:.3f}"
+        ),
     ]
     if alarms:
         lines.append(

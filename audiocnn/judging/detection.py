@@ -122,9 +122,9 @@ def _rows(h: Detected, events: Sequence[Event]) -> list[dict[str, Any]]:
 
 
 def _psds(heard: Sequence[Detected], labels: Sequence[str]) -> dict[str, float | None]:
-    """Give the PSDS of both scenarios, over the labels that are annotated."""
+    """Give the PSDS of both scenarios, over the annotated labels; None of fewer than two."""
     known = [label for label in labels if any(e.label == label for h in heard for e in h.truth)]
-    if not known:
+    if len(known) < 2:  # sed_scores_eval 0.0.4 counts confusions, so it takes two labels
         return dict.fromkeys(PSDS)
     try:
         from sed_scores_eval.base_modules.scores import create_score_dataframe
@@ -136,15 +136,11 @@ def _psds(heard: Sequence[Detected], labels: Sequence[str]) -> dict[str, float |
     lengths = {h.path: max(h.seconds, *(e[1] for e in truth[h.path]), 0.0) for h in heard}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # pandas'
-        scores = {h.path: create_score_dataframe(h.scores[rows].T, h.edges, known) for h in heard}
-        scores = {path: _writable(frame) for path, frame in scores.items()}
+        scores = {
+            h.path: _writable(create_score_dataframe(h.scores[rows].T, h.edges, known))
+            for h in heard
+        }
         return {name: float(psds(scores, truth, lengths, **how)[0]) for name, how in PSDS.items()}
-
-
-def _for(how: dict[str, float], n_labels: int) -> dict[str, float]:
-    """Leave out what is about other labels if there is one only."""
-    others = ("cttc_threshold", "alpha_ct", "alpha_st") if n_labels == 1 else ()
-    return {name: value for name, value in how.items() if name not in others}
 
 
 def _writable(frame: Any) -> Any:
