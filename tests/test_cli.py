@@ -479,7 +479,7 @@ def test_train_hands_its_options_on(tmp_path, capsys, monkeypatch):
 
     monkeypatch.setattr(train, "train_bundle", note)
     assert main(["train", "d", "-o", "m", "--arch", "cnn1d", "--where", "fold=1,2", "--valid",
-                 "fold=2", "--seed", "7", "--epochs", "3", "--learning-rate", "0.01",
+                 "fold=2", "--seed", "7", "--epochs", "3", "--no-report", "--learning-rate", "0.01",
                  "--from", "environment"]) == 0  # fmt: skip
     assert called.pop("progress")
     assert called == {
