@@ -4,7 +4,7 @@ import base64
 import io
 import json
 import re
-from dataclasses import fields
+from dataclasses import fields, replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -22,12 +22,13 @@ from audiocnn.training.frontend import MelPower
 from audiocnn.training.recipe import Augmentation
 from audiocnn.training.report.drawing import canvas, mosaic, svg_of
 from audiocnn.training.report.inside import first_kernels, kernel_picture, layer_maps
-from audiocnn.training.report.judged import precision_recall, reliability
+from audiocnn.training.report.judged import class_section, precision_recall, reliability
 from audiocnn.training.report.page import LIMIT
 from audiocnn.training.report.shifting import moved
 from audiocnn.training.report.size import counted
 from audiocnn.training.report.sounds import Room, player
 from audiocnn.training.report.subject import open_subject
+from audiocnn.training.report.summary import number
 from audiocnn.training.report.variation import WORDS, Sound, is_on, only, vary
 
 RATE = 8000
@@ -136,7 +137,7 @@ def test_players_hold_the_sound(page, trained):
 def test_figures_are_those_of_the_training(page, trained):
     figures = open_subject(trained / "model.run", trained / "model").training.figures
     assert f"{100 * figures['accuracy']:.1f} %" in page
-    assert f"<b>{figures['false_alarms']['rate']['per_hour']:.3g} an hour</b>" in page
+    assert f"<b>{number(figures['false_alarms']['rate']['per_hour'])} an hour</b>" in page
 
 
 def test_findings_are_shown_and_missing_recordings_are_told(trained, tmp_path):
@@ -259,6 +260,21 @@ def test_kernels_and_maps_are_those_of_the_network(arch, shape):
     assert maps[-1][1].shape[0] == model.n_features
     assert maps[0][0] == "convolution"
     assert not any(m._forward_hooks for m in model.modules())
+
+
+def test_a_class_that_was_never_held_out_has_no_figures(trained):
+    subject = open_subject(trained / "model.run", trained / "model")
+    figures = dict(subject.training.figures)
+    figures["per_class"] = figures["per_class"] | {
+        "rain": dict.fromkeys(figures["per_class"]["rain"]) | {"n": 0}
+    }
+    scores = subject.training.scores.copy()
+    scores[subject.training.targets[:, 2] > 0] = np.nan
+    body = class_section(
+        replace(subject, training=replace(subject.training, figures=figures, scores=scores))
+    ).body
+    row = re.search(r'<th scope="row">rain</th>(.*?)</tr>', body)[1]
+    assert row.count("\N{EN DASH}") == 4
 
 
 def test_small_pictures():

@@ -13,7 +13,7 @@ from audiocnn.training.bounds import group_bounds
 from audiocnn.training.report import drawing
 from audiocnn.training.report.page import Section, grid, picture, table, text
 from audiocnn.training.report.subject import Subject
-from audiocnn.training.report.summary import DASH, between, percent
+from audiocnn.training.report.summary import between, percent
 
 CURVES = 24  # classes whose curves are drawn, the worst first
 CROWDED = 30  # classes, above which the confusion matrix is a list
@@ -29,10 +29,11 @@ def class_section(subject: Subject) -> Section:
     for label in subject.labels:
         row = figures[label]
         n, right = row["n"], round((row["recall"] or 0) * row["n"])
-        recall = f"{percent(row['recall'])} <small>{between(share_bounds(right, n))}</small>"
+        within = between(share_bounds(right, n)) if n else ""  # none was held out
+        recall = f"{percent(row['recall'])} <small>{within}</small>"
         bounds = precision_bounds[label]
         rows.append([
-            text(label), str(n), recall if n else DASH, percent(row["precision"]),
+            text(label), str(n), recall, percent(row["precision"]),
             percent(row["f1"]),
             f"{percent(row['average_precision'])} <small>{between(bounds) if bounds else ''}"
             "</small>",

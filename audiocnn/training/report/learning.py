@@ -11,6 +11,7 @@ import numpy as np
 from audiocnn.training.report import drawing
 from audiocnn.training.report.page import Section, details, paragraph, picture, table, text
 from audiocnn.training.report.subject import Subject
+from audiocnn.training.report.summary import counted
 
 BARS = 40  # classes in the picture of clips
 FILES = 6  # of a finding that are named
@@ -69,7 +70,8 @@ def data_section(subject: Subject) -> Section:
     """Show what there was to learn from, and what is wrong with it."""
     t = subject.training
     counts = t.targets.sum(0).astype(int)
-    said = f"{len(t.clips)} clips of {len(t.labels)} classes"
+    said = f"{counted(len(t.clips), 'clip', 'clips')} of "
+    said += counted(len(t.labels), "class", "classes")
     said += f", and {len(t.background)} stretches of other sound." if t.background else "."
     order = np.argsort(-counts, kind="stable")[:BARS]
     with drawing.canvas(4.8, 0.6 + 0.2 * len(order)) as figure:

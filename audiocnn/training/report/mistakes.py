@@ -15,6 +15,7 @@ from audiocnn.training.report import drawing
 from audiocnn.training.report.page import Section, grid, paragraph, table, text
 from audiocnn.training.report.sounds import player, read_clip
 from audiocnn.training.report.subject import Subject
+from audiocnn.training.report.summary import counted, number, percent
 
 Array = NDArray[np.float32]
 SHOWN = 12
@@ -33,8 +34,6 @@ def mistakes_section(subject: Subject) -> Section:
     order = [i for i in np.argsort(-lead, kind="stable").tolist() if labelled[i]][:SHOWN]
     if wrong:
         order = [i for i in order if lead[i] > 0]
-    if len(subject.labels) < 2:  # there is nothing to mistake it for
-        order = order[:SHOWN]
     cards = [
         _clip_card(subject, t.clips[int(known[i])], scores[i], [
             label for label, true in zip(subject.labels, targets[i], strict=True) if true
@@ -45,6 +44,8 @@ def mistakes_section(subject: Subject) -> Section:
             f"{wrong} of {int(labelled.sum())} clips were named wrongly. These are the worst: "
             "surest of the wrong name. Listen: some labels may be wrong, not the network."
         )
+    elif len(subject.labels) < 2:
+        head = "There is nothing to mistake it for. These clips had the lowest scores."
     else:
         head = "No clip was named wrongly. These came closest to it."
     said = (
@@ -99,10 +100,11 @@ def background_section(subject: Subject) -> Section:
     ]
     rate = alarms["rate"]
     head = (
-        f"In {alarms['hours']:.3g} hours of such sound there were {alarms['events']} false alarms: "
-        f"{rate['per_hour']:.3g} an hour, and with so much sound heard the truth lies between "
-        f"{rate['low']:.3g} and {rate['high']:.3g} (95 %). Something was said to sound for "
-        f"{100 * alarms['active']:.2g} % of the time. This was measured with thresholds that were "
+        f"{counted(alarms['events'], 'false alarm', 'false alarms')} in {alarms['hours']:.3g} "
+        "hours of such sound: "
+        f"{number(rate['per_hour'])} an hour, and with so much sound heard the truth lies between "
+        f"{number(rate['low'])} and {number(rate['high'])} (95 %). Something was said to sound for "
+        f"{percent(alarms['active'], 1)} of the time. This was measured with thresholds that were "
         "chosen on other parts of the background; the list below uses those of the model itself."
     )
     return Section("background", title, paragraph(head) + _alarms(subject, events, alarms["hours"]))
@@ -112,7 +114,7 @@ def _alarms(subject: Subject, events: list[Event], hours: float) -> str:
     if not events:
         return paragraph("With the thresholds that the model carries, none is left.")
     counts = Counter(event.label for event in events)
-    rows = [[label, str(n), f"{n / hours:.2g}"] for label, n in counts.most_common(20)]
+    rows = [[label, str(n), f"{number(n / hours)}"] for label, n in counts.most_common(20)]
     said = "False alarms of each class, with the thresholds that the model carries."
     listed = table(["heard as", "events", "an hour"], rows, said)
     events.sort(key=lambda event: -(event.score or 0))

@@ -21,6 +21,16 @@ def percent(share: float | None, digits: int = 0) -> str:
     return f"{100 * share:.{digits}f} %" if known and share is not None else DASH
 
 
+def number(value: float) -> str:
+    """Write a rate with three digits, and thousands in full."""
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+
+
+def counted(n: int, one: str, many: str) -> str:
+    """Write a count with its noun."""
+    return f"{n:,} {one if n == 1 else many}"
+
+
 def between(bounds: Any) -> str:
     """Write 95 % bounds of a share."""
     return f"{100 * bounds[0]:.0f} to {100 * bounds[1]:.0f}"
@@ -56,9 +66,10 @@ def _others(figures: Mapping[str, Any]) -> list[tuple[str, str, str]]:
     if alarms is None:
         return [("False alarms", "not known", "No other sounds were given: --background FOLDER.")]
     return [(
-        "False alarms", f"{alarms['rate']['per_hour']:.3g} an hour",
+        "False alarms", f"{number(alarms['rate']['per_hour'])} an hour",
         f"{alarms['events']} in {alarms['hours']:.2g} hours of sound that is none of these "
-        f"(the truth: between {alarms['rate']['low']:.3g} and {alarms['rate']['high']:.3g}).",
+        f"(the truth: between {number(alarms['rate']['low'])} and "
+        f"{number(alarms['rate']['high'])}).",
     )]  # fmt: skip
 
 

@@ -19,7 +19,7 @@ from audiocnn.training.report.page import LIMIT, Section, page
 from audiocnn.training.report.shifting import shifting_section
 from audiocnn.training.report.size import size_section
 from audiocnn.training.report.subject import Subject, open_subject
-from audiocnn.training.report.summary import in_short
+from audiocnn.training.report.summary import counted, in_short
 from audiocnn.training.report.variation import variation_section
 
 SECTIONS: tuple[Callable[[Subject], Section], ...] = (
@@ -71,7 +71,8 @@ def write_report(
     subject = open_subject(Path(run), Path(model), findings)
     name = subject.bundle.name
     under = (
-        f"{len(subject.labels)} classes, {len(subject.training.clips)} clips; "
+        f"{counted(len(subject.labels), 'class', 'classes')}, "
+        f"{counted(len(subject.training.clips), 'clip', 'clips')}; "
         f"{subject.bundle.trunk['arch']} {subject.bundle.trunk['size']}, windows of "
         f"{subject.grid.window:.2g} s at {subject.rate} Hz. Made by audiocnn train."
     )
