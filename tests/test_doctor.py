@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import scipy.signal
 import soundfile
+import soxr
 
 from audiocnn.cli import main
 from audiocnn.errors import DatasetError
@@ -92,14 +93,14 @@ def planted(
     add("vorbis.ogg", sound("hum", 4))
     add("louder.wav", 1.9 * sound("knock", 4), "knock")
     add("cut.wav", sound("chirp", 4)[5001:25000], "chirp")
-    up = scipy.signal.resample_poly(sound("hum", 6), 3, 1)
+    up = soxr.resample(sound("hum", 6), RATE, 3 * RATE)
     add("leak.wav", up, "hum", "1", 3 * RATE)
     add("wrong.wav", 0.5 * sound("chirp", 6), "knock")
     add("silent.wav", np.zeros(2 * RATE))
     add("clipped.wav", np.clip(8 * sound("hum", 50), -1, 1))
     add("offset.wav", sound("hum", 51) + 0.1)
-    low = scipy.signal.decimate(sound("knock", 52), 4)
-    add("upsampled.wav", scipy.signal.resample_poly(low, 4, 1), "knock")
+    low = soxr.resample(sound("knock", 52), RATE, RATE / 4)
+    add("upsampled.wav", soxr.resample(low, RATE / 4, RATE), "knock")
     add("long.wav", sound("hum", 53, 25.0))
     add("lonely.wav", sound("chirp", 54), "Chirp")
     soundfile.write(folder / "forgotten.wav", sound("hum", 55), RATE)

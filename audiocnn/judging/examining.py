@@ -25,9 +25,10 @@ LEVEL_STEP = 0.05  # seconds, over which the level is taken
 N_FFT = 4096
 SPECTRA = 400  # of a recording, at most: spread over it, they tell how wide it is
 TOP = 0.01  # of the peak: the topmost bin of the amplitude's histogram
+COARSE = 10  # levels of amplitude in the topmost fifth, below which steps hide a flat top
 EDGE_DROP = 25.0  # dB, by which a band limit falls within EDGE_WIDTH
 EDGE_WIDTH = 0.06  # of the edge's frequency
-EMPTY_ABOVE = 12.0  # dB, within which all above an edge stays
+EMPTY_ABOVE = 30.0  # dB, within which all above an edge stays: a floor, or weak images
 
 
 @dataclass(frozen=True)
@@ -170,6 +171,8 @@ class _Meter:
         if top < 1000:  # too few steps to tell
             return 0.0
         width = max(1, round(TOP * top))
+        if np.count_nonzero(self._histogram[round(0.8 * top) :]) < COARSE:
+            return 0.0  # 8 bits, turned down: any few levels look flat
         first = self._histogram[max(0, top - width) :].sum()
         second = self._histogram[max(0, top - 2 * width) : max(0, top - width)].sum()
         flat = first / max(1, self._n) if first > 5 * max(1, second) else 0.0
