@@ -11,6 +11,7 @@ from typing import Any
 
 from audiocnn.commands.report import write
 from audiocnn.errors import AudiocnnError
+from audiocnn.judging.doctor import check_dataset
 from audiocnn.manifest import parse_where
 
 CHOICES = (
@@ -58,10 +59,28 @@ def _train(args: argparse.Namespace, train_bundle: Callable[..., Any]) -> int:
             **chosen,
         )
         if bundle is not None and not args.no_report:
-            tell(f"report: {write(Path(args.output))}")
+            tell(f"report: {write(Path(args.output), findings=_findings(args, tell))}")
     if bundle is not None:  # else another process says it
         print(args.output)
     return 0
+
+
+def _findings(args: argparse.Namespace, tell: Callable[[str], None]) -> list[Any]:
+    """Ask the doctor about the data, now that a model can contradict its labels."""
+    scores = Path(f"{args.output}.run", "predictions.csv")
+    tell("checking the data")
+    try:
+        found = check_dataset(
+            args.data, where=parse_where(args.where), group=args.group,
+            predictions=scores if scores.exists() else None,
+        ).as_dict()["findings"]  # fmt: skip
+    except AudiocnnError as error:  # the model is there, and worth more than this
+        tell(f"the data could not be checked: {error}")
+        return []
+    worth = [one for one in found if one["severity"] != "note"]
+    if worth:
+        tell(f"the data: {len(worth)} findings, in the report and by: audiocnn check {args.data}")
+    return list(found)
 
 
 @contextmanager

@@ -18,6 +18,7 @@ from typing import Any
 from audiocnn.bundle import Bundle
 from audiocnn.engine import make_grid
 from audiocnn.errors import DatasetError
+from audiocnn.grouping import with_groups
 from audiocnn.manifest import Clip, labels_of, read_manifest
 from audiocnn.models.classifier import Classifier
 from audiocnn.training.card import in_words, make_card
@@ -109,7 +110,7 @@ def train_bundle(
     tell = (progress if is_first_process() else None) or (lambda line: None)
     run = Path(out).with_name(Path(out).name + ".run")
     sounds = Path(cache) if cache else run / "sound"
-    clips = gather_clips(data, where or {})
+    clips = with_groups(gather_clips(data, where or {}), group, tell)
     look = look_at(clips)
     origin = open_start(start) if start else None
     if origin:
