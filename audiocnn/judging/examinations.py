@@ -22,7 +22,7 @@ import numpy as np
 from audiocnn.errors import ArgumentError
 from audiocnn.judging.examining import Examined, examine
 
-VERSION = 2  # of what is measured: another one is not taken from the cache
+VERSION = 1  # of what is measured: another one is not taken from the cache
 AT_ONCE = 16  # recordings that a process is handed
 WORTH_PROCESSES = 64  # recordings, below which starting processes takes longer
 ARRAYS = {"levels": "<f4", "prints": "<u4", "frames": "<i4"}

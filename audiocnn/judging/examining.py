@@ -28,7 +28,7 @@ TOP = 0.01  # of the peak: the topmost bin of the amplitude's histogram
 COARSE = 10  # levels of amplitude in the topmost fifth, below which steps hide a flat top
 EDGE_DROP = 25.0  # dB, by which a band limit falls within EDGE_WIDTH
 EDGE_WIDTH = 0.06  # of the edge's frequency
-EMPTY_ABOVE = 30.0  # dB, within which all above an edge stays: a floor, or weak images
+EMPTY_BELOW = 60.0  # dB under the strongest frequency, where all above an edge must lie
 
 
 @dataclass(frozen=True)
@@ -201,7 +201,6 @@ def _edge(power: NDArray[np.float64], rate: int) -> float:
         end = min(n - 1, round(at * (1 + EDGE_WIDTH)) + 8)
         # What ends must be a band, not a line: the last partial of a hum is no filter's edge.
         below = np.median(smooth[min(round(at * (1 - EDGE_WIDTH)), at - 8) : at + 1])
-        floor = np.median(smooth[end:])
-        if below - above[end] >= EDGE_DROP and above[end] - floor <= EMPTY_ABOVE:
+        if below - above[end] >= EDGE_DROP and above[0] - above[end] >= EMPTY_BELOW:
             return float((at + 4) / (power.size - 1) * rate / 2)
     return rate / 2
