@@ -241,10 +241,10 @@ def _from_folders(folder: Path) -> list[Clip]:
         tables = [entry.name for entry in visible if entry.suffix.lower() == ".csv"]
         hint = f"; did you mean {folder / tables[0]}?" if tables else ""
         raise DatasetError(f"{folder}: no class folders and no clips.csv in it{hint}")
-    if len(folders) == 1:
+    if len(folders) == 1 and any(entry.is_dir() for entry in folders[0].iterdir()):
         raise DatasetError(
-            f"{folder}: only one class folder ({folders[0].name}), and it takes two or more;"
-            " if the class folders lie in it, name that folder"
+            f"{folder}: only one folder in it ({folders[0].name}), with folders inside; if those"
+            " are the class folders, name that folder"
         )
     try:
         return [Clip(path, (entry.name,)) for entry in folders for path in find_recordings([entry])]

@@ -472,13 +472,21 @@ def test_train_hands_its_options_on(tmp_path, capsys, monkeypatch):
     from audiocnn.training import train
 
     called = {}
-    monkeypatch.setattr(train, "train_bundle", lambda *what, **how: called.update(how, what=what))
+
+    def note(*what, **how):
+        called.update(how, what=what)
+        return "a bundle"
+
+    monkeypatch.setattr(train, "train_bundle", note)
     assert main(["train", "d", "-o", "m", "--arch", "cnn1d", "--where", "fold=1,2", "--valid",
-                 "fold=2", "--seed", "7", "--epochs", "3"]) == 0  # fmt: skip
+                 "fold=2", "--seed", "7", "--epochs", "3", "--learning-rate", "0.01",
+                 "--from", "environment"]) == 0  # fmt: skip
     assert called.pop("progress")
     assert called == {
         "what": ("d", "m"), "where": {"fold": ("1", "2")}, "valid": {"fold": ("2",)},
         "group": None, "background": None, "cache": None, "seed": 7, "arch": "cnn1d", "epochs": 3,
+        "learning_rate": 0.01, "start": "environment", "folds": None, "devices": 1, "log": "csv",
+        "watcher": None,
     }  # fmt: skip
     assert capsys.readouterr().out == "m\n"
 

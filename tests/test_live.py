@@ -21,7 +21,7 @@ DEMO = HERE / "data" / "demo.flac"
 
 def run(*command: Any) -> subprocess.CompletedProcess:
     line = [sys.executable, *map(str, command)]
-    return subprocess.run(line, capture_output=True, text=True, timeout=200, check=False)
+    return subprocess.run(line, capture_output=True, text=True, timeout=600, check=False)
 
 
 def test_an_hour_wears_nothing_out():

@@ -164,8 +164,8 @@ def test_a_table_that_is_not_utf8(tmp_path: Path) -> None:
 def test_bad_folders(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match=r"no such file: .*nowhere"):
         read_manifest(tmp_path / "nowhere")
-    one = make(tmp_path / "one", "rain/a.wav")
-    with pytest.raises(DatasetError, match=r"only one class folder \(rain\), and it takes two"):
+    one = make(tmp_path / "one", "sounds/rain/a.wav", "sounds/wind/b.wav")
+    with pytest.raises(DatasetError, match=r"only one folder in it \(sounds\), with folders ins"):
         read_manifest(one)
     with pytest.raises(DatasetError, match=r"no class folders and no clips\.csv in it$"):
         read_manifest(make(tmp_path / "none", "notes.txt"))

@@ -23,7 +23,7 @@ from audiocnn.errors import DeviceError
 from audiocnn.streaming import portaudio
 from audiocnn.streaming.devices import Device
 
-BLOCK = 0.05  # of sound in a callback: half of it would cost twice the wake-ups
+BLOCK = 0.1  # of sound in a callback: half of it would cost twice the wake-ups
 RATES = (48000, 44100, 32000, 16000, 8000)
 OVERFLOW = "the computer was too busy to take the sound from the device (overflow)"
 FULL = "the program did not keep up with the sound"
