@@ -28,7 +28,8 @@ def expected(recordings: Path, tmp_path_factory: pytest.TempPathFactory) -> list
     out = tmp_path_factory.mktemp("expected") / "x.csv"
     assert main(["label", str(recordings), "-o", str(out)]) == 0
     events = read_events(out)
-    assert len(events) == 18
+    assert len(events) > 10
+    assert len({event.source for event in events}) == 2
     return events
 
 
