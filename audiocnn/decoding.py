@@ -57,6 +57,8 @@ class AudioInfo:
         Seconds; None if the header does not say.
     format, subtype
         The container and the coding, as the decoder calls them.
+    cut
+        Whether the decoder saw at once that less is there than the header promises.
     """
 
     rate: int
@@ -65,6 +67,7 @@ class AudioInfo:
     duration: float | None
     format: str
     subtype: str
+    cut: bool = False
 
 
 @dataclass
@@ -139,17 +142,17 @@ def open_recording(path: str | Path) -> Iterator[Source]:
     path = check_file(path)
     with ExitStack() as stack:
         try:
-            file = stack.enter_context(_Unsought(os.fsencode(path) if os.name != "nt" else path))
+            file = stack.enter_context(Unsought(os.fsencode(path) if os.name != "nt" else path))
             if file.format == "MP3" and not _states_length(path):
                 raw = stack.enter_context(_Unending(path))
-                file = stack.enter_context(_Unsought(raw))
+                file = stack.enter_context(Unsought(raw))
             source = _from_sndfile(path, file)
         except (soundfile.LibsndfileError, TypeError) as error:  # TypeError: headerless .raw
             source = _from_av(path, getattr(error, "error_string", str(error)), stack)
         yield source
 
 
-class _Unsought(soundfile.SoundFile):  # type: ignore[misc]
+class Unsought(soundfile.SoundFile):  # type: ignore[misc]
     """A file that is only read forward.
 
     soundfile seeks to where it is after each read, which costs time, loses the
@@ -202,7 +205,8 @@ def _states_length(path: Path) -> bool:
 def _from_sndfile(path: Path, file: Any) -> Source:
     rate, frames = file.samplerate, file.frames if file.frames < ENDLESS >> 10 else None
     duration = None if frames is None or rate < 1 else frames / rate
-    info = AudioInfo(rate, file.channels, frames, duration, file.format, file.subtype)
+    cut = bool(_cut_short(rate, file.frames, file.extra_info))
+    info = AudioInfo(rate, file.channels, frames, duration, file.format, file.subtype, cut)
     source = Source(path, info)
     source.pieces = _sndfile_pieces(source, file)
     return source
@@ -236,12 +240,19 @@ def _damage(source: Source, error: str, log: str, file: Any) -> str:
     if info.frames is not None and n + slack < info.frames:
         # Nobody says where: what comes after a hole inside would be timed too early.
         return f"is cut off or damaged: only {read}{promised} came out, so its times are uncertain"
+    return _cut_short(info.rate, n, log)
+
+
+def _cut_short(rate: int, n: int, log: str) -> str:
+    """Say what libsndfile's log tells of a recording that is cut off after ``n`` samples."""
+    read = f"{n / max(1, rate):.3f} s"
     for line in CUT_SHORT.finditer(log):
         if line["junk"]:
             return f"is cut off, or several recordings in one: it could be read up to {read}"
         part = n / int(line["frames"]) if line["frames"] else int(line["have"]) / int(line["want"])
         if not _is_placeholder(int(line["want"] or 0)):
-            return f"is cut off: it could be read up to {read} of {n / info.rate / part:.3f} s"
+            whole = n / max(1, rate) / part if part else 0.0
+            return f"is cut off: it could be read up to {read} of {whole:.3f} s"
     return ""
 
 
