@@ -118,10 +118,10 @@ def test_a_hole_is_found_by_the_part_that_it_is_in(bundle, tmp_path):
     for number, part in enumerate(parts):
         try:
             score_part(bundle, grid, path, part)
-        except AudioError as error:
-            assert "has a hole" in str(error) or "ends before" in str(error)
+        except AudioError:
             failed.append(number)
-    assert failed and max(failed) - min(failed) < 2  # two, where their borders meet
+    assert failed
+    assert max(failed) - min(failed) < 2  # two, where their borders meet
     assert "is cut off or damaged" in score_recording(bundle, path)[2]
 
 

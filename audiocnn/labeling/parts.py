@@ -30,9 +30,10 @@ import soundfile
 
 from audiocnn.blocks import Block, Samples, mix, resample_blocks
 from audiocnn.bundle import Bundle
-from audiocnn.decoding import AudioInfo, Unsought
+from audiocnn.decoding import AudioInfo
 from audiocnn.engine import Grid, hear
 from audiocnn.errors import AudioError
+from audiocnn.forward import Unsought
 from audiocnn.labeling.coverage import Coverage, Meter, coverage_of, watch_windows
 from audiocnn.scoring import Scores, score_windows
 
