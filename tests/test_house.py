@@ -19,8 +19,8 @@ PACKAGE = ROOT / "audiocnn"
 
 # Each may import those before it. A new module needs a place here (and in DESIGN.md).
 CORE = (
-    "errors", "names", "sliding", "blocks", "decoding", "audio", "excerpts", "mel", "engine",
-    "scoring", "events", "tables", "start_times", "formats", "annotations", "clip",
+    "errors", "names", "sliding", "blocks", "forward", "decoding", "audio", "excerpts", "mel",
+    "engine", "scoring", "events", "tables", "start_times", "formats", "annotations", "clip",
     "strong_labels", "layouts", "manifest", "grouping", "reviews", "rates", "reliability",
     "evaluation", "onnx_safety", "selfcheck", "bundle", "listening", "embedding", "fewshot",
 )  # fmt: skip

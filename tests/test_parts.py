@@ -93,6 +93,38 @@ def test_what_is_not_split(bundle, tmp_path):
     assert split(info, grid) == []  # it is short
 
 
+@pytest.mark.parametrize("name", ["x.wav", "x.ogg", "x.aiff", "x.w64", "x.rf64", "x.flac"])
+def test_what_is_cut_off_is_not_taken_for_whole(bundle, tmp_path, name):
+    path, grid = tmp_path / name, grid_of(bundle)
+    soundfile.write(path, noise(14, 16000), 16000)
+    data = path.read_bytes()
+    path.write_bytes(data[: len(data) * 9 // 10])
+    parts = split(audio_info(path), grid, 3.0, long=0)
+    assert bool(parts) == (name == "x.flac")  # its header says the same, cut off or not
+    if parts:
+        with pytest.raises(AudioError):
+            score_part(bundle, grid, path, parts[-1])
+
+
+def test_a_hole_is_found_by_the_part_that_it_is_in(bundle, tmp_path):
+    path, grid = tmp_path / "x.ogg", grid_of(bundle)
+    soundfile.write(path, noise(40, 16000), 16000)
+    data = bytearray(path.read_bytes())
+    at = len(data) * 3 // 8
+    data[at] ^= 0x55  # of a page, whose checksum is wrong now: it is left out
+    path.write_bytes(data)
+    parts = split(audio_info(path), grid, 5.0, long=0)
+    failed = []
+    for number, part in enumerate(parts):
+        try:
+            score_part(bundle, grid, path, part)
+        except AudioError:
+            failed.append(number)
+    assert failed
+    assert max(failed) - min(failed) < 2  # two, where their borders meet
+    assert "is cut off or damaged" in score_recording(bundle, path)[2]
+
+
 def test_a_part_that_is_not_all_there_says_so(bundle, tmp_path):
     path = tmp_path / "x.wav"
     soundfile.write(path, noise(12, 8000), 8000)

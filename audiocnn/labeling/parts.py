@@ -13,7 +13,9 @@ on until its last window ends:
 
 Parts begin where a window, a sample of the recording and a sample for the model
 coincide. Only formats are split in which one may seek to the sample and in which every
-sample is finite; where a part finds anything amiss, the recording is read as a whole.
+sample is finite. Whoever reads a part sees less of a recording than whoever reads it
+all, so what is cut off is not split, and where a part finds anything amiss, the
+recording is read as a whole: what is wrong with it is then said as ever.
 """
 
 from __future__ import annotations
@@ -31,6 +33,7 @@ from audiocnn.bundle import Bundle
 from audiocnn.decoding import AudioInfo
 from audiocnn.engine import Grid, hear
 from audiocnn.errors import AudioError
+from audiocnn.forward import Unsought
 from audiocnn.labeling.coverage import Coverage, Meter, coverage_of, watch_windows
 from audiocnn.scoring import Scores, score_windows
 
@@ -38,8 +41,11 @@ LONG = 1800.0  # seconds; a shorter recording is not split
 PART = 900.0  # seconds of a part, about
 PREROLL = 0.05  # seconds that the resampler needs to settle, to 1e-7
 SEEKABLE = frozenset({"AIFF", "FLAC", "OGG", "RF64", "W64", "WAV", "WAVEX"})
-INEXACT = frozenset({"FLOAT", "DOUBLE", "OPUS"})  # may hold NaN; seeks by 20 ms
+EXACT = frozenset({  # no floats, which may hold NaN; no codec whose samples depend on those before
+    "ALAW", "PCM_16", "PCM_24", "PCM_32", "PCM_S8", "PCM_U8", "ULAW", "VORBIS",
+})  # fmt: skip
 PIECE = 1 << 16  # frames decoded at once
+AGAIN = 1 << 10  # frames that are read twice, to see that none went missing before them
 
 
 @dataclass(frozen=True)
@@ -93,8 +99,8 @@ def split(info: AudioInfo, grid: Grid, seconds: float = PART, long: float = LONG
         Shorter recordings are not split.
     """
     if (
-        info.format not in SEEKABLE or info.subtype in INEXACT or info.frames is None
-        or info.duration is None or info.duration < max(long, 2 * seconds)
+        info.format not in SEEKABLE or info.subtype not in EXACT or info.frames is None
+        or info.cut or info.duration is None or info.duration < max(long, 2 * seconds)
     ):  # fmt: skip
         return []
     common = math.gcd(info.rate, int(grid.rate))
@@ -138,8 +144,11 @@ def score_part(bundle: Bundle, grid: Grid, path: str | Path, part: Part) -> Part
             yield Block(samples, at, grid.rate)
             at = end = at + samples.size
 
-    columns = hear(bundle.graph, bundle.front, grid, blocks())
+    source = blocks()
+    columns = hear(bundle.graph, bundle.front, grid, source)
     runs = tuple(_own(score_windows(columns, grid, bundle.calibration), part, grid))
+    for _ in source:  # to its end, where it says whether anything was amiss
+        pass
     return PartScores(runs, end)
 
 
@@ -172,7 +181,7 @@ def _own(runs: Iterator[Scores], part: Part, grid: Grid) -> Iterator[Scores]:
 
 def _samples(path: str | Path, part: Part, grid: Grid) -> Iterator[Samples]:
     """Give the samples for the model from where the part begins; more than it needs."""
-    with soundfile.SoundFile(path) as file:
+    with Unsought(path) as file:
         rate, skip = file.samplerate, part.before * int(grid.rate) // file.samplerate
         n = None
         if part.last is not None:  # its last window, and some for the resampler to settle
@@ -186,9 +195,11 @@ def _samples(path: str | Path, part: Part, grid: Grid) -> Iterator[Samples]:
 
 
 def _decoded(file: soundfile.SoundFile, begin: int, n: int | None) -> Iterator[Samples]:
+    """Decode a stretch; libsndfile fails, or leaves a hole in Ogg out without a word."""
+    left = file.frames - begin if n is None else min(n, file.frames - begin)
+    end = begin + left
     try:
         file.seek(begin)
-        left = file.frames - begin if n is None else min(n, file.frames - begin)
         while left > 0:
             frames = file.read(min(PIECE, left), dtype="float32", always_2d=True)
             if not len(frames):
@@ -197,6 +208,11 @@ def _decoded(file: soundfile.SoundFile, begin: int, n: int | None) -> Iterator[S
             piece = mix(frames)
             if not np.isfinite(piece).all():
                 raise AudioError(f"{file.name}: is not finite everywhere")
+            last = frames[-AGAIN:]
             yield piece
+        if file.format == "OGG" and end > begin:
+            file.seek(end - len(last))
+            if not np.array_equal(file.read(len(last), dtype="float32", always_2d=True), last):
+                raise AudioError(f"{file.name}: has a hole")
     except soundfile.LibsndfileError as error:
         raise AudioError(f"{file.name}: {error}") from error
