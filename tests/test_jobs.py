@@ -297,6 +297,16 @@ def test_killed_at_any_time_it_goes_on():
     assert "0 faults" in done.stdout
 
 
+def test_damaged_recordings_cost_no_other():
+    """The small form of scripts/fuzz_label; see there what is checked."""
+    done = subprocess.run(
+        [sys.executable, ROOT / "scripts" / "fuzz_label", "--each", "49", "--seed", "1"],
+        capture_output=True, text=True, timeout=300, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert ", 0 faults" in done.stdout
+
+
 def test_ctrl_c_writes_what_is_done(recordings, tmp_path):
     for k in range(60):
         shutil.copy(recordings / "3.flac", recordings / f"more-{k:02}.flac")

@@ -22,6 +22,8 @@ def work(shared: str, task: int | str) -> str:
     if task == "exit":
         os._exit(3)
     if task == "hang":
+        with open(shared, "a") as log:
+            log.write("begun\n")
         time.sleep(1000)
     if task == "raise":
         raise BundleError("no such model")
@@ -55,11 +57,15 @@ def test_what_died_once_is_done_again(tmp_path):
     assert result.startswith("x once:")
 
 
-def test_what_hangs_is_ended():
+def test_what_hangs_is_ended_and_not_tried_again(tmp_path):
+    log = str(tmp_path / "log")
     begin = time.monotonic()
-    found = dict(run_on_workers(work, "x", ["hang", 1], 2, limit=lambda task: 0.7))
-    assert found["hang"] == Lost("took longer than the 1 s it may")
-    assert found[1].startswith("x 1")
+    Path(log).touch()
+    limits = {"hang": 3, 1: 300}  # seconds, the start of the process included
+    found = dict(run_on_workers(work, log, ["hang", 1], 2, limit=limits.__getitem__))
+    assert found["hang"] == Lost("took longer than the 3 s it may")
+    assert found[1].startswith(f"{log} 1")
+    assert Path(log).read_text() in ("begun\n", "")
     assert time.monotonic() - begin < 60
 
 

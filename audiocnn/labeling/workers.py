@@ -2,7 +2,7 @@
 
 A process that dies (a decoder that crashes, the kernel short of memory, someone's kill)
 costs the task that it was at, not the job: the task is tried again, and given up when it
-has killed `TRIES` of them. A task that takes longer than it may is ended the same way.
+has killed `TRIES` of them. A task that takes longer than it may is ended and given up.
 When the job itself is killed, its workers end by themselves within a moment.
 
     driver   two tasks ahead for each worker: one at work, one waiting
@@ -95,7 +95,7 @@ def run_on_workers(
             if not pool.busy() and at_end and not again:
                 return
             for task, result, tried in pool.collect(limit):
-                if isinstance(result, _Died) and result.blame and tried + 1 >= TRIES:
+                if isinstance(result, _Died) and result.blame and tried + 1 >= result.tries:
                     yield task, Lost(result.reason)
                 elif isinstance(result, _Died):
                     again.append((task, tried + result.blame))
@@ -110,10 +110,11 @@ _END: Any = object()
 
 @dataclass(frozen=True)
 class _Died:
-    """A worker is gone; ``blame`` says whether it was at this task."""
+    """A worker is gone; ``blame`` says whether it was at this task, which has so many tries."""
 
     reason: str
     blame: bool
+    tries: int = TRIES
 
 
 @dataclass
@@ -211,8 +212,8 @@ class _Pool:
         worker.process.kill()
         worker.process.join()
         worker.pipe.close()
-        reason = reason or _how_it_died(worker.process.exitcode)
-        tasks = [(task, _Died(reason, blame=at == 0), tried)
+        died = (reason, 1) if reason else (_how_it_died(worker.process.exitcode), TRIES)
+        tasks = [(task, _Died(died[0], at == 0, died[1]), tried)
                  for at, (task, tried) in enumerate(worker.tasks)]  # fmt: skip
         worker.tasks.clear()
         return tasks
