@@ -49,6 +49,12 @@ def _add_run(parser: Any) -> None:
     """Add what says how a run with -o goes on."""
     parser.add_argument("--workers", type=int, metavar="N",
                         help="processes (default: one a processor if it is worth it)")  # fmt: skip
+    parser.add_argument(
+        "--accelerator",
+        choices=["cpu", "cuda"],
+        default="cpu",
+        help="what runs the network; cuda needs onnxruntime-gpu (untried)",
+    )
     parser.add_argument("--retry", action="store_true", help="label what failed before again")
     parser.add_argument("--restart", action="store_true", help="forget what was done before")
     parser.add_argument("--by-content", action="store_true",

@@ -31,7 +31,7 @@ def run(args: argparse.Namespace) -> int:
     output = choose_output(args.output, args.format, clock) if args.output else None
     streamed = bool(args.windows or args.frames)
     check_options(args, streamed)
-    bundle = load(args.model)
+    bundle = load(args.model, accelerator=args.accelerator)
     rules = bundle.rules
     if args.threshold is not None:
         rules = with_threshold(bundle.rules, args.threshold)

@@ -44,7 +44,7 @@ def run_with_ledger(
     if args.restart:
         remove_ledger(path)
     settings = Settings(bundle.name, checksum(bundle), grid_of(bundle, args.hop).hop, rules)
-    job = Job(model_files(args.model), args.hop, rules, args.by_content)
+    job = Job(model_files(args.model), args.hop, rules, args.by_content, args.accelerator)
     tally = Tally()
     with contextlib.ExitStack() as stack:
         ledger = stack.enter_context(open_ledger(path, write=True))

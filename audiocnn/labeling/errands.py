@@ -50,12 +50,15 @@ class Job:
         When events are found.
     by_content
         Whether a recording's content is to be told by a digest.
+    accelerator
+        What runs the network, see `load`.
     """
 
     model: Mapping[str, bytes] = field(repr=False)
     hop: float | None
     rules: Mapping[str, EventRule]
     by_content: bool = False
+    accelerator: str = "cpu"
 
 
 @dataclass(frozen=True)
@@ -258,12 +261,12 @@ class _Model:
 
 def bundle_of(job: Job) -> Bundle:
     """Load the model of a job, once in the life of a worker."""
-    return _load(_Model(job.model))
+    return _load(_Model(job.model), job.accelerator)
 
 
 @functools.lru_cache(maxsize=1)
-def _load(model: _Model) -> Bundle:
+def _load(model: _Model, accelerator: str) -> Bundle:
     with tempfile.TemporaryDirectory(prefix="audiocnn-") as folder:
         for name, data in model.files.items():
             Path(folder, name).write_bytes(data)
-        return load(folder)
+        return load(folder, accelerator=accelerator)
