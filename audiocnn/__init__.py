@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from audiocnn.annotations import read_events, write_events
     from audiocnn.audio import Block, read_audio, read_blocks
     from audiocnn.bundle import Bundle, load, shipped_models
+    from audiocnn.embedding import Embeddings, embed
     from audiocnn.errors import (
         ArgumentError,
         AudiocnnError,
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
         DeviceError,
     )
     from audiocnn.events import Event, EventRule, find_events
+    from audiocnn.fewshot import Head, fit_head, load_head
     from audiocnn.listening import listen
     from audiocnn.manifest import Clip, read_manifest
     from audiocnn.mel import MelSpec, log_mel
@@ -38,6 +40,7 @@ _HOME = {
     "annotations": ("read_events", "write_events"),
     "audio": ("Block", "read_audio", "read_blocks"),
     "bundle": ("Bundle", "load", "shipped_models"),
+    "embedding": ("Embeddings", "embed"),
     "errors": (
         "ArgumentError",
         "AudioError",
@@ -47,6 +50,7 @@ _HOME = {
         "DeviceError",
     ),
     "events": ("Event", "EventRule", "find_events"),
+    "fewshot": ("Head", "fit_head", "load_head"),
     "listening": ("listen",),
     "manifest": ("Clip", "read_manifest"),
     "mel": ("MelSpec", "log_mel"),
@@ -64,13 +68,18 @@ __all__ = [
     "Clip",
     "DatasetError",
     "DeviceError",
+    "Embeddings",
     "Event",
     "EventRule",
+    "Head",
     "MelSpec",
     "Scores",
+    "embed",
     "find_events",
+    "fit_head",
     "listen",
     "load",
+    "load_head",
     "log_mel",
     "read_audio",
     "read_blocks",

@@ -34,6 +34,8 @@ AUDIO_SUFFIXES = frozenset({
     ".snd", ".w64", ".wav", ".wave", ".webm", ".wma", ".wv",
 })  # fmt: skip
 
+MOST_GAPS = 1000  # and one a second: samples that are not finite are rare, but in noise
+
 
 def audio_info(path: str | Path) -> AudioInfo:
     """Read what a recording's header says, without decoding it.
@@ -214,9 +216,16 @@ def _blocks_of(source: Source, rate: float, seconds: float, channel: int | None)
             f"{source.path} has {source.info.channels} channels, counted from 0: no {channel}"
         )
     pieces = (mix(piece, channel) for piece in source.pieces)
-    n_blocks = 0
+    n_blocks = n_gaps = end = 0
     for block in cut_blocks(pieces, source.info.rate, rate, seconds=seconds):
         n_blocks += 1
+        n_gaps += block.start > end
+        end = block.start + block.samples.size
+        if n_gaps > max(MOST_GAPS, end / rate):
+            raise AudioError(
+                f"{source.path} is damaged: up to {end / rate:.3f} s, {n_gaps} places are not "
+                "finite; is it what its header says?"
+            )
         yield block
     if source.damage:
         raise AudioError(f"{source.path} {source.damage}; copy it again, or repair it")

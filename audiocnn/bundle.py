@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from audiocnn.engine import Graph, Grid, make_grid, open_graph
-from audiocnn.errors import ArgumentError, AudiocnnError, BundleError, did_you_mean
+from audiocnn.errors import ArgumentError, AudiocnnError, BundleError, DeviceError, did_you_mean
 from audiocnn.events import EventRule
 from audiocnn.fronts import Front, describe, front_of
 from audiocnn.onnx_safety import outside_data
@@ -64,6 +64,8 @@ class Bundle:
         The serialised ONNX graph.
     name
         Where it came from.
+    accelerator
+        What runs the graph: ``"cpu"`` or ``"cuda"``; no part of the model.
     """
 
     labels: tuple[str, ...]
@@ -77,6 +79,7 @@ class Bundle:
     card: Mapping[str, Any]
     model: bytes = field(repr=False)
     name: str = ""
+    accelerator: str = "cpu"
 
     def __post_init__(self) -> None:
         """Check that the parts fit."""
@@ -107,7 +110,8 @@ class Bundle:
     @cached_property
     def graph(self) -> Graph:
         """The network, opened at first use, on one thread."""
-        graph = open_graph(self.model, self.trunk["receptive_field"], self.trunk["stride"])
+        reach, stride = self.trunk["receptive_field"], self.trunk["stride"]
+        graph = open_graph(self.model, reach, stride, accelerator=self.accelerator)
         shape = graph.session.get_inputs()[0].shape
         if list(shape[1:3]) != [self.front.planes, self.front.n_bands]:
             raise BundleError(
@@ -131,9 +135,7 @@ def checksum(bundle: Bundle) -> str:
     """Identify what a model computes: graph, front end, calibration and windows."""
     what = {"front": describe(bundle.front), "window": bundle.window, "labels": bundle.labels}
     what |= {"calibration": asdict(bundle.calibration)}
-    digest = hashlib.sha256(json.dumps(what, sort_keys=True).encode())
-    digest.update(bundle.model)
-    return digest.hexdigest()
+    return hashlib.sha256(json.dumps(what, sort_keys=True).encode() + bundle.model).hexdigest()
 
 
 def shipped_models() -> list[str]:
@@ -141,7 +143,28 @@ def shipped_models() -> list[str]:
     return sorted(p.parent.name for p in SHIPPED.glob("*/bundle.json"))
 
 
-def load(model: str | Path = DEFAULT_MODEL, *, check: bool = True) -> Bundle:
+def folder_of(model: str | Path) -> Path:
+    """Give the folder of a model: of a shipped name, or the path of a bundle.
+
+    Raises
+    ------
+    BundleError
+        If there is no such model.
+    """
+    folder = Path(model)
+    if folder.is_dir():
+        return folder
+    if str(model) not in shipped_models():
+        raise BundleError(
+            f"no model {str(model)!r}{did_you_mean(str(model), shipped_models())}: give a "
+            f"bundle's folder or one of {', '.join(shipped_models()) or '(none shipped)'}"
+        )
+    return SHIPPED / str(model)
+
+
+def load(
+    model: str | Path = DEFAULT_MODEL, *, check: bool = True, accelerator: str = "cpu"
+) -> Bundle:
     """Read a model: a shipped name, or a folder.
 
     Parameters
@@ -150,28 +173,23 @@ def load(model: str | Path = DEFAULT_MODEL, *, check: bool = True) -> Bundle:
         A name from `shipped_models`, or the path of a bundle.
     check
         Replay the stored input, a few milliseconds. Leave it on.
+    accelerator
+        What runs it: ``"cpu"``, or ``"cuda"`` where onnxruntime-gpu is installed.
 
     Raises
     ------
     BundleError
         If there is no such model, or it is damaged, unsafe, from a later
         version, or gives other scores than it should.
+    DeviceError
+        If there is no such accelerator here.
     """
-    folder = Path(model)
-    if not folder.is_dir():
-        if str(model) not in shipped_models():
-            raise BundleError(
-                f"no model {str(model)!r}{did_you_mean(str(model), shipped_models())}: give a "
-                f"bundle's folder or one of {', '.join(shipped_models()) or '(none shipped)'}"
-            )
-        folder = SHIPPED / str(model)
+    folder = folder_of(model)
     described = _read_description(folder)
     files = {name: _read_checked(folder, name, described["checksums"]) for name in CHECKED_FILES}
     if location := outside_data(files["graph.onnx"]):
-        raise BundleError(
-            f"{folder / 'graph.onnx'}: reads another file ({location!r}); a bundle's graph must "
-            "hold its weights itself, so this one is refused"
-        )
+        where = f"{folder / 'graph.onnx'}: reads another file ({location!r})"
+        raise BundleError(f"{where}; a graph must hold its weights itself, so this one is refused")
     try:
         bundle = Bundle(
             labels=tuple(described["labels"]),
@@ -185,11 +203,12 @@ def load(model: str | Path = DEFAULT_MODEL, *, check: bool = True) -> Bundle:
             card=described["card"],
             model=files["graph.onnx"],
             name=folder.name,
+            accelerator=accelerator,
         )
         if check:
             grid = grid_of(bundle)
             replay(files["check.npz"], bundle.graph, bundle.front, grid, bundle.calibration, folder)
-    except BundleError:
+    except (BundleError, DeviceError):
         raise
     except (AudiocnnError, AttributeError, KeyError, TypeError, ValueError) as error:
         raise BundleError(

@@ -14,11 +14,14 @@ import os
 import sys
 from collections.abc import Sequence
 
+from audiocnn.arguments.after import add_clips, add_summary
+from audiocnn.arguments.checking import add_check
+from audiocnn.arguments.judging import add_diff, add_embed, add_tune
 from audiocnn.arguments.live import add_bench, add_devices, add_listen
 from audiocnn.arguments.parsing import Parser
 from audiocnn.arguments.recordings import add_label, add_verify
 from audiocnn.arguments.shipped import add_info, add_models
-from audiocnn.arguments.training import add_evaluate, add_train
+from audiocnn.arguments.training import add_evaluate, add_report, add_train
 from audiocnn.errors import ArgumentError, AudiocnnError
 
 EXAMPLES = """examples:
@@ -32,8 +35,8 @@ EXAMPLES = """examples:
 
 
 VERBS = (
-    add_label, add_listen, add_verify, add_evaluate, add_train, add_models, add_info, add_devices,
-    add_bench,
+    add_label, add_summary, add_clips, add_listen, add_verify, add_check, add_train, add_report,
+    add_evaluate, add_tune, add_diff, add_embed, add_models, add_info, add_devices, add_bench,
 )  # fmt: skip
 
 

@@ -10,10 +10,7 @@ Nothing here mixes, resamples or looks at a sample.
 
 from __future__ import annotations
 
-import functools
-import io
 import itertools
-import os
 import re
 import stat
 from collections.abc import Iterator
@@ -27,9 +24,9 @@ import soundfile
 from numpy.typing import NDArray
 
 from audiocnn.errors import AudioError
+from audiocnn.forward import ENDLESS, Unending, Unsought, states_length
 
 PIECE = 65536  # samples decoded at once, all channels together: 0.25 MiB
-ENDLESS = 1 << 50  # bytes or samples: more than there can be
 MP3_SLACK = 0.1  # seconds that an MP3 may lack: its header counts frames, not samples
 AV_SLACK = 0.5  # the same for FFmpeg, whose containers round
 AV_PROMISES = frozenset({"mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm", "asf"})  # others guess
@@ -57,6 +54,8 @@ class AudioInfo:
         Seconds; None if the header does not say.
     format, subtype
         The container and the coding, as the decoder calls them.
+    cut
+        Whether the decoder saw at once that less is there than the header promises.
     """
 
     rate: int
@@ -65,6 +64,7 @@ class AudioInfo:
     duration: float | None
     format: str
     subtype: str
+    cut: bool = False
 
 
 @dataclass
@@ -139,70 +139,21 @@ def open_recording(path: str | Path) -> Iterator[Source]:
     path = check_file(path)
     with ExitStack() as stack:
         try:
-            file = stack.enter_context(_Unsought(os.fsencode(path) if os.name != "nt" else path))
-            if file.format == "MP3" and not _states_length(path):
-                raw = stack.enter_context(_Unending(path))
-                file = stack.enter_context(_Unsought(raw))
+            file = stack.enter_context(Unsought(path))
+            if file.format == "MP3" and not states_length(path):
+                raw = stack.enter_context(Unending(path))
+                file = stack.enter_context(Unsought(raw))
             source = _from_sndfile(path, file)
         except (soundfile.LibsndfileError, TypeError) as error:  # TypeError: headerless .raw
             source = _from_av(path, getattr(error, "error_string", str(error)), stack)
         yield source
 
 
-class _Unsought(soundfile.SoundFile):  # type: ignore[misc]
-    """A file that is only read forward.
-
-    soundfile seeks to where it is after each read, which costs time, loses the
-    end of a FLAC stream of unstated length, and in MP3 loses the decoder's
-    memory: samples then differ by up to 0.6 from those of one long read.
-    """
-
-    def seekable(self) -> bool:
-        """Say no, and soundfile never seeks."""
-        return False
-
-
-class _Unending(io.FileIO):
-    """A file whose end is out of sight.
-
-    libsndfile stops at the length that mpg123 estimates from the file's size
-    where an MP3 does not state it: a variable bit rate can lose four fifths.
-    From this size the estimate is absurd, so it is known to be one.
-    """
-
-    _at_end = False
-
-    def at_last_frame(self) -> bool:
-        """Tell whether all has been read but for a part of a frame and a tag."""
-        return super().tell() + 2048 >= os.fstat(self.fileno()).st_size
-
-    def seek(self, offset: int, whence: int = 0, /) -> int:
-        """Move, or pretend to: the end is asked for only to learn the size."""
-        self._at_end = (offset, whence) == (0, 2)
-        return ENDLESS if self._at_end else super().seek(offset, whence)
-
-    def tell(self) -> int:
-        """Give the position, or the pretended end."""
-        return ENDLESS if self._at_end else super().tell()
-
-
-def _states_length(path: Path) -> bool:
-    """Tell whether the first frame of an MP3 is a header that counts the frames."""
-    with path.open("rb") as file:
-        head = file.read(10)
-        while head[:3] == b"ID3":  # a tag, its size in four times seven bits
-            size = functools.reduce(lambda high, low: high << 7 | low, head[6:10])
-            file.seek(size + (10 if head[5] & 0x10 else 0), os.SEEK_CUR)
-            head = file.read(10)
-        frame = head + file.read(4096)
-    found = re.search(rb"(?:Xing|Info)...(.)|VBRI", frame, re.DOTALL)
-    return found is not None and (found[1] is None or bool(found[1][0] & 1))
-
-
 def _from_sndfile(path: Path, file: Any) -> Source:
     rate, frames = file.samplerate, file.frames if file.frames < ENDLESS >> 10 else None
     duration = None if frames is None or rate < 1 else frames / rate
-    info = AudioInfo(rate, file.channels, frames, duration, file.format, file.subtype)
+    cut = bool(_cut_short(rate, file.frames, file.extra_info))
+    info = AudioInfo(rate, file.channels, frames, duration, file.format, file.subtype, cut)
     source = Source(path, info)
     source.pieces = _sndfile_pieces(source, file)
     return source
@@ -229,19 +180,26 @@ def _damage(source: Source, error: str, log: str, file: Any) -> str:
     read = f"{n / info.rate:.3f} s"
     promised = f" of {info.duration:.3f} s" if info.duration is not None else ""
     if error and (info.frames is None or n < info.frames):
-        if info.frames is None and isinstance(file, _Unending) and file.at_last_frame():
+        if info.frames is None and isinstance(file, Unending) and file.at_last_frame():
             return ""  # a stream that never said how long it is, cut wherever it was cut
         return f"is cut off or damaged: it could be read up to {read}{promised} ({error})"
     slack = MP3_SLACK * info.rate if info.format == "MP3" else 0
     if info.frames is not None and n + slack < info.frames:
         # Nobody says where: what comes after a hole inside would be timed too early.
         return f"is cut off or damaged: only {read}{promised} came out, so its times are uncertain"
+    return _cut_short(info.rate, n, log)
+
+
+def _cut_short(rate: int, n: int, log: str) -> str:
+    """Say what libsndfile's log tells of a recording that is cut off after ``n`` samples."""
+    seconds = n / max(1, rate)
+    read = f"it could be read up to {seconds:.3f} s"
     for line in CUT_SHORT.finditer(log):
         if line["junk"]:
-            return f"is cut off, or several recordings in one: it could be read up to {read}"
+            return f"is cut off, or several recordings in one: {read}"
         part = n / int(line["frames"]) if line["frames"] else int(line["have"]) / int(line["want"])
         if not _is_placeholder(int(line["want"] or 0)):
-            return f"is cut off: it could be read up to {read} of {n / info.rate / part:.3f} s"
+            return f"is cut off: {read} of {seconds / part if part else 0:.3f} s"
     return ""
 
 

@@ -18,10 +18,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audiocnn.audio import Block
-from audiocnn.errors import BundleError
+from audiocnn.errors import ArgumentError, BundleError, DeviceError
 from audiocnn.fronts import Front, no_samples, padding, stream_frames
 
 Array = NDArray[np.float32]
+PROVIDERS: dict[str, list[Any]] = {  # of ONNX Runtime, for each accelerator
+    "cpu": ["CPUExecutionProvider"],
+    # TF32 keeps 10 bits of a product: scores would be off by more than a bundle's check allows.
+    "cuda": [("CUDAExecutionProvider", {"use_tf32": "0"}), "CPUExecutionProvider"],
+}
 SAMPLES_AT_ONCE = 1 << 18  # a longer block is taken in pieces: memory stays bounded
 FRAMES_AT_ONCE = 1 << 13  # likewise, where a sample is a frame
 
@@ -104,25 +109,55 @@ class Graph:
         object.__setattr__(self, "empty_tails", empty)
 
 
-def open_graph(model: bytes, receptive_field: int, stride: int, threads: int = 1) -> Graph:
+def open_graph(
+    model: bytes, receptive_field: int, stride: int, threads: int = 1, accelerator: str = "cpu"
+) -> Graph:
     """Open a serialised ONNX model.
+
+    Parameters
+    ----------
+    model
+        Its bytes.
+    receptive_field, stride
+        Of the trunk, in frames.
+    threads
+        For one call of it.
+    accelerator
+        ``"cpu"`` or ``"cuda"``.
 
     Raises
     ------
     BundleError
         If ONNX Runtime cannot read it.
+    DeviceError
+        If there is no such accelerator here.
     """
     import onnxruntime as ort
 
+    if accelerator not in PROVIDERS:
+        raise ArgumentError(f"accelerator must be {' or '.join(PROVIDERS)}, got {accelerator!r}")
+    providers = PROVIDERS[accelerator]
+    wanted = "CPUExecutionProvider" if accelerator == "cpu" else providers[0][0]
+    if wanted not in ort.get_available_providers():
+        raise DeviceError(
+            f"this ONNX Runtime has no {wanted}; for CUDA: pip uninstall onnxruntime, and then "
+            "pip install 'onnxruntime-gpu[cuda,cudnn]'"
+        )
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
     try:
-        session = ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-        return Graph(session, receptive_field, stride)
+        session = ort.InferenceSession(model, options, providers=providers)
+        graph = Graph(session, receptive_field, stride)
     except Exception as error:  # ONNX Runtime raises many types, none of them public
         raise BundleError(f"ONNX Runtime cannot open the graph: {error}") from error
+    if session.get_providers()[0] != wanted:  # it goes on without, and only logs why
+        raise DeviceError(
+            f"ONNX Runtime has {wanted} and cannot start it: is there a GPU (nvidia-smi), and are "
+            "its libraries (pip install 'onnxruntime-gpu[cuda,cudnn]')?"
+        )
+    return graph
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audiocnn.errors import ArgumentError, did_you_mean
-from audiocnn.rates import FalseAlarms, share_bounds
+from audiocnn.rates import FalseAlarms, share_bounds, wilson_bounds
+from audiocnn.reliability import Reliability, calibration_error
 
 Array = NDArray[np.float32]
 Mask = NDArray[np.bool_]
@@ -59,6 +60,8 @@ class ClassFigures:
     precision, recall, f1
         Of "the best score is this label's". A clip with several labels has one
         best score, so there recall cannot reach 1: look at ``average_precision``.
+    recall_bounds
+        95 % (Wilson).
     average_precision
         Of ranking all clips, backgrounds too, by this label's score: the area
         under precision over recall, summed over its steps.
@@ -69,6 +72,7 @@ class ClassFigures:
     recall: float
     f1: float
     average_precision: float
+    recall_bounds: tuple[float, float] = (0.0, 1.0)
 
 
 @dataclass(frozen=True)
@@ -97,10 +101,18 @@ class Evaluation:
         Expected calibration error of the best score, ten bins.
     backgrounds, background_alarms
         Clips without a label, and how many of them gave an event.
+    none_of_these, none_of_these_bounds
+        Share of the clips without a label that gave none, as is right, and its exact 95 %
+        bounds: rejection of what is none of the classes.
     per_class, confusion
         Figures by label; clips by true label and best score.
     false_alarms
         Of the clips without a label, by time, where that was measured.
+    reliability
+        Scores as probabilities, before and after calibration, where that was measured.
+    group_bounds
+        95 % bounds of ``accuracy``, ``macro_f1`` and ``mean_average_precision`` by drawing
+        groups of clips, where that was asked for.
     """
 
     clips: int
@@ -117,7 +129,11 @@ class Evaluation:
     background_alarms: int
     per_class: dict[str, ClassFigures]
     confusion: dict[str, dict[str, int]]
+    none_of_these: float = math.nan
+    none_of_these_bounds: tuple[float, float] = (math.nan, math.nan)
     false_alarms: FalseAlarms | None = None
+    reliability: Reliability | None = None
+    group_bounds: dict[str, tuple[float, float]] | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Give plain values, as JSON wants them: NaN is None."""
@@ -159,12 +175,13 @@ def evaluate(
         )
     if not np.isfinite(scores).all():
         raise ArgumentError(f"{int((~np.isfinite(scores)).sum())} scores are not finite")
-    targets, heard = _one_hot(truth, labels), _one_hot(events, labels)
+    targets, heard = one_hot(truth, labels), one_hot(events, labels)
     known = targets.any(axis=1)
     best = scores.argmax(axis=1)
     sure = np.asarray(scores.max(axis=1) >= np.asarray(thresholds)[best])[known]
     right = np.asarray(targets[np.arange(len(best)), best])[known]
     found = np.asarray((heard & targets).any(axis=1))[known]
+    quiet = np.asarray(~heard[~known].any(axis=1))
     per_class = _per_class(scores, targets, best, labels)
     occurring = [figures for figures in per_class.values() if figures.n]
     return Evaluation(
@@ -179,40 +196,21 @@ def evaluate(
         events_found_bounds=_bounds(found),
         calibration_error=calibration_error(scores[known].max(axis=1), right),
         backgrounds=int((~known).sum()),
-        background_alarms=int(heard[~known].any(axis=1).sum()),
+        background_alarms=int((~quiet).sum()),
         per_class=per_class,
         confusion=_confusion(targets[known], best[known], labels),
+        none_of_these=_mean(quiet),
+        none_of_these_bounds=_bounds(quiet),
     )
 
 
-def calibration_error(confidence: Array, right: Mask, bins: int = 10) -> float:
-    """Say how far confidence lies from the share that is right, on average.
-
-    Parameters
-    ----------
-    confidence, right
-        (K,) scores, 0 to 1, and whether each was right.
-    bins
-        Of equal width.
-
-    Returns
-    -------
-    float
-        The expected calibration error [1]_; NaN for K = 0.
-
-    References
-    ----------
-    .. [1] C. Guo et al., On calibration of modern neural networks, ICML 2017.
-    """
-    if not len(confidence):
-        return math.nan
-    which = np.minimum((confidence * bins).astype(int), bins - 1)
-    gaps = [
-        np.mean(which == b) * abs(confidence[which == b].mean() - right[which == b].mean())
-        for b in range(bins)
-        if (which == b).any()
-    ]
-    return float(np.sum(gaps))
+def key_figures(scores: Array, targets: Mask, labels: Sequence[str]) -> tuple[float, float, float]:
+    """Give accuracy, macro F1 and mean average precision alone, as `evaluate` counts them."""
+    known, best = targets.any(axis=1), scores.argmax(axis=1)
+    figures = [f for f in _per_class(scores, targets, best, labels).values() if f.n]
+    right = targets[np.arange(len(best)), best][known]
+    return (_mean(right), _mean([f.f1 for f in figures]),
+            _mean([f.average_precision for f in figures]))  # fmt: skip
 
 
 def average_precision(scores: Array, true: Mask) -> float:
@@ -238,7 +236,8 @@ def average_precision(scores: Array, true: Mask) -> float:
     return float(np.sum(gained * hits[last] / (last + 1)))
 
 
-def _one_hot(names: Sequence[Iterable[str]], labels: Sequence[str]) -> Mask:
+def one_hot(names: Sequence[Iterable[str]], labels: Sequence[str]) -> Mask:
+    """Give (K, C) which of the labels each clip has; refuses others."""
     at = {label: i for i, label in enumerate(labels)}
     table = np.zeros((len(names), len(labels)), bool)
     for row, of_clip in enumerate(names):
@@ -262,7 +261,8 @@ def _per_class(
         f1 = 2 * hits / (n + n_said) if n else math.nan
         precision, recall = hits / n_said if n_said else math.nan, hits / n if n else math.nan
         ranked = average_precision(scores[:, i], true)
-        out[label] = ClassFigures(n, precision, recall, f1, ranked)
+        bounds = wilson_bounds(hits, n)
+        out[label] = ClassFigures(n, precision, recall, f1, ranked, bounds)
     return out
 
 
@@ -288,6 +288,6 @@ def _bounds(right: Mask) -> tuple[float, float]:
 def _plain(value: Any) -> Any:
     if isinstance(value, dict):
         return {name: _plain(v) for name, v in value.items()}
-    if isinstance(value, tuple):
+    if isinstance(value, tuple | list):
         return [_plain(v) for v in value]
     return None if isinstance(value, float) and math.isnan(value) else value

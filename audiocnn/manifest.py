@@ -7,49 +7,28 @@ together, and parts of one file are a group of their own accord.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from audiocnn.audio import AUDIO_SUFFIXES, find_recordings
-from audiocnn.errors import ArgumentError, AudioError, DatasetError, did_you_mean
-from audiocnn.tables import check_text, no_column, parse_seconds, read_table
+from audiocnn.clip import Clip
+from audiocnn.errors import ArgumentError, DatasetError, did_you_mean
+from audiocnn.layouts import list_clips
+from audiocnn.tables import no_column
 
 SHOWN = 20  # values listed in a message, at most
-OWN_COLUMNS = ("path", "label", "start", "end")
 
-
-@dataclass(frozen=True)
-class Clip:
-    """A recording, or a part of one, and what is to be heard in it.
-
-    Parameters
-    ----------
-    path
-        The recording.
-    labels
-        Its classes; none of them for background.
-    start, end
-        Seconds; ``end`` is None for the end of the recording.
-    columns
-        The other columns of its row in the manifest.
-    """
-
-    path: Path
-    labels: tuple[str, ...]
-    start: float = 0.0
-    end: float | None = None
-    columns: Mapping[str, str] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        """Check the times."""
-        end = math.inf if self.end is None else self.end
-        if not (math.isfinite(self.start) and 0 <= self.start < end):
-            raise ArgumentError(f"a clip needs 0 <= start < end, got {self.start} and {self.end}")
+__all__ = [
+    "Clip",
+    "assign_folds",
+    "filter_clips",
+    "labels_of",
+    "parse_where",
+    "read_manifest",
+    "split_by",
+]
 
 
 def read_manifest(
@@ -60,11 +39,14 @@ def read_manifest(
     Parameters
     ----------
     path
-        A folder with a folder of recordings for each class, named after it; or a
-        CSV file; or a folder with a ``clips.csv`` in it, which then says it all.
-        The CSV has a ``path`` (relative to the CSV) and a ``label`` (several are
-        separated by ``|``, none is background), and may have ``start`` and ``end``
-        in seconds; other columns are kept.
+        A folder with a folder of recordings for each class, named after it; or a CSV
+        file; or a folder with a ``clips.csv`` in it, which then says it all. The CSV has
+        a ``path`` (relative to the CSV) and a ``label`` (several are separated by ``|``,
+        none is background), and may have ``start`` and ``end`` in seconds; other columns
+        are kept. Or a folder of recordings with annotations of Audacity or Raven beside
+        them (see `strong_labels`), or with a ``metadata.csv`` or ``metadata.jsonl`` of
+        Hugging Face's audiofolder. Folders train, test and so on become a column
+        ``split``.
     where
         Values by column: only rows that have one of the values in each of these
         columns are taken.
@@ -72,7 +54,8 @@ def read_manifest(
     Returns
     -------
     list of Clip
-        In the order of the CSV, or sorted. Every recording is there; none was opened.
+        In the order of the table, or sorted. Every recording is there; of annotated
+        ones the headers were read, of others nothing.
 
     Raises
     ------
@@ -84,19 +67,15 @@ def read_manifest(
     >>> read_manifest("esc10", where={"fold": ["1", "2"]})  # doctest: +SKIP
     """
     path = Path(path)
-    table = path / "clips.csv" if path.is_dir() else path
-    if path.is_dir() and not table.exists():
-        clips = _from_folders(path)
-    else:
-        clips = list(_from_table(table))
-        if not clips:
-            raise DatasetError(f"{table} has a header but no rows")
-    clips = _filtered(path, clips, where or {})
+    clips, faults = list_clips(path)
+    if faults:
+        raise DatasetError(faults[0])
+    clips = filter_clips(path, clips, where or {})
     missing = [clip.path for clip in clips if not clip.path.is_file()]
     if missing:
         raise DatasetError(
-            f"{table}: {len(missing)} of {len(clips)} recordings are missing, the first is"
-            f" {missing[0]}; paths are relative to the folder of the CSV"
+            f"{path}: {len(missing)} of {len(clips)} recordings are missing, the first is"
+            f" {missing[0]}; paths are relative to the folder of the table"
         )
     return clips
 
@@ -228,49 +207,14 @@ def _count_classes(
     return counts
 
 
-def _from_folders(folder: Path) -> list[Clip]:
-    visible = sorted(entry for entry in folder.iterdir() if not entry.name.startswith("."))
-    folders = [entry for entry in visible if entry.is_dir()]
-    loose = [e for e in visible if e.is_file() and e.suffix.lower() in AUDIO_SUFFIXES]
-    if loose:
-        raise DatasetError(
-            f"{folder}: {len(loose)} recordings lie in no class folder, the first is"
-            f" {loose[0].name}: move each into a folder named after its class"
-        )
-    if not folders:
-        tables = [entry.name for entry in visible if entry.suffix.lower() == ".csv"]
-        hint = f"; did you mean {folder / tables[0]}?" if tables else ""
-        raise DatasetError(f"{folder}: no class folders and no clips.csv in it{hint}")
-    if len(folders) == 1:
-        raise DatasetError(
-            f"{folder}: only one class folder ({folders[0].name}), and it takes two or more;"
-            " if the class folders lie in it, name that folder"
-        )
-    try:
-        return [Clip(path, (entry.name,)) for entry in folders for path in find_recordings([entry])]
-    except AudioError as error:
-        raise DatasetError(str(error)) from error
+def filter_clips(path: Path, clips: list[Clip], where: Mapping[str, Collection[str]]) -> list[Clip]:
+    """Keep the clips that have one of the values in each column; see `read_manifest`.
 
-
-def _from_table(table: Path) -> Iterator[Clip]:
-    for place, row in read_table(table, ("path", "label")):
-        for name, text in row.items():
-            if name != "path":
-                check_text(place, name, text)
-        if not row["path"]:
-            raise DatasetError(f"{place}: no path")
-        texts = [row.get(name, "").strip() for name in ("start", "end")]
-        start = parse_seconds(place, "start", texts[0]) if texts[0] else 0.0
-        end = parse_seconds(place, "end", texts[1]) if texts[1] else None
-        if end is not None and end <= start:
-            raise DatasetError(f"{place}: end must lie after start, found {start:g} to {end:g}")
-        names = (name.strip() for name in row["label"].split("|"))
-        labels = tuple(dict.fromkeys(name for name in names if name))
-        columns = {name: text.strip() for name, text in row.items() if name not in OWN_COLUMNS}
-        yield Clip(table.parent / row["path"], labels, start, end, columns)
-
-
-def _filtered(path: Path, clips: list[Clip], where: Mapping[str, Collection[str]]) -> list[Clip]:
+    Raises
+    ------
+    DatasetError, ArgumentError
+        If a column or a value is nowhere, or no clip has all of them.
+    """
     if isinstance(where, str) or any(isinstance(values, str) for values in where.values()):
         raise ArgumentError(f"where takes a list of values by column, got {where!r}")
     kept = clips

@@ -70,6 +70,27 @@ def share_bounds(right: int, total: int) -> tuple[float, float]:
     return float(low), float(high)
 
 
+def wilson_bounds(right: int, total: int) -> tuple[float, float]:
+    """Give 95 % bounds of a share by its score test (Wilson [1]_); (0, 1) of none.
+
+    Narrower than `share_bounds`, and on average right rather than always safe.
+
+    References
+    ----------
+    .. [1] E. Wilson, Probable inference, the law of succession, and statistical inference,
+       Journal of the American Statistical Association 22, 1927.
+    """
+    if not 0 <= right <= total:
+        raise ArgumentError(f"a share needs 0 <= right <= total, got {right} of {total}")
+    if not total:
+        return 0.0, 1.0
+    z, share = 1.959964, right / total
+    middle = share + z * z / (2 * total)
+    reach = z * math.sqrt(share * (1 - share) / total + z * z / (4 * total * total))
+    scale = 1 + z * z / total
+    return max(0.0, (middle - reach) / scale), min(1.0, (middle + reach) / scale)
+
+
 @dataclass(frozen=True)
 class FalseAlarms:
     """Events in sound that holds none of the labels.

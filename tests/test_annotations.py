@@ -1,15 +1,31 @@
 import itertools
+import json
+import math
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import pyarrow
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pyarrow import parquet
 
-from audiocnn.annotations import FORMATS, format_events, format_of, read_events, write_events
+from audiocnn.annotations import (
+    FORMATS,
+    check_format,
+    format_events,
+    format_of,
+    iter_events,
+    read_events,
+    rows_of,
+    write_events,
+)
 from audiocnn.errors import ArgumentError, DatasetError
 from audiocnn.events import Event
+from audiocnn.formats.raven import raven_lines
+from audiocnn.start_times import Clock, parse_zone
 
 TOLD = [
     Event("rooster", 0.0, 1.25, 0.875, "a.wav"),
@@ -49,7 +65,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @settings(max_examples=60, deadline=None)
 @given(st.lists(events(st.text())))
-@pytest.mark.parametrize("name", ["csv", "jsonl"])
+@pytest.mark.parametrize("name", ["csv", "jsonl", "parquet"])
 def test_round_trip_of_any_event(folder: Path, name: str, told: list[Event]) -> None:
     write_events(told, folder / FILES[name])
     assert_same(read_events(folder / FILES[name]), told)
@@ -60,6 +76,13 @@ def test_round_trip_of_any_event(folder: Path, name: str, told: list[Event]) -> 
 def test_round_trip_through_raven(folder: Path, told: list[Event]) -> None:
     write_events(told, folder / "x.selections.txt")
     assert_same(read_events(folder / "x.selections.txt"), told)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(events(st.text(), full=True)))
+def test_round_trip_through_kaleidoscope(folder: Path, told: list[Event]) -> None:
+    write_events(told, folder / "x.kaleidoscope.csv")
+    assert_same(read_events(folder / "x.kaleidoscope.csv"), told)
 
 
 @settings(max_examples=60, deadline=None)
@@ -107,6 +130,86 @@ def test_raven_as_it_stands() -> None:
         "Annotation": "rooster",
         "Score": "0.875000",
     }
+
+
+def test_kaleidoscope_as_it_stands() -> None:
+    told = [Event("owl", 1.25, 2, 0.5, "/n/a/20210605_235959.wav"), Event("owl", 0, 1)]
+    assert list(format_events(told, "kaleidoscope", clock=Clock())) == [
+        "INDIR,FOLDER,IN FILE,CHANNEL,OFFSET,DURATION,DATE,TIME,HOUR,TOP1MATCH,SCORE,MANUAL ID\n",
+        "/n/a,,20210605_235959.wav,0,1.250000,0.750000,2021-06-06,00:00:00,0,owl,0.500000,\n",
+        ",,,0,0.000000,1.000000,,,,owl,,\n",
+    ]
+
+
+def test_wall_clock_times_where_they_are_known(tmp_path: Path) -> None:
+    told = [Event("owl", 1.25, 2, None, "20210605_043000.WAV"), Event("owl", 1, 2, None, "b.wav")]
+    assert list(format_events(told, "csv", clock=Clock())) == [
+        "path,start,end,label,score,time\n",
+        "20210605_043000.WAV,1.250000,2.000000,owl,,2021-06-05T04:30:01.250\n",
+        "b.wav,1.000000,2.000000,owl,,\n",
+    ]
+    berlin = Clock(parse_zone("Europe/Berlin"))
+    rows = [json.loads(line) for line in format_events(told, "jsonl", clock=berlin)]
+    assert [row["time"] for row in rows] == ["2021-06-05T04:30:01.250+02:00", None]
+    for clock, zone in ((berlin, "Europe/Berlin"), (Clock(), None)):
+        write_events(told, tmp_path / "x.parquet", clock=clock)
+        times = parquet.read_table(tmp_path / "x.parquet").column("time")
+        assert times.type.tz == zone
+        assert [t and f"{t:%H:%M:%S.%f}" for t in times.to_pylist()] == ["04:30:01.250000", None]
+        assert read_events(tmp_path / "x.parquet") == told
+
+
+def test_times_of_many_zones_in_one_parquet(tmp_path: Path) -> None:
+    told = [Event("owl", 0, 1, None, "20210605T043000+1000.wav"), Event("owl", 0, 1, None, "x.wav")]
+    write_events(told, tmp_path / "x.parquet", clock=Clock(parse_zone("UTC")))
+    times = parquet.read_table(tmp_path / "x.parquet").column("time").to_pylist()
+    assert times[0].isoformat() == "2021-06-04T18:30:00+00:00"
+    write_events(told, tmp_path / "x.parquet", clock=Clock())
+    times = parquet.read_table(tmp_path / "x.parquet").column("time").to_pylist()
+    assert times[0].isoformat() == "2021-06-05T04:30:00"
+
+
+def test_parquet_is_written_in_groups(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("audiocnn.formats.parquet.GROUP", 10)
+    write_events((Event("rain", n, n + 1) for n in range(25)), tmp_path / "x.parquet")
+    assert parquet.ParquetFile(tmp_path / "x.parquet").num_row_groups == 3
+    assert [event.start for event in iter_events(tmp_path / "x.parquet")] == list(range(25))
+
+
+def test_parquet_of_others(tmp_path: Path) -> None:
+    path = tmp_path / "x.parquet"
+    columns = {"label": ["owl"], "end": [2], "start": [1], "score": [math.nan], "n": [[1, 2]]}
+    parquet.write_table(pyarrow.table(columns), path)
+    assert read_events(path) == [Event("owl", 1, 2)]
+    parquet.write_table(pyarrow.table({"label": [None], "end": [2], "start": [1]}), path)
+    with pytest.raises(DatasetError, match=r"x\.parquet: row 1: label must be a text, found None"):
+        read_events(path)
+    parquet.write_table(pyarrow.table({"lable": ["owl"], "end": [2], "start": [1]}), path)
+    with pytest.raises(DatasetError, match=r"no column 'label' \(did you mean 'lable'\?\)"):
+        read_events(path)
+    path.write_text("path,start,end\n")
+    with pytest.raises(DatasetError, match=r"x\.parquet cannot be read as Parquet: "):
+        read_events(path)
+    path.unlink()
+    with pytest.raises(DatasetError, match=r"no such file: .*x\.parquet"):
+        read_events(path)
+
+
+def test_parquet_without_pyarrow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    for use in (lambda: check_format("parquet"), lambda: write_events([], tmp_path / "x.parquet")):
+        with pytest.raises(ArgumentError, match=r"pip install 'audiocnn\[parquet\]'"):
+            use()
+
+
+def test_a_table_of_many_recordings_runs_on_in_raven() -> None:
+    rows = [*rows_of([replace(TOLD[0], source="a.wav")]), *rows_of([TOLD[0]], lead=60.0)]
+    lines = [line.split("\t") for line in raven_lines(rows, False)]
+    at = [lines[0].index(name) for name in ("Begin Time (s)", "End Time (s)", "File Offset (s)")]
+    assert [[line[i] for i in at] for line in lines[1:]] == [
+        ["0.000000", "1.250000", "0.000000"],
+        ["60.000000", "61.250000", "0.000000"],
+    ]
 
 
 @pytest.mark.filterwarnings("ignore")  # crowsetta's own, about pandas
@@ -162,12 +265,18 @@ REFUSED: list[tuple[str, list[Event], str]] = [
     ),
     ("raven", [Event("a\nb", 0, 1)], r"cannot hold a tab or a line end, got 'a\\nb'"),
     ("raven", [Event("a", 0, 1, None, "x\r.wav")], r"cannot hold a tab or a line end"),
-    ("raven", [Event("a", 0, None)], r"need an end, and this still sounds: Event\(label='a'"),
-    ("audacity", [Event("a", 0, None)], r"need an end, and this still sounds"),
+    (
+        "raven",
+        [Event("a", 0, None)],
+        r"Raven needs an end, and this still sounds: Event\(label='a'",
+    ),
+    ("audacity", [Event("a", 0, None)], r"Audacity needs an end, and this still sounds"),
     ("csv", [Event("a", -1, 1)], r"needs 0 <= start <= end, got Event\(label='a', start=-1"),
     ("csv", [Event("a", 0, float("nan"))], r"needs 0 <= start <= end"),
     ("csv", [Event("a", 0, 1, float("inf"))], r"score of an event must be finite"),
-    ("xml", [], r"no format 'xml': there are audacity, csv, jsonl, raven"),
+    ("xml", [], r"no text format 'xml': there are audacity, csv, jsonl, kaleid"),
+    ("parquet", [], r"no text format 'parquet'"),
+    ("kaleidoscope", [Event("a", 0, None)], r"Kaleidoscope needs an end"),
 ]
 
 
@@ -177,9 +286,9 @@ def test_what_a_format_cannot_hold_is_refused(name: str, told: list[Event], mess
         list(format_events(told, name))
 
 
-@pytest.mark.parametrize("name", ["x.parquet", "x.TXT.gz", "events"])
+@pytest.mark.parametrize("name", ["x.xml", "x.TXT.gz", "events"])
 def test_unknown_format(name: str) -> None:
-    message = r"no format for .*: the name must end in one of \.selections\.txt \(raven\), \.csv"
+    message = r"no format for .*: the name must end in one of \.selections\.txt \(raven\), \.k"
     uses: list[Callable[[str], object]] = [format_of, read_events, lambda x: write_events([], x)]
     for use in uses:
         with pytest.raises(ArgumentError, match=message):
@@ -187,9 +296,10 @@ def test_unknown_format(name: str) -> None:
 
 
 def test_formats_by_suffix() -> None:
-    names = ["a.csv", "B.CSV", "c.jsonl", "d.txt", "e.selections.txt", "f.Table.1.selections.txt"]
+    names = ["a.csv", "B.CSV", "c.jsonl", "d.txt", "e.selections.txt", "f.Table.1.selections.txt",
+             "g.parquet", "h.kaleidoscope.csv"]  # fmt: skip
     assert [format_of(name) for name in names] == [
-        "csv", "csv", "jsonl", "audacity", "raven", "raven",
+        "csv", "csv", "jsonl", "audacity", "raven", "raven", "parquet", "kaleidoscope",
     ]  # fmt: skip
 
 
@@ -221,6 +331,16 @@ READABLE = {
         '{"type": "event", "id": 1, "start": 1, "end": 2, "label": "owl", "score": 0.5}\n'
         '{"type": "gap", "start": 3, "end": 4}\n',
         [Event("owl", 1, 2, 0.5)],
+    ),
+    "kaleidoscope, corrected by hand, on Windows": (
+        "kaleidoscope",
+        "INDIR,FOLDER,IN FILE,CHANNEL,OFFSET,DURATION,Fmin,TOP1MATCH,TOP1DIST,MANUAL ID\n"
+        "C:\\rec,night 1,a.wav,0,1.5,2,100,owl,0.25,\n"
+        "/rec,,b.wav,0,3,0.5,100,owl,0.75,Fox\n",
+        [
+            Event("owl", 1.5, 3.5, None, "C:\\rec\\night 1\\a.wav"),
+            Event("Fox", 3, 3.5, None, "/rec/b.wav"),
+        ],
     ),
     "raven with two views, several files and another label column": (
         "raven",
@@ -312,9 +432,11 @@ def test_labels_that_are_not_utf8(tmp_path: Path, name: str) -> None:
 
 def test_paths_may_be_any_bytes(tmp_path: Path) -> None:
     told = [Event("owl", 1, 2, None, b"\xe9.wav".decode("utf-8", "surrogateescape"))]
-    for name in ("csv", "jsonl", "raven"):
+    for name in ("csv", "jsonl", "raven", "kaleidoscope"):
         write_events(told, tmp_path / FILES[name])
         assert read_events(tmp_path / FILES[name]) == told
+    with pytest.raises(ArgumentError, match=r"Parquet holds UTF-8 alone, and .* is not: '.udce9"):
+        write_events(told, tmp_path / "x.parquet")
 
 
 def test_missing_file(tmp_path: Path) -> None:

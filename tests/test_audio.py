@@ -192,6 +192,17 @@ def test_a_block_tells_where_it_lies(tmp_path: Path) -> None:
     assert len(read_audio(path, 16000, start=0.3, end=0.9)) == 9600
 
 
+def test_noise_in_the_place_of_samples_is_damage(tmp_path: Path) -> None:
+    x = noise(20 * 8000)
+    x[: 15 * 8000 : 100] = np.nan  # 80 a second, but for the last 5 s
+    path = write(tmp_path / "x.wav", x, 8000, subtype="FLOAT")
+    with pytest.raises(AudioError, match=r"x\.wav is damaged: up to 12\.\d+ s, 1001 places"):
+        list(read_blocks(path, 8000))
+    x[::100], x[::4000] = 0, np.nan  # two a second, 40 in all
+    write(path, x, 8000, subtype="FLOAT")
+    assert sum(len(block.samples) for block in read_blocks(path, 8000)) == x.size - 40
+
+
 def test_a_gap_at_the_end_is_no_part_of_an_array(tmp_path: Path) -> None:
     x = noise(16000)
     x[12000:] = np.nan

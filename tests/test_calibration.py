@@ -7,14 +7,9 @@ import pytest
 
 from audiocnn.engine import Grid
 from audiocnn.errors import DatasetError
+from audiocnn.judging.calibration import fit_calibration
+from audiocnn.judging.rules import THRESHOLDS, candidate_rules, choose_rules, share_budget
 from audiocnn.scoring import Calibration, calibrate
-from audiocnn.training.calibration import (
-    THRESHOLDS,
-    candidate_rules,
-    choose_rules,
-    fit_calibration,
-    share_budget,
-)
 from audiocnn.training.predicting import Predictions, audible, clip_scores
 
 GRID = Grid(rate=1000, period=100, reach=200, size=9, step=5)  # windows of 1 s, hop 0.5 s

@@ -20,7 +20,10 @@ from audiocnn.cli import main
 from audiocnn.commands import watch
 
 RATE = 8000
-VERBS = ("label", "listen", "verify", "evaluate", "train", "models", "info", "devices", "bench")
+VERBS = (
+    "label", "summary", "clips", "listen", "verify", "check", "train", "report", "evaluate", "tune",
+    "diff", "embed", "models", "info", "devices", "bench",
+)  # fmt: skip
 ROOT = Path(__file__).parent.parent
 
 
@@ -69,7 +72,6 @@ def test_the_verbs_that_are_listed_are_there(capsys):
         (["label", "x.wav", "--treshold", "1"], "--treshold 1 (did you mean '--threshold'?)"),
         (["label", "x.wav", "--treshold=1"], "(did you mean '--threshold'?)\nsee audiocnn label"),
         (["label", "x.wav", "--thresh", "1"], "unrecognized arguments: --thresh 1"),
-        (["label"], "required: PATH\n"),
         (["label", "x.wav", "--json", "--table"], "not allowed with"),
         (["label", "x.wav", "--hop", "often"], "invalid float value: 'often'"),
         (["train", "x", "-o", "y", "--arch", "cnn3d"], "(did you mean 'cnn2d'?)"),
@@ -471,14 +473,22 @@ def test_train_hands_its_options_on(tmp_path, capsys, monkeypatch):
     from audiocnn.training import train
 
     called = {}
-    monkeypatch.setattr(train, "train_bundle", lambda *what, **how: called.update(how, what=what))
+
+    def note(*what, **how):
+        called.update(how, what=what)
+        return "a bundle"
+
+    monkeypatch.setattr(train, "train_bundle", note)
     assert main(["train", "d", "-o", "m", "--arch", "cnn1d", "--where", "fold=1,2", "--valid",
-                 "fold=2", "--seed", "7", "--epochs", "3"]) == 0  # fmt: skip
+                 "fold=2", "--seed", "7", "--epochs", "3", "--learning-rate", "0.01",
+                 "--from", "environment", "--no-report"]) == 0  # fmt: skip
     assert called.pop("progress")
-    assert called == {
+    assert called.items() >= {
         "what": ("d", "m"), "where": {"fold": ("1", "2")}, "valid": {"fold": ("2",)},
         "group": None, "background": None, "cache": None, "seed": 7, "arch": "cnn1d", "epochs": 3,
-    }  # fmt: skip
+        "learning_rate": 0.01, "start": "environment", "reviews": [], "folds": None,
+        "watcher": None, "devices": 1, "log": "csv",
+    }.items()  # fmt: skip
     assert capsys.readouterr().out == "m\n"
 
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from itertools import pairwise
 
 import numpy as np
+import onnxruntime
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -20,7 +21,7 @@ from audiocnn.engine import (
     open_graph,
     segments,
 )
-from audiocnn.errors import BundleError
+from audiocnn.errors import ArgumentError, BundleError, DeviceError
 from audiocnn.mel import MelSpec, log_mel
 
 RATE = 8000
@@ -181,6 +182,27 @@ def test_embeddings_come_at_the_columns_rate(bundle):
 def test_what_is_no_graph_is_refused(content):
     with pytest.raises(BundleError, match=r"ONNX Runtime cannot open the graph: .*protobuf"):
         open_graph(content, 10, 4)
+
+
+def test_an_accelerator_that_is_not_there_is_named(bundle, monkeypatch):
+    with pytest.raises(ArgumentError, match=r"accelerator must be cpu or cuda, got 'tpu'"):
+        open_graph(bundle.model, 10, 4, accelerator="tpu")
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CPUExecutionProvider"])
+    with pytest.raises(DeviceError, match=r"no CUDAExecutionProvider; .*onnxruntime-gpu"):
+        open_graph(bundle.model, 10, 4, accelerator="cuda")
+    # With onnxruntime-gpu and no GPU, ONNX Runtime goes on with the processor and only logs it.
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CUDAExecutionProvider"])
+    make = onnxruntime.InferenceSession
+    asked = []
+
+    def without_gpu(model, options, providers):
+        asked.append(providers)
+        return make(model, options, providers=["CPUExecutionProvider"])
+
+    monkeypatch.setattr(onnxruntime, "InferenceSession", without_gpu)
+    with pytest.raises(DeviceError, match=r"cannot start it: is there a GPU"):
+        open_graph(bundle.model, 10, 4, accelerator="cuda")
+    assert asked[0][0] == ("CUDAExecutionProvider", {"use_tf32": "0"})
 
 
 # Segments ---------------------------------------------------------------------------------

@@ -7,9 +7,10 @@ import pytest
 import scipy.stats
 
 from audiocnn.errors import ArgumentError
-from audiocnn.evaluation import average_precision, calibration_error, clip_score, evaluate
+from audiocnn.evaluation import average_precision, clip_score, evaluate
 from audiocnn.events import Event
 from audiocnn.rates import event_rate, false_alarms, share_bounds
+from audiocnn.reliability import calibration_error
 
 LABELS = ("cat", "dog", "owl")
 

@@ -45,6 +45,25 @@ def test_training_hears_what_the_runtime_hears(spec):
         np.testing.assert_allclose(ours, theirs, atol=TOLERANCE)
 
 
+@pytest.mark.parametrize("spec", SPECS[:4])
+def test_training_hears_what_torchaudio_hears(spec):
+    """Theirs end their filters at rate // 2, so an odd rate is left out."""
+    theirs = import_torchaudio().transforms.MelSpectrogram(
+        sample_rate=spec.rate, n_fft=spec.n_fft, hop_length=spec.hop, n_mels=spec.n_mels,
+        f_min=spec.f_min, f_max=spec.f_max, center=False, power=2.0,
+    )  # fmt: skip
+    x = torch.from_numpy(sounds(spec.rate))
+    scale = (torch.hann_window(spec.n_fft).sum() / 2) ** 2
+    torch.testing.assert_close(MelPower(spec)(x), theirs(x) / scale, rtol=1e-3, atol=1e-9)
+
+
+def test_half_precision_around_it_does_not_make_it_coarse():
+    mel, x = MelPower(SPECS[0]), torch.from_numpy(sounds(SPECS[0].rate))
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(mel(x), MelPower(SPECS[0])(x))
+    assert mel(x).dtype == torch.float32
+
+
 @pytest.mark.parametrize("spec", SPECS[:2])
 def test_a_full_scale_sine_has_power_one_in_training_too(spec):
     at = spec.n_fft // 8  # on a bin

@@ -19,15 +19,16 @@ PACKAGE = ROOT / "audiocnn"
 
 # Each may import those before it. A new module needs a place here (and in DESIGN.md).
 CORE = (
-    "errors", "sliding", "blocks", "decoding", "audio", "rows", "signals", "mel", "fronts", "engine", "scoring",
-    "events", "tables", "annotations", "manifest", "rates", "evaluation", "onnx_safety",
-    "selfcheck", "bundle",
-    "listening",
+    "errors", "names", "sliding", "blocks", "forward", "decoding", "audio", "excerpts", "rows",
+    "signals", "mel", "fronts", "engine", "scoring", "events", "tables", "start_times", "formats",
+    "annotations", "clip",
+    "strong_labels", "layouts", "manifest", "grouping", "reviews", "rates", "reliability",
+    "evaluation", "onnx_safety", "selfcheck", "bundle", "listening", "embedding", "fewshot",
 )  # fmt: skip
 # Each may import the core and these other leaves.
 LEAVES: dict[str, set[str]] = {
     "models": set(),
-    "training": {"models"},
+    "training": {"judging", "models"},
     "streaming": set(),
     "labeling": set(),
     "judging": {"labeling"},
@@ -42,9 +43,13 @@ RUNTIME = {"numpy", "scipy", "soundfile", "soxr", "onnxruntime", "rich"}
 OPTIONAL = {
     "sounddevice": {"streaming.portaudio"},
     "av": {"decoding"},
-    "pyarrow": {"tables"},
+    "PIL": {"labeling.picture", "training.report.drawing"},
+    "pyarrow": {"formats.parquet", "labeling.vectors"},
+    "sed_eval": {"judging.detection"},
+    "sed_scores_eval": {"judging.detection"},
     "paho": {"streaming.sinks.mqtt"},
     "ray": {"labeling.cluster"},
+    "fsspec": {"labeling.remote"},
 }
 PICKLES = {"cloudpickle", "dill", "joblib", "marshal", "pickle", "shelve"}
 

@@ -142,7 +142,7 @@ BAD_TABLES: list[tuple[str, str]] = [
     ("path,label,start,end\na.wav,owl,2,2\n", r":2: end must lie after start, found 2 to 2"),
     ("path,label,end\n\na.wav,owl,0\n", r"clips\.csv:3: end must lie after start, found 0 to 0"),
     ("path,label\na.wav,owl\nb.wav,owl\nc.wav,owl\n", r"2 of 3 recordings are missing, the first "
-     r"is .*b\.wav; paths are relative to the folder of the CSV"),
+     r"is .*b\.wav; paths are relative to the folder of the table"),
     ("path,label\nsub,owl\n", r"1 of 1 recordings are missing, the first is .*sub"),
 ]  # fmt: skip
 
@@ -164,8 +164,8 @@ def test_a_table_that_is_not_utf8(tmp_path: Path) -> None:
 def test_bad_folders(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match=r"no such file: .*nowhere"):
         read_manifest(tmp_path / "nowhere")
-    one = make(tmp_path / "one", "rain/a.wav")
-    with pytest.raises(DatasetError, match=r"only one class folder \(rain\), and it takes two"):
+    one = make(tmp_path / "one", "sounds/rain/a.wav", "sounds/wind/b.wav")
+    with pytest.raises(DatasetError, match=r"only one folder in it \(sounds\), with folders ins"):
         read_manifest(one)
     with pytest.raises(DatasetError, match=r"no class folders and no clips\.csv in it$"):
         read_manifest(make(tmp_path / "none", "notes.txt"))

@@ -20,6 +20,7 @@ import soundfile
 from numpy.typing import NDArray
 
 from audiocnn.errors import ArgumentError
+from audiocnn.names import safe_name
 from audiocnn.streaming.outlet import Outlet
 from audiocnn.streaming.sinks import clips as clips_module
 from audiocnn.streaming.sinks import database as database_module
@@ -27,7 +28,6 @@ from audiocnn.streaming.sinks.clip_folder import ClipError, ClipLimits, _find_cl
 from audiocnn.streaming.sinks.clips import Clips
 from audiocnn.streaming.sinks.database import Database
 from audiocnn.streaming.sinks.jsonl import JsonLines
-from audiocnn.streaming.sinks.names import safe_name
 from audiocnn.streaming.sinks.sink import TryAgain
 
 FULL = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))

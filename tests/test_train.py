@@ -1,5 +1,8 @@
 """Training from a folder of sounds to a bundle that listens: small, but all of it."""
 
+import csv
+import dataclasses
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -7,56 +10,50 @@ import pytest
 import soundfile
 
 import audiocnn
+from audiocnn.cli import main
 from audiocnn.errors import ArgumentError, DatasetError
-from audiocnn.mel import MelSpec
-from audiocnn.training.train import default_front, default_recipe, train_bundle
+from audiocnn.training.results import NEVER, load_training
+from audiocnn.training.train import train_bundle
+from tests.sounds import KINDS, RATE, make_dataset, sound
 
-RATE = 8000
-
-
-def sound(kind: str, rng: np.random.Generator) -> np.ndarray:
-    """Make a second of one of three kinds of sound that differ as real ones do."""
-    t = np.arange(RATE) / RATE
-    if kind == "whistle":
-        x = np.sin(2 * np.pi * rng.uniform(900, 1400) * t + 3 * np.sin(2 * np.pi * 5 * t))
-    elif kind == "hiss":
-        x = np.diff(rng.standard_normal(RATE + 1))
-    else:  # knock: decaying low bursts
-        x = np.sin(2 * np.pi * rng.uniform(150, 250) * t) * np.exp(
-            -12 * (t % rng.uniform(0.2, 0.3))
-        )
-    return (0.2 * rng.uniform(0.3, 1) * x + 1e-3 * rng.standard_normal(RATE)).astype(np.float32)
+CHOSEN = {"arch": "cnn1d", "epochs": 16, "batch": 16, "window": 0.8, "averaging": 0.8}
+QUICK = CHOSEN | {"epochs": 1, "folds": 1}
 
 
 @pytest.fixture(scope="module")
 def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder, rng = tmp_path_factory.mktemp("sounds"), np.random.default_rng(0)
-    for kind in ("whistle", "hiss", "knock"):
-        (folder / kind).mkdir()
-        for i in range(20):
-            soundfile.write(folder / kind / f"{i}.wav", sound(kind, rng), RATE)
-    return folder
-
-
-CHOSEN = {"arch": "cnn1d", "epochs": 16, "batch": 16, "window": 0.8, "averaging": 0.8}
+    return make_dataset(tmp_path_factory.mktemp("data") / "sounds", 16)
 
 
 @pytest.fixture(scope="module")
-def trained(
-    dataset: Path, tmp_path_factory: pytest.TempPathFactory
-) -> tuple[audiocnn.Bundle, Path]:
+def few(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_dataset(tmp_path_factory.mktemp("data") / "few", 6)
+
+
+@pytest.fixture(scope="module")
+def hum(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("hum")
+    soundfile.write(folder / "hum.wav", sound("hum", np.random.default_rng(5), 30.0), RATE)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def trained(dataset: Path, hum: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("trained")
     told: list[str] = []
-    bundle = train_bundle(
-        dataset, folder / "model", cache=folder / "cache", progress=told.append, **CHOSEN
-    )
-    assert any("epoch 16/16" in line for line in told)
-    return bundle, folder
+    train_bundle(dataset, folder / "model", folds=2, background=hum, progress=told.append, **CHOSEN)
+    (folder / "told").write_text("\n".join(told))
+    return folder
 
 
-def test_what_was_trained_listens_at_once(trained, dataset):
-    bundle = audiocnn.load(trained[1] / "model")
-    assert bundle.labels == ("hiss", "knock", "whistle")
+def copied(source: Path, folder: Path) -> Path:
+    shutil.copytree(source, folder)
+    return folder
+
+
+def test_what_was_trained_listens_at_once(trained):
+    bundle = audiocnn.load(trained / "model")
+    assert bundle.labels == KINDS
     rng = np.random.default_rng(99)
     right = 0
     for _ in range(10):
@@ -67,71 +64,226 @@ def test_what_was_trained_listens_at_once(trained, dataset):
     assert right >= 27  # three kinds this different are told apart by a sound network
 
 
-def test_the_card_says_what_was_kept_apart(trained):
-    card = trained[0].card
-    assert card["validation_clips"] == 12
-    assert 0.8 <= card["validation_accuracy"] <= 1
+def test_the_verbs_take_it_at_once(trained, tmp_path, capsys):
+    rng = np.random.default_rng(7)
+    path = tmp_path / "scene.wav"
+    scene = [sound(kind, rng, 3.0) for kind in ("hiss", "hum", "whistle")]
+    soundfile.write(path, np.concatenate(scene), RATE)
+    model = str(trained / "model")
+    assert main(["verify", str(path), "--model", model]) == 0
+    assert main(["info", model]) == 0
+    capsys.readouterr()
+    for verb in (["label", str(path)], ["listen", "--input", str(path)]):
+        assert main([*verb, "--model", model]) == 0
+        said = capsys.readouterr().out
+        assert [kind in said for kind in KINDS] == [True, False, True], said
+
+
+def test_the_card_says_how_it_was_judged(trained):
+    card = audiocnn.load(trained / "model").card
+    assert card["judged"].startswith("2-fold cross-validation, groups together")
+    assert card["clips"] == card["groups"] == 48
+    low, high = card["accuracy_bounds"]
+    assert 0.8 <= low <= card["accuracy"] <= high <= 1
+    assert len(card["by_part"]) == 2
+    assert card["false_alarms"]["hours"] == pytest.approx(30 / 3600, rel=0.05)
+    assert 0 <= card["background_accepted"] <= 0.2
     assert card["recipe"]["epochs"] == 16
+    readme = (trained / "model" / "README.md").read_text()
+    assert "cross-validation" in readme
+    assert "| whistle | 16 |" in readme
+    assert "accuracy" in (trained / "told").read_text()
 
 
-def test_an_interrupted_training_ends_in_the_same_network(dataset, trained, tmp_path):
+def test_what_is_left_tells_it_all(trained, dataset):
+    training = load_training(trained / "model.run")
+    assert [c.name for c in training.curves] == ["fold 1", "fold 2", "final"]
+    assert all(len(c.loss) == 16 for c in training.curves)
+    assert training.curves[0].held_out_loss[-1] < training.curves[0].held_out_loss[0]
+    assert np.isnan(training.curves[-1].held_out_loss).all()  # it learnt from all
+    assert sorted(set(training.fold.tolist())) == [0, 1]
+    assert set(training.held_out.clip.tolist()) == set(range(48))
+    assert training.background_held_out is not None
+    assert len(training.background) == 2  # one recording, cut for two folds
+    with (trained / "model.run" / "predictions.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    right = [max(KINDS, key=lambda k: float(row[k])) == row["label"] for row in rows]
+    assert np.mean(right) == pytest.approx(training.figures["accuracy"])
+    assert {path.name for path in (trained / "model.run").iterdir()} == {
+        "training.json", "held_out.npz", "background.npz", "predictions.csv",
+    }  # fmt: skip
+
+
+def test_it_goes_on_from_the_last_epoch(few, tmp_path):
     class Stop(Exception):
         pass
 
-    def until_three(line: str) -> None:
-        if line.startswith("epoch 4/"):
+    def until_two(line: str) -> None:
+        if line.startswith("epoch 3/"):
             raise Stop
 
+    how = QUICK | {"epochs": 4}
+    whole = train_bundle(few, tmp_path / "whole", **how)
     with pytest.raises(Stop):
-        train_bundle(dataset, tmp_path / "m", cache=tmp_path / "c", progress=until_three, **CHOSEN)
-    resumed = train_bundle(dataset, tmp_path / "m", cache=tmp_path / "c", **CHOSEN)
-    assert resumed.model == trained[0].model
-    assert resumed.calibration == trained[0].calibration
+        train_bundle(few, tmp_path / "m", progress=until_two, **how)
+    told: list[str] = []
+    again = train_bundle(few, tmp_path / "m", progress=told.append, **how)
+    assert [line[:9] for line in told if line.startswith("epoch")] == ["epoch 3/4", "epoch 4/4"]
+    assert again.model == whole.model
+    assert again.calibration == whole.calibration
+    assert len(load_training(tmp_path / "m.run").curves[0].loss) == 4
 
 
-def test_valid_keeps_the_named_rows_apart(dataset, tmp_path):
-    rows = [f"{p},{p.parent.name},{int(p.stem) % 4}" for p in sorted(dataset.glob("*/*.wav"))]
+def test_an_unfinished_training_of_something_else_is_not_gone_on_with(few, tmp_path):
+    def stop(line: str) -> None:
+        if line.startswith("epoch 2/"):
+            raise KeyboardInterrupt
+
+    how = QUICK | {"epochs": 2}
+    with pytest.raises(KeyboardInterrupt):
+        train_bundle(few, tmp_path / "m", progress=stop, **how)
+    with pytest.raises(DatasetError, match=r"recipe.learning_rate was 0.004, is 0.002.*delete"):
+        train_bundle(few, tmp_path / "m", **how | {"learning_rate": 0.002})
+    other = make_dataset(tmp_path / "other", 6, seed=1)
+    with pytest.raises(DatasetError, match=r"sounds was \w+, is \w+"):
+        train_bundle(other, tmp_path / "m", **how)
+    train_bundle(few, tmp_path / "m", **how)
+
+
+def test_valid_keeps_the_named_rows_apart(few, tmp_path):
+    rows = [f"{p},{p.parent.name},{int(p.stem) % 3}" for p in sorted(few.glob("*/*.wav"))]
     table = tmp_path / "clips.csv"
     table.write_text("\n".join(["path,label,fold", *rows]) + "\n")
-    bundle = train_bundle(table, tmp_path / "m", valid={"fold": ["3"]}, **{**CHOSEN, "epochs": 1})
-    assert bundle.card["validation_clips"] == 15
+    how = QUICK | {"folds": None}
+    bundle = train_bundle(table, tmp_path / "m", valid={"fold": ["2"]}, **how)
+    assert bundle.card["clips"] == 6
+    fold = load_training(tmp_path / "m.run").fold
+    assert [k for k, row in enumerate(rows) if row.endswith(",2")] == np.flatnonzero(
+        fold != NEVER
+    ).tolist()
+    train_bundle(table, tmp_path / "f", **how | {"folds": "fold"})
+    assert load_training(tmp_path / "f.run").fold.tolist() == [int(row[-1]) for row in rows]
+
+
+def test_one_class_beside_a_background_is_a_detector(few, hum, tmp_path):
+    shutil.copytree(few / "whistle", tmp_path / "d" / "whistle")
+    with pytest.raises(DatasetError, match=r"one class only \(whistle\).*--background FOLDER"):
+        train_bundle(tmp_path / "d", tmp_path / "m", **QUICK)
+    how = QUICK | {"epochs": 24}
+    bundle = train_bundle(tmp_path / "d", tmp_path / "m", background=hum, **how)
+    assert bundle.labels == ("whistle",)
+    rng = np.random.default_rng(3)
+    scores = {
+        kind: max(
+            float(run.values.max())
+            for run in audiocnn.listen(bundle, [audiocnn.Block(sound(kind, rng, 2.0), 0, RATE)])
+        )
+        for kind in ("whistle", "hum")
+    }
+    assert scores["whistle"] > 0.5 > scores["hum"]
+
+
+def test_clips_without_a_label_are_sounds_to_stay_silent_on(few, tmp_path):
+    rows = [f"{p},{'' if p.parent.name == 'hiss' else 'knock'}"
+            for p in sorted(few.glob("[hk]*/*.wav"))]  # fmt: skip
+    (tmp_path / "c.csv").write_text("\n".join(["path,label", *rows]) + "\n")
+    bundle = train_bundle(tmp_path / "c.csv", tmp_path / "m", **QUICK)
+    assert bundle.labels == ("knock",)
+    assert bundle.card["backgrounds"] > 0
+
+
+def test_training_on_from_a_bundle_takes_its_network(trained, few, tmp_path):
+    start = trained / "model"
+    told: list[str] = []
+    how = {"start": start, "epochs": 1, "folds": 1, "batch": 16}
+    table = tmp_path / "c.csv"
+    rows = [f"{p},{p.parent.name.replace('knock', 'tap')}" for p in sorted(few.glob("*/*.wav"))]
+    table.write_text("\n".join(["path,label", *rows]) + "\n")
+    bundle = train_bundle(table, tmp_path / "m", progress=told.append, learning_rate=1e-6, **how)
+    assert bundle.labels == ("hiss", "tap", "whistle")
+    assert bundle.front == audiocnn.load(start).front
+    assert bundle.card["recipe"]["start"].startswith("model ")
+    # The rows of the labels that stay say what they said; only the new one is new.
+    x = [audiocnn.Block(sound("whistle", np.random.default_rng(1)), 0, RATE)]
+    columns = {
+        name: next(iter(audiocnn.listen(dataclasses.replace(b, calibration=flat(b)), x))).values
+        for name, b in (("old", audiocnn.load(start)), ("new", bundle))
+    }
+    np.testing.assert_allclose(columns["new"][[0, 2]], columns["old"][[0, 2]], atol=0.02)
+    assert abs(columns["new"][1] - columns["old"][1]).max() > 0.02
+
+
+def flat(bundle: audiocnn.Bundle) -> object:
+    n = len(bundle.labels)
+    return dataclasses.replace(bundle.calibration, slope=(1.0,) * n, offset=(0.0,) * n)
+
+
+@pytest.mark.parametrize(
+    ("choose", "message"),
+    [
+        ({"arch": "cnn2d"}, r"--arch cnn2d contradicts --from model, whose arch is cnn1d"),
+        ({"size": "large"}, r"--size large contradicts --from model"),
+    ],
+)
+def test_a_start_that_contradicts_is_answered(trained, few, tmp_path, choose, message):
+    with pytest.raises(ArgumentError, match=message):
+        train_bundle(few, tmp_path / "m", start=trained / "model", **choose)
+
+
+def silence(folder: Path) -> None:
+    for path in folder.glob("whistle/*.wav"):
+        soundfile.write(path, np.zeros(RATE), RATE)
+
+
+def leave_one(folder: Path) -> None:
+    for path in sorted(folder.glob("whistle/*.wav"))[1:]:
+        path.unlink()
+
+
+def empty(folder: Path) -> None:
+    shutil.rmtree(folder / "whistle")
+    (folder / "whistle").mkdir()
 
 
 @pytest.mark.parametrize(
     ("prepare", "choose", "error", "message"),
     [
-        (lambda f: None, {"arch": "cnn3d"}, ArgumentError, "no architecture 'cnn3d'"),
-        (lambda f: None, {"epochs": 0}, ArgumentError, "epochs must be at least 1"),
-        (lambda f: None, {"window": -1.0}, ArgumentError, "window and hop must be above 0"),
-        (lambda f: (f / "whistle" / "0.wav").write_text("no sound"), {}, DatasetError, "0.wav"),
+        (None, {"arch": "cnn3d"}, ArgumentError, "no architecture 'cnn3d'"),
+        (None, {"epochs": 0}, ArgumentError, "epochs must be at least 1"),
+        (None, {"window": -1.0}, ArgumentError, "window and hop must be above 0"),
+        (None, {"balance": "luck"}, ArgumentError, "balance must be sampling, loss or none"),
+        (None, {"devices": 9}, ArgumentError, "9 devices share each batch of 16 windows"),
+        (None, {"log": "paper"}, ArgumentError, "log must be csv or tensorboard"),
+        (
+            None,
+            {"learning_rate": 1e30, "epochs": 3},
+            DatasetError,
+            r"nothing in epoch \d.*--learning-rate",
+        ),
+        (lambda f: (f / "whistle" / "0.wav").write_text("no"), {}, DatasetError, "0.wav"),
+        (silence, {}, DatasetError, r"all 6 clips of 'whistle' are silent \(below -70 dB"),
+        (leave_one, {}, DatasetError, "too few clips: whistle has one recording only"),
+        (empty, {}, DatasetError, "no recordings in .*whistle"),
     ],
 )
-def test_bad_choices_are_answered(prepare, choose, error, message, tmp_path, dataset):
-    import shutil
-
-    shutil.copytree(dataset, tmp_path / "d")
-    prepare(tmp_path / "d")
-    with pytest.raises((error, audiocnn.AudiocnnError), match=message):
-        train_bundle(tmp_path / "d", tmp_path / "m", **choose)
-
-
-def test_one_class_is_not_enough(dataset, tmp_path):
-    import shutil
-
-    shutil.copytree(dataset / "hiss", tmp_path / "d" / "hiss")
-    with pytest.raises(DatasetError, match="only one class"):
-        train_bundle(tmp_path / "d", tmp_path / "m")
+def test_bad_choices_are_answered(prepare, choose, error, message, tmp_path, few):
+    data = few if prepare is None else copied(few, tmp_path / "d")
+    if prepare:
+        prepare(data)
+    with pytest.raises(error, match=message):
+        train_bundle(data, tmp_path / "m", **QUICK | choose)
 
 
-@pytest.mark.parametrize("rate", [4000, 8000, 16000, 22050, 44100, 192000])
-def test_every_rate_has_a_front_end(rate):
-    front = default_front(rate)
-    assert isinstance(front, MelSpec)
-    assert front.rate <= 32000
-    assert front.hop / front.rate == pytest.approx(1 / 80, rel=0.01)
+def test_out_of_memory_says_what_to_do(few, tmp_path, monkeypatch):
+    def full(*_: object) -> None:
+        raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried 9 bytes")
+
+    monkeypatch.setattr("audiocnn.training.task.Fit.loss", full)
+    with pytest.raises(audiocnn.AudiocnnError, match=r"out of memory.*try --batch 8"):
+        train_bundle(few, tmp_path / "m", **QUICK)
 
 
-def test_defaults_are_read_off_the_recordings(dataset):
-    recipe = default_recipe(audiocnn.read_manifest(dataset))
-    assert recipe.front.rate == RATE
-    assert 0.8 <= recipe.window <= 1.5
+def test_tensorboard_gets_its_logs(few, tmp_path):
+    pytest.importorskip("tensorboard")
+    train_bundle(few, tmp_path / "m", **QUICK, log="tensorboard")
+    assert list((tmp_path / "m.run" / "final").rglob("events.out.tfevents.*"))

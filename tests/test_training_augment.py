@@ -12,11 +12,12 @@ from audiocnn.training.augment import (
     band_limit,
     draw_gain,
     hide,
+    lose_quiet,
     mask,
-    mix_background,
     mixup,
     tilt,
     vary_power,
+    warp,
 )
 from audiocnn.training.recipe import Augmentation
 
@@ -48,7 +49,7 @@ def db(ratio: torch.Tensor) -> torch.Tensor:
 
 OFF = Augmentation(
     speed=1.0, roll=0, gain_db=(0, 0), background=0, mixup=0, tilt_db=0, band_limit=0,
-    freq_masks=0, freq_mask=0, time_masks=0, time_mask=0,
+    freq_masks=0, freq_mask=0, time_masks=0, time_mask=0, codec=0, warp=1.0,
 )  # fmt: skip
 
 
@@ -67,6 +68,7 @@ def test_switched_off_nothing_changes():
     "change",
     [
         {"gain_db": (-18.0, 6.0)}, {"mixup": 1.0}, {"tilt_db": 6.0}, {"band_limit": 1.0},
+        {"codec": 1.0}, {"warp": 1.2},
         {"freq_masks": 2, "freq_mask": 0.3}, {"time_masks": 1, "time_mask": 0.3},
     ],
 )  # fmt: skip
@@ -256,8 +258,36 @@ def test_several_masks_hide_at_most_several_shares():
     assert lines.max() > 0.2 * M
 
 
-def test_backgrounds_are_added_where_waves_add():
-    samples = torch.randn(3, 100, generator=rng())
-    under = 0.1 * torch.randn(3, 100, generator=rng(1))
-    torch.testing.assert_close(mix_background(samples, under) - samples, under)
-    assert torch.equal(mix_background(samples, torch.zeros(3, 100)), samples)
+def test_a_codec_loses_what_is_quiet_beside_the_loudest_and_nothing_else():
+    power = 10 ** (-6 * torch.rand(200, M, T, generator=rng()))
+    kept = lose_quiet(power, 1.0, (25.0, 50.0), rng())
+    heard = kept > 0
+    assert torch.equal(kept[heard], power[heard])
+    under = db(power.amax(1, keepdim=True) / power)
+    deepest_kept = torch.where(heard, under, 0).amax((1, 2))
+    first_lost = torch.where(heard, 99, under).amin((1, 2))
+    assert (first_lost >= deepest_kept).all()  # one depth for each window
+    assert deepest_kept.min() > 20
+    assert deepest_kept.max() <= 50
+    assert deepest_kept.max() - deepest_kept.min() > 15
+    assert torch.equal(lose_quiet(power, 0.0, (25.0, 50.0), rng()), power)
+    touched = (lose_quiet(power, 0.3, (25.0, 50.0), rng()) != power).any(2).any(1)
+    assert touched.float().mean() == pytest.approx(0.3, abs=0.1)
+
+
+def test_a_warp_moves_a_band_by_its_ratio_and_keeps_flat_spectra():
+    at, largest = 20, 1.25
+    power = torch.zeros(400, M, T)
+    power[:, at] = 1
+    warped = warp(power, largest, rng())
+    centre = (warped[..., 0] * torch.arange(M)).sum(1) / warped[..., 0].sum(1)
+    assert centre.min() >= at / largest - 0.5
+    assert centre.max() <= at * largest + 0.5
+    assert centre.min() < at / 1.2
+    assert centre.max() > at * 1.2
+    assert (centre == at).float().mean() == pytest.approx(0.5, abs=0.08)  # half are left alone
+    flat = torch.ones(50, M, T)
+    torch.testing.assert_close(warp(flat, largest, rng()), flat)
+    torch.testing.assert_close(
+        warp(2 * some_power(), 1.2, rng()), 2 * warp(some_power(), 1.2, rng())
+    )

@@ -2,17 +2,24 @@
 
 import dataclasses
 import os
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
 
-from audiocnn.audio import read_audio
+from audiocnn.audio import read_audio, read_blocks
 from audiocnn.errors import DatasetError
 from audiocnn.manifest import Clip
+from audiocnn.models.classifier import Classifier
 from audiocnn.training import cache
+from audiocnn.training.batches import Examples, epoch_batches
 from audiocnn.training.cache import LEVEL_STEP, Waveforms, cached_waveforms
+from audiocnn.training.predicting import predict
+from audiocnn.training.proposing import default_front
+from audiocnn.training.recipe import Recipe
+from audiocnn.training.task import trunk_spec
 
 RATE = 8000
 
@@ -44,7 +51,7 @@ def no_decoding(monkeypatch):
     def refuse(*_: object, **__: object) -> None:
         raise AssertionError("decoded again")
 
-    return lambda: monkeypatch.setattr(cache, "read_audio", refuse)
+    return lambda: monkeypatch.setattr(cache, "read_blocks", refuse)
 
 
 def test_the_waveforms_are_those_of_the_files(clips, tmp_path):
@@ -176,3 +183,59 @@ def test_all_clips_that_are_missing_are_named(clips, tmp_path):
 def test_no_clips_are_no_waveforms(tmp_path):
     waves = cached_waveforms([], RATE, tmp_path / "cache")
     assert waves.samples.size == 0
+
+
+def test_parts_of_a_long_recording_are_read_in_one_pass(tmp_path, monkeypatch):
+    x = noise(30 * RATE)
+    clip = write(tmp_path / "long.wav", x)
+    times = [
+        (3.0, 4.0),
+        (1.0, 25.0),
+        (24.5, 25.5),
+        (25.0, None),
+    ]  # apart, over each other, to the end
+    parts = [dataclasses.replace(clip, start=a, end=b) for a, b in times]
+    opened = []
+
+    def counted(*how, **more):
+        opened.append(how)
+        return read_blocks(*how, **more)
+
+    monkeypatch.setattr(cache, "read_blocks", counted)
+    waves = cached_waveforms(parts, RATE, tmp_path / "cache")
+    assert len(opened) == 1
+    for k, (a, b) in enumerate(times):
+        expected = x[round(a * RATE) : None if b is None else round(b * RATE)]
+        np.testing.assert_allclose(waves.read(k, 0, waves.length(k)), expected, atol=1e-4)
+
+
+def test_a_part_that_is_not_finite_is_named_and_its_neighbours_are_not(tmp_path):
+    x = noise(3 * RATE)
+    x[RATE + 100 : RATE + 200] = np.nan
+    clip = write(tmp_path / "holes.wav", x)
+    parts = [dataclasses.replace(clip, start=float(a), end=a + 1.0) for a in range(3)]
+    with pytest.raises(DatasetError, match=r"1 of 3 clips.*\n.*not finite from 1\.01"):
+        cached_waveforms(parts, RATE, tmp_path / "cache")
+    beyond = [dataclasses.replace(parts[0], start=7.0, end=8.0)]
+    with pytest.raises(DatasetError, match="no sample lies between 7 s and its end"):
+        cached_waveforms(beyond, RATE, tmp_path / "cache")
+
+
+def test_memory_does_not_grow_with_the_sound(tmp_path):
+    """Of 20 minutes, 38 MB of samples as numbers, less than a third is held at a time."""
+    with soundfile.SoundFile(tmp_path / "long.wav", "w", RATE, 1) as file:
+        for k in range(20):
+            file.write(noise(60 * RATE, seed=k))
+    clips = [Clip(tmp_path / "long.wav", ("label",))]
+    recipe = Recipe(default_front(RATE), window=1.0, hop=1.0, arch="cnn1d", pools=2)
+    model = Classifier(trunk_spec(recipe, 1)).eval()
+    tracemalloc.start()
+    try:
+        waves = cached_waveforms(clips, RATE, tmp_path / "cache")
+        examples = Examples(waves, np.ones((1, 1), "f4"), np.arange(1), waves, np.arange(1))
+        assert len(list(epoch_batches(examples, recipe, RATE, 0))) == 1
+        predict(model, recipe, waves, [0])
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 13e6

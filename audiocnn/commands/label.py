@@ -4,112 +4,114 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import functools
 import sys
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
-from pathlib import Path
 
-from audiocnn.annotations import format_events, format_of, write_events
-from audiocnn.audio import find_recordings
+from audiocnn.annotations import format_events
 from audiocnn.bundle import Bundle, grid_of, load
+from audiocnn.commands.labelrun import run_with_ledger
+from audiocnn.commands.recordings import gather
 from audiocnn.commands.tables import score_table
-from audiocnn.commands.watch import Watch, watching
-from audiocnn.errors import ArgumentError, AudioError
+from audiocnn.commands.tally import Tally, finish, tell_missing, watched
+from audiocnn.commands.watch import watching
+from audiocnn.errors import ArgumentError
 from audiocnn.events import Event
-from audiocnn.labeling.recordings import Labeled, Taps, label_recordings, with_threshold
+from audiocnn.labeling.outputs import Output, choose_output, common_folder, write_outputs
+from audiocnn.labeling.recordings import Taps, with_threshold
+from audiocnn.labeling.remote import label_anywhere
+from audiocnn.start_times import Clock, parse_zone
 
 WORTH_A_LINE = 1e-3  # seconds; less is no news
 
 
-@dataclass
-class Tally:
-    """What the recordings gave together; nothing of any one of them is kept."""
-
-    recordings: int = 0
-    events: int = 0
-    failed: int = 0
-    padded: int = 0
-    seconds: float = 0.0
-    scored: float = 0.0
-    skipped: dict[str, float] = field(default_factory=dict)
-
-    def add(self, result: Labeled) -> None:
-        """Add a recording."""
-        self.recordings += 1
-        self.events += len(result.events)
-        self.failed += bool(result.error)
-        self.padded += result.coverage.padded > WORTH_A_LINE
-        self.seconds += result.coverage.seconds
-        self.scored += result.coverage.scored
-        for skipped in result.coverage.skipped:
-            self.skipped[skipped.reason] = self.skipped.get(skipped.reason, 0) + skipped.seconds
-
-
 def run(args: argparse.Namespace) -> int:
     """Label, write, and say what was and was not heard."""
-    form = format_of(args.output) if args.output else "jsonl" if args.json else "csv"
-    bundle = load(args.model)
-    rules = None if args.threshold is None else with_threshold(bundle.rules, args.threshold)
-    paths, missing = gather(args.paths)
-    if form == "audacity" and len(paths) > 1:
-        raise ArgumentError(
-            f"{args.output}: Audacity labels belong to one recording, and there are {len(paths)}: "
-            "write .csv, .jsonl or .selections.txt"
-        )
+    clock = clock_of(args)
+    output = choose_output(args.output, args.format, clock) if args.output else None
+    streamed = bool(args.windows or args.frames)
+    check_options(args, streamed)
+    bundle = load(args.model, accelerator=args.accelerator)
+    rules = bundle.rules
+    if args.threshold is not None:
+        rules = with_threshold(bundle.rules, args.threshold)
     tell_rounding(bundle, args.hop)
+    meant = gather(listed(args), args.include, args.exclude)
+    paths = meant.paths
+    check_output(args, output, len(paths))
+    if output and not streamed:
+        return run_with_ledger(args, bundle, rules, output, meant)
     tally = Tally()
-    shown = bool(args.output) or not sys.stdout.isatty()
+    shown = bool(output) or not sys.stdout.isatty()
     with contextlib.ExitStack() as stack:
         watch = stack.enter_context(watching("label", len(paths), shown=shown, graceful=True))
+        tell_missing(meant.missing, tally, watch)
         windows = stack.enter_context(score_table(args.windows, bundle.labels))
         frames = stack.enter_context(score_table(args.frames, bundle.labels))
-        for problem in missing:
-            tally.add(Labeled("", error=problem))
-            watch.say(f"audiocnn label: {problem}")
         taps = Taps(windows, frames, watch.heard)
-        results = label_recordings(bundle, paths, hop=args.hop, rules=rules, taps=taps)
-        events = watched_events(results, watch, tally)
-        if args.output:
-            write_events(events, args.output)
+        label = functools.partial(label_anywhere, bundle, hop=args.hop, rules=rules, taps=taps)
+        told = watched(map(label, paths), watch, tally)
+        events = (event for result in told for event in result.events)
+        if output:
+            write_outputs(told, output, root=common_folder(paths))
         elif args.table:
             print_table(events, bundle.labels, several=len(paths) > 1)
         else:
-            sys.stdout.writelines(format_events(events, form))
+            form = "jsonl" if args.json else "csv"
+            sys.stdout.writelines(format_events(events, form, clock=clock))
     sys.stdout.flush()
-    print(summary(tally, watch), file=sys.stderr)
-    return 130 if watch.interrupted else 1 if tally.failed else 0
+    return finish(tally, watch)
 
 
-def gather(paths: Iterable[str]) -> tuple[list[Path], list[str]]:
-    """List the recordings that are meant, each once, and say what was not found."""
-    found: dict[Path, None] = {}
-    missing = []
-    for path in paths:
+def check_options(args: argparse.Namespace, streamed: bool) -> None:
+    """Refuse what does not go together."""
+    of_a_run = {
+        "--workers": args.workers, "--cluster": args.cluster, "--retry": args.retry,
+        "--restart": args.restart, "--by-content": args.by_content, "--ledger": args.ledger,
+        "--only-write": args.only_write,
+    }  # fmt: skip
+    given = [name for name, value in of_a_run.items() if value]
+    if given and streamed:
+        raise ArgumentError(
+            f"--windows and --frames are written by one process as it goes: not with {given[0]}"
+        )
+    if given and not args.output:
+        raise ArgumentError(f"{given[0]} is for a run that is kept: give -o OUT as well")
+    if args.workers is not None and args.workers < 1:
+        raise ArgumentError(f"--workers must be at least 1, got {args.workers}")
+    if args.workers and args.cluster:
+        raise ArgumentError("--workers are of this machine, --cluster says the others: give one")
+    if not args.paths and not args.list and not args.only_write:
+        raise ArgumentError("nothing to label: name recordings, folders, or a --list of them")
+
+
+def check_output(args: argparse.Namespace, output: Output | None, n_paths: int) -> None:
+    """Refuse a form that cannot hold so many recordings."""
+    if output and output.format == "audacity" and not output.folder and n_paths > 1:
+        raise ArgumentError(
+            f"{args.output}: Audacity labels belong to one recording, and there are {n_paths}: "
+            "name a folder with --format audacity, or write .csv, .jsonl or .selections.txt"
+        )
+
+
+def listed(args: argparse.Namespace) -> Iterator[str]:
+    """Give the paths that were named: as arguments, in a file, on stdin."""
+    yield from args.paths
+    if args.list == "-":
+        yield from (line.rstrip("\r\n") for line in sys.stdin if line.strip())
+    elif args.list:
         try:
-            found |= dict.fromkeys(find_recordings([path]))
-        except AudioError as error:
-            missing.append(str(error))
-    return list(found), missing
+            with open(args.list, encoding="utf-8", errors="surrogateescape") as file:
+                yield from (line.rstrip("\r\n") for line in file if line.strip())
+        except OSError as error:
+            raise ArgumentError(f"--list {args.list} cannot be read: {error.strerror}") from error
 
 
-def watched_events(results: Iterator[Labeled], watch: Watch, tally: Tally) -> Iterator[Event]:
-    """Give the events of all recordings, saying on the way what is wrong with which."""
-    while not watch.interrupted:
-        try:
-            result = next(results, None)
-        except KeyboardInterrupt:  # what is done stays; the one it was at does not count
-            return
-        if result is None:
-            return
-        tally.add(result)
-        watch.finished(result.coverage.seconds, result.error)
-        for skipped in result.coverage.skipped:
-            if skipped.reason in ("not finite", "unreadable") and skipped.seconds > WORTH_A_LINE:
-                watch.say(
-                    f"{result.path}: {skipped.seconds:.3f} s {skipped.reason}, "
-                    f"from {skipped.first:.3f} s on"
-                )
-        yield from result.events
+def clock_of(args: argparse.Namespace) -> Clock | None:
+    """Say which wall-clock times were asked for."""
+    if args.timezone:
+        return Clock(parse_zone(args.timezone))
+    return Clock() if args.times else None
 
 
 def tell_rounding(bundle: Bundle, hop: float | None) -> None:
@@ -135,30 +137,3 @@ def print_table(events: Iterable[Event], labels: Iterable[str], *, several: bool
         source = f"  {event.source}" if several else ""
         times = f"{event.start:9.2f}  {event.end:9.2f}"
         print(f"{times}  {event.label:{width}}  {event.score or 0:5.2f}{source}")
-
-
-def summary(tally: Tally, watch: Watch) -> str:
-    """Say what was heard and what not, and why."""
-    skipped = "".join(
-        f", {duration(seconds)} skipped ({reason})" for reason, seconds in tally.skipped.items()
-    )
-    padded = f", {counted(tally.padded, 'recording')} padded to a window" if tally.padded else ""
-    said = (
-        f"{counted(tally.recordings, 'recording')}, {duration(tally.seconds)}: "
-        f"{duration(tally.scored)} scored{skipped}{padded}; "
-        f"{counted(tally.events, 'event')}, {tally.failed} failed"
-    )
-    if watch.interrupted:
-        left = watch.total - watch.done
-        return f"interrupted, with {counted(left, 'recording')} left; done: {said}"
-    return said
-
-
-def counted(n: int, what: str) -> str:
-    """Say how many, in the right number."""
-    return f"{n:,} {what}{'' if n == 1 else 's'}"
-
-
-def duration(seconds: float) -> str:
-    """Say how long, in seconds or hours."""
-    return f"{seconds:.2f} s" if seconds < 600 else f"{seconds / 3600:.2f} h"

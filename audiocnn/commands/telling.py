@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any, TextIO
 
-from audiocnn.commands.label import counted, duration
+from audiocnn.commands.tally import counted, duration
 from audiocnn.scoring import Scores
 from audiocnn.streaming.session import Session
 from audiocnn.streaming.sinks.sink import format_message

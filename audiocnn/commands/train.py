@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
+from audiocnn.commands.report import write
 from audiocnn.errors import AudiocnnError
+from audiocnn.judging.doctor import check_dataset
 from audiocnn.manifest import parse_where
 
-CHOICES = ("arch", "size", "window", "epochs")
+CHOICES = (
+    "arch", "size", "window", "epochs", "batch", "learning_rate", "balance", "patience",
+    "precision",
+)  # fmt: skip
 
 
 def run(args: argparse.Namespace) -> int:
@@ -25,24 +32,73 @@ def run(args: argparse.Namespace) -> int:
     try:
         return _train(args, train_bundle)
     except KeyboardInterrupt:
-        if args.cache:
-            print("the same command will go on from the last epoch", file=sys.stderr)
+        print(f"\nstopped; what is done is kept in {args.output}.run: the same command goes on "
+              "from the last whole epoch", file=sys.stderr)  # fmt: skip
         raise
 
 
 def _train(args: argparse.Namespace, train_bundle: Callable[..., Any]) -> int:
     chosen = {name: getattr(args, name) for name in CHOICES if getattr(args, name) is not None}
-    train_bundle(
-        args.data,
-        args.output,
-        where=parse_where(args.where),
-        valid=parse_where([args.valid]) if args.valid else None,
-        group=args.group,
-        background=args.background,
-        cache=args.cache,
-        seed=args.seed,
-        progress=lambda line: print(line, file=sys.stderr, flush=True),
-        **chosen,
-    )
-    print(args.output)
+    with _showing() as (tell, watcher):
+        bundle = train_bundle(
+            args.data,
+            args.output,
+            where=parse_where(args.where),
+            valid=parse_where([args.valid]) if args.valid else None,
+            folds=args.folds,
+            group=args.group,
+            background=args.background,
+            start=args.start,
+            reviews=args.reviews,
+            cache=args.cache,
+            seed=args.seed,
+            devices=args.devices,
+            log=args.log,
+            progress=tell,
+            watcher=watcher,
+            **chosen,
+        )
+        if bundle is not None and not args.no_report:
+            tell(f"report: {write(Path(args.output), findings=_findings(args, tell))}")
+    if bundle is not None:  # else another process says it
+        print(args.output)
     return 0
+
+
+def _findings(args: argparse.Namespace, tell: Callable[[str], None]) -> list[Any]:
+    """Ask the doctor about the data, now that a model can contradict its labels."""
+    scores = Path(f"{args.output}.run", "predictions.csv")
+    tell("checking the data")
+    try:
+        found = check_dataset(
+            args.data, where=parse_where(args.where), group=args.group,
+            predictions=scores if scores.exists() else None,
+        ).as_dict()["findings"]  # fmt: skip
+    except AudiocnnError as error:  # the model is there, and worth more than this
+        tell(f"the data could not be checked: {error}")
+        return []
+    worth = [one for one in found if one["severity"] != "note"]
+    if worth:
+        tell(f"the data: {len(worth)} findings, in the report and by: audiocnn check {args.data}")
+    return list(found)
+
+
+@contextmanager
+def _showing() -> Iterator[tuple[Callable[[str], None], Callable[[Any], None] | None]]:
+    """Show lines, and epochs as a bar where stderr is a terminal."""
+    if not sys.stderr.isatty():
+        yield lambda line: print(line, file=sys.stderr, flush=True), None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn
+
+    columns = TextColumn("{task.description}"), BarColumn(30), TextColumn("{task.fields[said]}")
+    with Progress(*columns, console=Console(stderr=True, highlight=False)) as bar:
+        task = bar.add_task("reading", total=None, said="")
+
+        def watch(step: Any) -> None:
+            done, _, said = str(step).partition("  loss")
+            bar.update(task, total=step.epochs, completed=step.epoch, description=done,
+                       said=f"loss{said}")  # fmt: skip
+
+        yield lambda line: bar.console.print(line, markup=False), watch

@@ -5,7 +5,9 @@ from __future__ import annotations
 import argparse
 
 from audiocnn.bundle import load
-from audiocnn.commands.label import counted, gather, tell_rounding
+from audiocnn.commands.label import tell_rounding
+from audiocnn.commands.recordings import gather
+from audiocnn.commands.tally import counted
 from audiocnn.commands.watch import watching
 from audiocnn.labeling.verifying import ALLOWED, Verified, verify_recording
 
@@ -13,7 +15,8 @@ from audiocnn.labeling.verifying import ALLOWED, Verified, verify_recording
 def run(args: argparse.Namespace) -> int:
     """Compare every recording; 1 if one differs by more than is allowed, or cannot be read."""
     bundle = load(args.model)
-    paths, missing = gather(args.paths)
+    meant = gather(args.paths)
+    paths, missing = meant.paths, meant.missing
     tell_rounding(bundle, args.hop)
     worst, failed = 0.0, len(missing)
     with watching("verify", len(paths), shown=False) as watch:

@@ -18,6 +18,7 @@ from types import FrameType
 from typing import Any
 
 SHOW_AFTER = 1.0  # seconds
+TELL_EVERY = 300.0  # seconds between two lines where there is no terminal
 
 
 class Watch:
@@ -35,7 +36,7 @@ class Watch:
 
     def __init__(self, verb: str, total: int, shown: bool) -> None:
         self.verb, self.total, self.shown = verb, total, shown
-        self.began = time.monotonic()
+        self.began = self.told = time.monotonic()
         self.done = self.failed = 0
         self.seconds = self.part = 0.0  # of sound: in recordings that are done, and in this one
         self.interrupted = False
@@ -43,10 +44,14 @@ class Watch:
 
     def heard(self, path: str, seconds: float, duration: float | None) -> None:
         """Note how far a recording is; end the run if Ctrl-C was pressed."""
-        if self.interrupted:
-            raise KeyboardInterrupt
+        self.tick()
         self.part = seconds
         self._show(self.done + (min(1.0, seconds / duration) if duration else 0.0))
+
+    def tick(self) -> None:
+        """End the run if Ctrl-C was pressed."""
+        if self.interrupted:
+            raise KeyboardInterrupt
 
     def finished(self, seconds: float, error: str = "") -> None:
         """Note that a recording is done, and say what was wrong with it."""
@@ -69,8 +74,17 @@ class Watch:
         speed = seconds / max(1e-9, time.monotonic() - self.began)
         return f"{seconds / 3600:.2f} h, {speed:,.0f} x real time, {self.failed} failed"
 
+    def went_on(self, seconds: float) -> None:
+        """Note that a part of a recording is done."""
+        self.part += seconds
+        self._show(self.done)
+
     def _show(self, done: float) -> None:
-        if not self.shown or time.monotonic() - self.began < SHOW_AFTER:
+        now = time.monotonic()
+        if not self.shown and now - self.told > TELL_EVERY:
+            self.told = now
+            print(f"{self.done}/{self.total} recordings, {self.progress()}", file=sys.stderr)
+        if not self.shown or now - self.began < SHOW_AFTER:
             return
         if self.display is None:
             self.display = start_display(self.total)
@@ -133,12 +147,12 @@ def _noting_interrupts(watch: Watch) -> Iterator[None]:
         watch.interrupted = True
 
     ours = threading.current_thread() is threading.main_thread()
-    before = signal.getsignal(signal.SIGINT)
-    if not ours or before in (signal.SIG_IGN, None):  # as with nohup
-        yield
-        return
-    signal.signal(signal.SIGINT, note)
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    heeded = [n for n, how in before.items() if ours and how not in (signal.SIG_IGN, None)]
+    for number in heeded:  # one that is ignored, as with nohup, stays so
+        signal.signal(number, note)
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number in heeded:
+            signal.signal(number, before[number])

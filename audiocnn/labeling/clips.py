@@ -17,12 +17,20 @@ from audiocnn.blocks import Block
 from audiocnn.bundle import Bundle, grid_of
 from audiocnn.engine import Grid, hear
 from audiocnn.errors import ArgumentError, AudioError
-from audiocnn.evaluation import SILENCE_POWER, Evaluation, clip_score, evaluate
+from audiocnn.evaluation import (
+    SILENCE_POWER,
+    Evaluation,
+    clip_score,
+    evaluate,
+    key_figures,
+    one_hot,
+)
 from audiocnn.events import Event, find_events
 from audiocnn.labeling.coverage import window_times
-from audiocnn.manifest import Clip
+from audiocnn.manifest import Clip, split_by
 from audiocnn.rates import false_alarms
-from audiocnn.scoring import score_windows
+from audiocnn.reliability import bootstrap_bounds, measure_reliability
+from audiocnn.scoring import Calibration, calibrate, score_windows
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,12 +47,15 @@ class ScoredClip:
         Found in it by the bundle's rules; times are those of the recording.
     seconds
         Length of the clip.
+    bare
+        (C,) as ``scores``, but of the sigmoid of logits that were not calibrated.
     """
 
     clip: Clip
     scores: NDArray[np.float32]
     events: tuple[Event, ...]
     seconds: float
+    bare: NDArray[np.float32]
 
 
 def score_clip(bundle: Bundle, clip: Clip) -> ScoredClip:
@@ -58,16 +69,21 @@ def score_clip(bundle: Bundle, clip: Clip) -> ScoredClip:
     samples = read_audio(clip.path, bundle.rate, start=clip.start, end=clip.end)
     grid = grid_of(bundle)
     columns = hear(bundle.graph, bundle.front, grid, [Block(samples, 0, bundle.rate)])
-    runs = list(score_windows(columns, grid, bundle.calibration))
+    bare = list(score_windows(columns, grid))
+    runs = [replace(run, values=calibrate(run.values, bundle.calibration)) for run in bare]
     begins = np.concatenate([window_times(run)[0] for run in runs])
-    values = np.concatenate([run.values for run in runs], axis=1)
     audible = window_power(samples, begins, grid) >= SILENCE_POWER
     events = tuple(
         replace(event, start=event.start + clip.start, end=(event.end or 0.0) + clip.start)
         for event in find_events(runs, bundle.rules, source=str(clip.path))
     )
-    scores = clip_score(values, bundle.clip_score, audible)
-    return ScoredClip(clip, scores, events, samples.size / bundle.rate)
+    plain = Calibration((1.0,) * len(bundle.labels), (0.0,) * len(bundle.labels))
+    before = [calibrate(run.values, plain) for run in bare]
+    scores, uncalibrated = (
+        clip_score(np.concatenate(values, axis=1), bundle.clip_score, audible)
+        for values in ([run.values for run in runs], before)
+    )
+    return ScoredClip(clip, scores, events, samples.size / bundle.rate, uncalibrated)
 
 
 def window_power(
@@ -89,7 +105,9 @@ def score_clips(bundle: Bundle, clips: Iterable[Clip]) -> Iterator[ScoredClip | 
             yield error
 
 
-def evaluate_clips(bundle: Bundle, scored: list[ScoredClip]) -> Evaluation:
+def evaluate_clips(
+    bundle: Bundle, scored: list[ScoredClip], group: str | None = None
+) -> Evaluation:
     """Compare what a model said with the clips' labels.
 
     Parameters
@@ -99,21 +117,42 @@ def evaluate_clips(bundle: Bundle, scored: list[ScoredClip]) -> Evaluation:
     scored
         What it said, of at least one clip. Clips without a label are background:
         any event in them is a false alarm.
+    group
+        A column: bounds are given by drawing clips with one value of it together.
 
     Raises
     ------
     ArgumentError
-        If there is no clip, or one has a label that the model does not know.
+        If there is no clip, or one has a label that the model does not know, or there is
+        one group only.
+    DatasetError
+        If there is no such column.
     """
     if not scored:
         raise ArgumentError("no clips to evaluate on")
+    scores, bare = (np.stack(rows) for rows in zip(*((s.scores, s.bare) for s in scored),
+                                                   strict=True))  # fmt: skip
+    truth = [s.clip.labels for s in scored]
     result = evaluate(
-        np.stack([s.scores for s in scored]),
-        [s.clip.labels for s in scored],
+        scores,
+        truth,
         [{event.label for event in s.events} for s in scored],
         bundle.labels,
         [rule.on for rule in bundle.rules.values()],
     )
+    targets = one_hot(truth, bundle.labels)
+    result = replace(result, reliability=measure_reliability(scores, bare, targets))
+    if group is not None:
+        names = [""] * len(scored)
+        for value, members in split_by([s.clip for s in scored], group).items():
+            for at in members.tolist():
+                names[at] = value or str(scored[at].clip.path)
+        bounds = bootstrap_bounds(
+            lambda drawn: key_figures(scores[drawn], targets[drawn], bundle.labels),
+            names, np.random.default_rng(0),
+        )  # fmt: skip
+        figures = ("accuracy", "macro_f1", "mean_average_precision")
+        result = replace(result, group_bounds=dict(zip(figures, bounds, strict=True)))
     backgrounds = [s for s in scored if not s.clip.labels]
     if not backgrounds:
         return result

@@ -106,22 +106,41 @@ def label_recording(
     ArgumentError
         If ``hop`` makes no sense. What is wrong with the recording is in the result.
     """
-    grid, name, meter = grid_of(bundle, hop), str(path), Meter(bundle.rate)
-    source = _Source(path)
-    blocks = watch_blocks(_readable(source, bundle.rate), meter)
-    if taps.heard:
-        blocks = _tell_heard(blocks, source, partial(taps.heard, name))
-    columns = hear(bundle.graph, bundle.front, grid, blocks)
-    if taps.frames:
-        columns = _tell_frames(columns, bundle, grid, partial(taps.frames, name))
-    runs = watch_windows(score_windows(columns, grid, bundle.calibration), meter)
-    if taps.windows:
-        runs = _tell_windows(runs, partial(taps.windows, name))
-    found = sorted(
-        find_events(runs, rules or bundle.rules, source=name),
-        key=lambda event: (event.start, event.label),
-    )
-    return Labeled(name, tuple(found), coverage_of(meter, source.info, source.error), source.error)
+    source, meter = _Source(path), Meter(bundle.rate)
+    runs = _scored(bundle, source, meter, hop, taps)
+    found = events_of(runs, rules or bundle.rules, str(path))
+    coverage = coverage_of(meter, source.info, source.error)
+    return Labeled(str(path), found, coverage, source.error)
+
+
+def score_recording(
+    bundle: Bundle, path: str | Path, *, hop: float | None = None, taps: Taps = NO_TAPS
+) -> tuple[tuple[Scores, ...], Coverage, str]:
+    """Score a recording and keep the scores: a few megabytes a day.
+
+    Parameters
+    ----------
+    bundle, path, hop, taps
+        As for `label_recording`.
+
+    Returns
+    -------
+    runs
+        Its window scores.
+    coverage, error
+        As in `Labeled`.
+    """
+    source, meter = _Source(path), Meter(bundle.rate)
+    runs = tuple(_scored(bundle, source, meter, hop, taps))
+    return runs, coverage_of(meter, source.info, source.error), source.error
+
+
+def events_of(
+    runs: Iterable[Scores], rules: Mapping[str, EventRule], name: str
+) -> tuple[Event, ...]:
+    """Find the events of a recording, by onset."""
+    found = find_events(runs, rules, source=name)
+    return tuple(sorted(found, key=lambda event: (event.start, event.label)))
 
 
 def label_recordings(
@@ -171,6 +190,20 @@ def with_threshold(rules: Mapping[str, EventRule], on: float) -> dict[str, Event
         label: replace(rule, on=on, off=min(on, on * rule.off / rule.on))
         for label, rule in rules.items()
     }
+
+
+def _scored(
+    bundle: Bundle, source: _Source, meter: Meter, hop: float | None, taps: Taps
+) -> Iterator[Scores]:
+    grid, name = grid_of(bundle, hop), str(source.path)
+    blocks = watch_blocks(_readable(source, bundle.rate), meter)
+    if taps.heard:
+        blocks = _tell_heard(blocks, source, partial(taps.heard, name))
+    columns = hear(bundle.graph, bundle.front, grid, blocks)
+    if taps.frames:
+        columns = _tell_frames(columns, bundle, grid, partial(taps.frames, name))
+    runs = watch_windows(score_windows(columns, grid, bundle.calibration), meter)
+    return _tell_windows(runs, partial(taps.windows, name)) if taps.windows else runs
 
 
 @dataclass

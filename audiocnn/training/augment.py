@@ -1,8 +1,8 @@
-"""Variation in the training graph: on samples, on mel power, on the log-mel.
+"""Variation in the training graph: on mel power (B, M, T), and on the log-mel.
 
-All draws come from the generator that is passed in. Shapes: samples (B, N), mel
-power (B, M, T). Background is mixed into the samples, where waves really add;
-mixup adds powers, as unrelated sounds do on average.
+All draws come from the generator that is passed in. Background was mixed into the
+samples (`audiocnn.training.augment_samples`), where waves really add; mixup adds
+powers, as unrelated sounds do on average.
 """
 
 from __future__ import annotations
@@ -15,11 +15,6 @@ from torch import Tensor
 from audiocnn.training.recipe import Augmentation
 
 SILENT = 1e-10  # mean mel power; far below the floor of the log
-
-
-def mix_background(samples: Tensor, under: Tensor) -> Tensor:
-    """Lay the background, already at its level, under the samples."""
-    return samples + under
 
 
 def draw_gain(power: Tensor, gain_db: tuple[float, float], rng: torch.Generator) -> Tensor:
@@ -78,6 +73,47 @@ def band_limit(power: Tensor, probability: float, rng: torch.Generator) -> Tenso
     return power * 10 ** (-2.0 * over.clamp(max=5)).to(power.device)
 
 
+def lose_quiet(
+    power: Tensor, probability: float, db: tuple[float, float], rng: torch.Generator
+) -> Tensor:
+    """Lose, frame by frame, what lies a drawn number of decibels under the loudest band.
+
+    Codecs that save bits do so: what is masked by something louder is not sent.
+    """
+    n = power.shape[0]
+    depth = db[0] + (db[1] - db[0]) * torch.rand(n, 1, 1, generator=rng)
+    share = torch.where(torch.rand(n, 1, 1, generator=rng) < probability, 10 ** (-depth / 10), 0.0)
+    return power * (power >= power.amax(1, keepdim=True) * share.to(power.device))
+
+
+def warp(power: Tensor, largest: float, rng: torch.Generator) -> Tensor:
+    """Stretch or shrink the band axis of half of the windows, as larger and smaller bodies do.
+
+    Parameters
+    ----------
+    power
+        (B, M, T).
+    largest
+        Ratio, above 1: from 1 / largest to largest is drawn. What was in band m is
+        then near ``ratio * m``; what is above the last band keeps that band's power.
+    rng
+        For the draws.
+
+    References
+    ----------
+    .. [1] N. Jaitly, G. Hinton, Vocal tract length perturbation improves speech
+       recognition, ICML workshop on deep learning for audio, 2013.
+    """
+    n, n_bands, n_frames = power.shape
+    ratio = largest ** (2 * torch.rand(n, 1, generator=rng) - 1)
+    ratio = torch.where(torch.rand(n, 1, generator=rng) < 0.5, ratio, torch.ones(n, 1))
+    at = (torch.arange(n_bands)[None] / ratio).clamp(max=n_bands - 1)
+    low = at.floor().clamp(max=n_bands - 2).long()
+    share = (at - low)[..., None].to(power.device)
+    low = low[..., None].expand(n, n_bands, n_frames).to(power.device)
+    return power.gather(1, low) * (1 - share) + power.gather(1, low + 1) * share
+
+
 def mask(frames: Tensor, axis: int, count: int, share: float, rng: torch.Generator) -> Tensor:
     """Hide stretches of bands (axis 1) or frames (axis 2): SpecAugment, with 0 = the mean."""
     n, length = frames.shape[0], frames.shape[axis]
@@ -95,12 +131,16 @@ def vary_power(
     power: Tensor, targets: Tensor, a: Augmentation, rng: torch.Generator
 ) -> tuple[Tensor, Tensor]:
     """Apply everything that acts on mel power, in order."""
+    if a.warp > 1:
+        power = warp(power, a.warp, rng)
     power, targets = mixup(power, targets, a.mixup, rng)
     power = draw_gain(power, a.gain_db, rng)
     if a.tilt_db:
         power = tilt(power, a.tilt_db, rng)
     if a.band_limit:
         power = band_limit(power, a.band_limit, rng)
+    if a.codec:
+        power = lose_quiet(power, a.codec, a.codec_db, rng)
     return power, targets
 
 

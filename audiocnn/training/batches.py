@@ -99,27 +99,44 @@ def epoch_batches(examples: Examples, recipe: Recipe, n_window: int, epoch: int)
     and backgrounds are strewn between them.
     """
     rng = np.random.default_rng([recipe.seed, epoch])
+    starts = _starts(examples, recipe, n_window)
+    drawn = _balanced(examples, starts, recipe, n_window, rng)
+    n_background = _n_background(examples, recipe, len(drawn))
+    order = rng.permutation(len(drawn) + n_background)
+    for part in np.array_split(order, _n_batches(order.size, recipe)):
+        yield _draw_batch([drawn[i] if i < len(drawn) else None for i in part],
+                          examples, starts, recipe, n_window, rng)  # fmt: skip
+
+
+def count_batches(examples: Examples, recipe: Recipe, n_window: int) -> int:
+    """Count the batches of an epoch: it is the same for all."""
+    starts = _starts(examples, recipe, n_window)
+    n = len(_balanced(examples, starts, recipe, n_window, np.random.default_rng(0)))
+    return _n_batches(n + _n_background(examples, recipe, n), recipe)
+
+
+def _n_batches(n_rows: int, recipe: Recipe) -> int:
+    return max(1, round(n_rows / recipe.batch))
+
+
+def _n_background(examples: Examples, recipe: Recipe, n_drawn: int) -> int:
+    there = examples.backgrounds is not None and examples.background_members.size
+    return round(n_drawn * recipe.backgrounds) if there else 0
+
+
+def _starts(examples: Examples, recipe: Recipe, n_window: int) -> dict[int, NDArray[np.int64]]:
     waves = examples.waveforms
-    starts = {
+    return {
         int(k): audible_starts(
             waves.clip_levels(k), waves.length(k), n_window, waves.rate,
             recipe.silence_db, recipe.faint_db,
         )
         for k in examples.members
     }  # fmt: skip
-    drawn = _balanced(examples, starts, n_window, rng)
-    n_background = round(len(drawn) * recipe.backgrounds)
-    if examples.backgrounds is None or not examples.background_members.size:
-        n_background = 0
-    order = rng.permutation(len(drawn) + n_background)
-    n_batches = max(1, round(len(order) / recipe.batch))
-    for part in np.array_split(order, n_batches):
-        yield _draw_batch([drawn[i] if i < len(drawn) else None for i in part],
-                          examples, starts, recipe, n_window, rng)  # fmt: skip
 
 
 def _balanced(
-    examples: Examples, starts: dict[int, NDArray[np.int64]], n_window: int,
+    examples: Examples, starts: dict[int, NDArray[np.int64]], recipe: Recipe, n_window: int,
     rng: np.random.Generator,
 ) -> list[int]:  # fmt: skip
     """List the clips of an epoch, each as often as it is to be drawn."""
@@ -128,6 +145,8 @@ def _balanced(
         k: min(8, max(1, round(s.size * step / n_window + 1))) for k, s in starts.items() if s.size
     }
     drawn = [k for k, n in times.items() for _ in range(n)]
+    if recipe.balance != "sampling":
+        return drawn
     counts = sum(examples.targets[k] for k in drawn)
     wanted = np.max(counts, initial=0)
     for label in range(examples.targets.shape[1]):
@@ -143,7 +162,7 @@ def _draw_batch(
 ) -> Batch:  # fmt: skip
     a = recipe.augmentation
     samples = np.zeros((len(clips), n_window), np.float32)
-    under = np.zeros_like(samples)
+    under = np.zeros((len(clips), n_window), np.float32)  # not zeros_like, which writes them
     targets = np.zeros((len(clips), examples.targets.shape[1]), np.float32)
     for row, clip in enumerate(clips):
         # Half of the windows keep their speed: most sound is not changed in the world.
@@ -188,8 +207,9 @@ def _background(examples: Examples, n_window: int, rng: np.random.Generator, spe
     if waves is None or not examples.background_members.size:
         return np.zeros(n_window, np.float32)
     # Long recordings more often than short ones, but not as much as they are longer.
-    share = np.sqrt(np.diff(waves.starts)[examples.background_members])
-    clip = int(rng.choice(examples.background_members, p=share / share.sum()))
+    share = np.cumsum(np.sqrt(np.diff(waves.starts)[examples.background_members]))
+    at = np.searchsorted(share, rng.random() * share[-1], side="right")
+    clip = int(examples.background_members[min(at, share.size - 1)])
     n_read = round(n_window * speed)
     start = int(rng.integers(0, max(1, waves.length(clip) - n_read + 1)))
     return stretch(waves.read(clip, start, n_read), n_window)

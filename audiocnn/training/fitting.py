@@ -2,117 +2,38 @@
 
 from __future__ import annotations
 
+import importlib.util
+import itertools
 import logging
+import os
+import signal
+import threading
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import lightning.pytorch as pl
 import numpy as np
 import torch
-from lightning.pytorch.callbacks import EMAWeightAveraging, ModelCheckpoint
+from lightning.pytorch.callbacks import EarlyStopping, WeightAveraging
+from lightning.pytorch.loggers import TensorBoardLogger
+from numpy.typing import NDArray
 from torch import Tensor
-from torch.utils.data import DataLoader, IterableDataset
 
 from audiocnn.engine import make_grid
-from audiocnn.errors import DatasetError
-from audiocnn.models.classifier import Classifier, TrunkSpec, window_logits
-from audiocnn.training.augment import hide, mix_background, vary_power
-from audiocnn.training.batches import Batch, Examples, epoch_batches
+from audiocnn.errors import ArgumentError, AudiocnnError, DatasetError
+from audiocnn.models.classifier import Classifier
+from audiocnn.training.batches import Examples, epoch_batches
 from audiocnn.training.frontend import MelPower
 from audiocnn.training.recipe import Recipe
+from audiocnn.training.resuming import KeepLast, WholeCheckpoints, claim, describe, finished
+from audiocnn.training.task import Epochs, Fit, class_weights, moving_average
+from audiocnn.training.watching import Watch, Watcher
 
-
-class Fit(pl.LightningModule):
-    """One training: network, front end, augmentation and loss.
-
-    Parameters
-    ----------
-    recipe
-        How to train.
-    n_classes
-        Number of labels.
-    """
-
-    def __init__(self, recipe: Recipe, n_classes: int) -> None:
-        super().__init__()
-        self.recipe = recipe
-        spec = TrunkSpec(
-            recipe.arch, recipe.size, 1, recipe.front.n_mels, n_classes, recipe.pools,
-            recipe.pooling,
-        )  # fmt: skip
-        self.model = Classifier(spec, recipe.dropout)
-        self.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.mel = MelPower(recipe.front)
-
-    def transfer_batch_to_device(self, batch: Batch, device: torch.device, at: int) -> Batch:
-        """Leave it: the arrays are moved in the step."""
-        return batch
-
-    def training_step(self, batch: Batch, index: int) -> Tensor:
-        """Vary, classify, compare."""
-        a = self.recipe.augmentation
-        rng = torch.Generator().manual_seed(batch.seed)
-        samples, under, targets = (
-            torch.from_numpy(x).to(self.device) for x in (batch.samples, batch.under, batch.targets)
-        )
-        with torch.no_grad():
-            power = self.mel(mix_background(samples, under))
-            power, targets = vary_power(power, targets, a, rng)
-            frames = (self.mel.log(power)[:, None] - self.model.mean) * self.model.scale
-            frames = hide(frames[:, 0], a, rng)[:, None] / self.model.scale + self.model.mean
-        torch.manual_seed(batch.seed)  # dropout draws from the global generator
-        logits = window_logits(self.model(frames.contiguous(memory_format=torch.channels_last)))
-        smooth = self.recipe.label_smoothing
-        targets = targets * (1 - smooth) + smooth / (targets.shape[1] + 1)
-        loss = torch.nn.functional.binary_cross_entropy_with_logits(
-            logits.float(), targets, reduction="none"
-        )
-        value = loss.sum(1).mean()
-        self.log("loss", value, prog_bar=True, on_step=False, on_epoch=True, batch_size=len(logits))
-        return value
-
-    def configure_optimizers(self) -> Any:
-        """AdamW, one cycle of the learning rate; no decay on scales and offsets."""
-        decayed = [p for p in self.model.parameters() if p.ndim > 1]
-        others = [p for p in self.model.parameters() if p.ndim <= 1]
-        groups = [
-            {"params": decayed, "weight_decay": self.recipe.weight_decay},
-            {"params": others, "weight_decay": 0.0},
-        ]
-        optimizer = torch.optim.AdamW(groups, lr=self.recipe.learning_rate)
-        schedule = torch.optim.lr_scheduler.OneCycleLR(
-            optimizer, self.recipe.learning_rate, int(self.trainer.estimated_stepping_batches),
-            pct_start=0.25,
-        )  # fmt: skip
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
-
-
-class _Epochs(pl.LightningDataModule):
-    """Gives the batches of the epoch that the trainer is in."""
-
-    def __init__(self, examples: Examples, recipe: Recipe, n_window: int) -> None:
-        super().__init__()
-        self.examples, self.recipe, self.n_window = examples, recipe, n_window
-        self.n_batches = sum(1 for _ in epoch_batches(examples, recipe, n_window, 0))
-
-    def train_dataloader(self) -> DataLoader[Batch]:
-        assert self.trainer is not None
-        epoch = self.trainer.current_epoch
-        return DataLoader(_Epoch(self, epoch), batch_size=None)
-
-
-class _Epoch(IterableDataset[Batch]):
-    def __init__(self, epochs: _Epochs, epoch: int) -> None:
-        self.epochs, self.epoch = epochs, epoch
-
-    def __iter__(self) -> Iterator[Batch]:
-        e = self.epochs
-        return epoch_batches(e.examples, e.recipe, e.n_window, self.epoch)
-
-    def __len__(self) -> int:
-        return self.epochs.n_batches
+LOGS = ("csv", "tensorboard")
+SURVEYED = 100  # batches that the statistics of the bands are taken from, at most
+NO_CLIPS = np.zeros(0, np.int64)
 
 
 def measure_bands(
@@ -125,13 +46,15 @@ def measure_bands(
     mean, scale
         Each (1, 1, M, 1); ``scale`` is one over the deviation.
     """
-    frames = [
-        mel.log(mel(torch.from_numpy(batch.samples)))
-        for batch in epoch_batches(examples, recipe, n_window, 0)
-    ]
-    joined = torch.cat([f.transpose(0, 1).flatten(1) for f in frames], dim=1)
-    mean, deviation = joined.mean(1), joined.std(1)
-    return mean.view(1, 1, -1, 1), 1 / (deviation.view(1, 1, -1, 1) + 0.1)
+    n, total, squares = 0, torch.zeros(1).double(), torch.zeros(1).double()
+    for batch in itertools.islice(epoch_batches(examples, recipe, n_window, 0), SURVEYED):
+        frames = mel.log(mel(torch.from_numpy(batch.samples))).double()
+        n += frames.shape[0] * frames.shape[2]
+        total = total + frames.sum((0, 2))
+        squares = squares + frames.square().sum((0, 2))
+    mean = total / n
+    deviation = (squares / n - mean.square()).clamp(min=0).sqrt()
+    return mean.float().view(1, 1, -1, 1), (1 / (deviation + 0.1)).float().view(1, 1, -1, 1)
 
 
 def fit(
@@ -139,7 +62,12 @@ def fit(
     recipe: Recipe,
     folder: Path,
     *,
-    progress: Callable[[int, int, float], None] | None = None,
+    held_out: NDArray[np.int64] = NO_CLIPS,
+    start: Classifier | None = None,
+    name: str = "",
+    watcher: Watcher | None = None,
+    devices: int = 1,
+    log: str = "csv",
 ) -> Classifier:
     """Train a network, or go on where an interrupted training stood.
 
@@ -150,9 +78,20 @@ def fit(
     recipe
         How.
     folder
-        For the checkpoint of the last epoch; made if missing.
-    progress
-        Called after each epoch with epochs done, epochs in all and the loss.
+        For the checkpoint of the last epoch and the curve; made if missing.
+    held_out
+        Clips of the examples that the held-out curve is measured on.
+    start
+        A network to go on from instead of random weights, see `starting`.
+    name
+        Of the fit, for its curve.
+    watcher
+        Told each epoch.
+    devices
+        Processes on this machine, each with a GPU of its own where there are GPUs.
+        Under torchrun its processes are used, on all machines.
+    log
+        ``"csv"``, or ``"tensorboard"`` for both.
 
     Returns
     -------
@@ -162,55 +101,134 @@ def fit(
     Raises
     ------
     DatasetError
-        If there is nothing audible to train on, or the loss is no number.
+        If there is nothing audible to train on, the loss is no number, or the folder
+        holds an unfinished fit of something else.
     """
-    if not examples.members.size or not examples.targets[examples.members].any():
-        raise DatasetError("there are no labelled clips to train on")
+    _check(examples, recipe, devices, log)
     pl.seed_everything(recipe.seed, verbose=False)
-    task = Fit(recipe, examples.targets.shape[1])
+    task = Fit(recipe, examples.targets.shape[1], class_weights(examples, recipe))
     grid = make_grid(
         recipe.front, task.model.receptive_field, task.model.stride, recipe.window, recipe.hop
     )
-    n_window = grid.window_samples
-    task.model.mean, task.model.scale = measure_bands(examples, recipe, n_window, task.mel)
-    folder.mkdir(parents=True, exist_ok=True)
-    callbacks: list[pl.Callback] = [
-        ModelCheckpoint(folder, filename="unused", save_last=True, save_top_k=0),
-        _Watch(progress),
-    ]
-    if recipe.averaging:
-        callbacks.append(EMAWeightAveraging(decay=recipe.averaging))
-    for name in ("lightning.pytorch", "lightning.pytorch.utilities.rank_zero"):
-        logging.getLogger(name).setLevel(logging.WARNING)
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", module="lightning")
-        trainer = pl.Trainer(
-            max_epochs=recipe.epochs, accelerator="auto", devices=1, logger=False,
-            callbacks=callbacks, enable_progress_bar=False, enable_model_summary=False,
-            precision=recipe.precision,  # type: ignore[arg-type]
-            reload_dataloaders_every_n_epochs=1, gradient_clip_val=1.0,
-        )  # fmt: skip
-        last = folder / "last.ckpt"
-        trainer.fit(
-            task, datamodule=_Epochs(examples, recipe, n_window),
-            ckpt_path=last if last.exists() else None,
-        )  # fmt: skip
+    if start is None:
+        bands = measure_bands(examples, recipe, grid.window_samples, task.mel)
+        task.model.mean, task.model.scale = bands
+    else:
+        task.model.load_state_dict(start.state_dict())
+    data = Epochs(examples, recipe, grid.window_samples, held_out)
+    first = None if start is None else start.state_dict()
+    checkpoint = claim(folder, describe(examples, recipe, first))
+    weights = finished(checkpoint)
+    if weights is not None:  # it was stopped after its last epoch
+        task.load_state_dict(weights)
+        return task.model.to(memory_format=torch.contiguous_format).eval()  # type: ignore
+    with _quiet(), _answers(recipe):
+        trainer = _trainer(recipe, folder, Watch(name, folder, watcher), devices, log, data)
+        trainer.fit(task, datamodule=data, ckpt_path=checkpoint, weights_only=True)
     task.model.cpu().to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
     return task.model.eval()
 
 
-class _Watch(pl.Callback):
-    """Reports each epoch; stops a training that has come to nothing."""
+def _trainer(
+    recipe: Recipe, folder: Path, watch: Watch, devices: int, log: str, data: Epochs
+) -> pl.Trainer:
+    callbacks: list[pl.Callback] = [KeepLast(folder), watch]
+    if recipe.averaging:
+        callbacks.append(WeightAveraging(multi_avg_fn=moving_average(recipe.averaging)))
+    if recipe.patience and data.plain:
+        callbacks.append(EarlyStopping("held_out_loss", patience=recipe.patience))
+    n_processes, n_machines = processes(devices)
+    return pl.Trainer(
+        max_epochs=recipe.epochs, accelerator="auto", callbacks=callbacks,
+        devices=devices, num_nodes=n_machines,
+        strategy="ddp" if n_processes > 1 else "auto",
+        precision=resolved_precision(recipe.precision),  # type: ignore[arg-type]
+        logger=TensorBoardLogger(folder, "tensorboard", "") if log == "tensorboard" else False,
+        limit_val_batches=None if data.plain else 0, num_sanity_val_steps=0,
+        enable_progress_bar=False, enable_model_summary=False, plugins=[WholeCheckpoints()],
+        reload_dataloaders_every_n_epochs=1, gradient_clip_val=1.0, log_every_n_steps=10,
+    )  # fmt: skip
 
-    def __init__(self, progress: Callable[[int, int, float], None] | None) -> None:
-        self.progress = progress
 
-    def on_train_epoch_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
-        loss = float(trainer.callback_metrics["loss"])
-        if not np.isfinite(loss):
-            raise DatasetError(
-                f"the loss became {loss} in epoch {trainer.current_epoch + 1}: "
-                "lower the learning rate, or check the data with: audiocnn check"
-            )
-        if self.progress:
-            self.progress(trainer.current_epoch + 1, trainer.max_epochs or 0, loss)
+def processes(devices: int) -> tuple[int, int]:
+    """Count the processes that train together, and the machines they are on."""
+    if not torch.distributed.is_torchelastic_launched():
+        return devices, 1
+    n, local = int(os.environ["WORLD_SIZE"]), int(os.environ["LOCAL_WORLD_SIZE"])
+    return n, n // local
+
+
+def is_first_process() -> bool:
+    """Say whether this is the process that judges, writes and tells."""
+    names = ("RANK", "LOCAL_RANK", "NODE_RANK")
+    return not any(int(os.environ.get(name, "0")) for name in names)
+
+
+def resolved_precision(precision: str) -> str:
+    """Choose where it says ``"auto"``: half the digits on a GPU, all of them elsewhere."""
+    if precision != "auto":
+        return precision
+    if not torch.cuda.is_available():
+        return "32-true"
+    return "bf16-mixed" if torch.cuda.is_bf16_supported() else "16-mixed"
+
+
+def _check(examples: Examples, recipe: Recipe, devices: int, log: str) -> None:
+    if not examples.members.size or not examples.targets[examples.members].any():
+        raise DatasetError("there are no labelled clips to train on")
+    loudest = max(float(examples.waveforms.clip_levels(k).max()) for k in examples.members)
+    if loudest < 10 ** (recipe.silence_db / 10):
+        raise DatasetError(
+            f"all {examples.members.size} clips are silent (below {recipe.silence_db:g} dB of "
+            "full scale): check how they were recorded with: audiocnn check"
+        )
+    if log not in LOGS:
+        raise ArgumentError(f"log must be csv or tensorboard, got {log!r}")
+    if log == "tensorboard" and importlib.util.find_spec("tensorboard") is None:
+        raise AudiocnnError("tensorboard is not installed; run: pip install tensorboard")
+    n = processes(devices)[0]
+    if devices < 1 or recipe.batch < 2 * n:
+        raise ArgumentError(
+            f"{n} devices share each batch of {recipe.batch} windows: take at least one device, "
+            "and a --batch of at least two windows for each"
+        )
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep Lightning's remarks to itself: what matters, `Watch` tells."""
+    for name in ("lightning.pytorch", "lightning.fabric"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module="lightning")
+        warnings.filterwarnings("ignore", module="torch")
+        yield
+
+
+@contextmanager
+def _answers(recipe: Recipe) -> Iterator[None]:
+    """Turn what goes wrong in a fit into what a person can do about it."""
+    in_main_thread = threading.current_thread() is threading.main_thread()
+    handler = signal.getsignal(signal.SIGINT)
+    try:
+        yield
+    except SystemExit as end:  # Lightning makes one of Ctrl-C
+        raise KeyboardInterrupt from end
+    except (MemoryError, RuntimeError) as error:
+        if not _is_out_of_memory(error):
+            raise
+        raise AudiocnnError(
+            f"out of memory with batches of {recipe.batch} windows of {recipe.window:g} s, "
+            f"{recipe.arch} {recipe.size}: try --batch {max(2, recipe.batch // 2)}, then a shorter "
+            "--window or --size small, or end other programs"
+        ) from error
+    finally:
+        if in_main_thread:
+            signal.signal(signal.SIGINT, handler)
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    said = str(error).lower()
+    return isinstance(error, MemoryError | torch.OutOfMemoryError) or any(
+        words in said for words in ("out of memory", "can't allocate memory", "not enough memory")
+    )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from audiocnn.training.cache import Waveforms
 from audiocnn.training.recipe import Recipe
 
 Array = NDArray[np.float32]
+BLOCK = 60  # seconds of a clip that are in memory at once
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,24 @@ class Predictions:
         with temporary.open("wb") as file:
             np.savez_compressed(file, **self.__dict__)
         temporary.replace(path)
+
+    def of(self, chosen: NDArray[np.bool_]) -> Predictions:
+        """Give the windows of the clips (K,) that are chosen."""
+        here = chosen[self.clip]
+        return Predictions(
+            self.logits[:, here], self.clip[here], self.power[here], self.begins[here],
+            self.ends[here],
+        )  # fmt: skip
+
+
+def join(parts: Sequence[Predictions], first: Sequence[int] | None = None) -> Predictions:
+    """Put predictions one after the other; ``first`` is added to the clips of each."""
+    added = first or [0] * len(parts)
+    return Predictions(
+        np.concatenate([p.logits for p in parts], axis=1),
+        np.concatenate([p.clip + n for p, n in zip(parts, added, strict=True)]),
+        *(np.concatenate([getattr(p, n) for p in parts]) for n in ("power", "begins", "ends")),
+    )
 
 
 def load_predictions(path: Path) -> Predictions:
@@ -82,21 +101,26 @@ def predict(
 def _predict_clip(
     graph: Graph, recipe: Recipe, grid: Grid, waveforms: Waveforms, clip: int
 ) -> tuple[Array, NDArray[np.int64], Array, Array, Array]:
-    samples = waveforms.read(clip, 0, waveforms.length(clip))
-    columns = hear(graph, recipe.front, grid, [Block(samples, 0, grid.rate)])
+    length = waveforms.length(clip)
+    blocks = (
+        Block(waveforms.read(clip, at, min(BLOCK * grid.rate, length - at)), at, grid.rate)
+        for at in range(0, length, BLOCK * grid.rate)
+    )
     logits, begins = [], []
-    for run in score_windows(columns, grid):
+    for run in score_windows(hear(graph, recipe.front, grid, blocks), grid):
         logits.append(run.values)
         begins.append(run.start + run.hop * np.arange(run.values.shape[1]))
     starts = np.concatenate(begins)
     first = np.rint(starts * grid.rate).astype(np.int64)
-    sums = np.concatenate(([0.0], np.cumsum(samples.astype(np.float64) ** 2)))
-    ends = np.minimum(first + grid.window_samples, samples.size)
-    power = (sums[ends] - sums[first]) / grid.window_samples
+    ends = np.minimum(first + grid.window_samples, length)
+    power = [
+        float(np.square(waveforms.read(clip, a, b - a), dtype=np.float64).sum())
+        for a, b in zip(first.tolist(), ends.tolist(), strict=True)
+    ]
     return (
         np.concatenate(logits, axis=1),
         np.full(starts.size, clip),
-        power.astype(np.float32),
+        (np.array(power) / grid.window_samples).astype(np.float32),
         starts.astype(np.float32),
         (ends / grid.rate).astype(np.float32),
     )

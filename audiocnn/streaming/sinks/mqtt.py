@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from audiocnn import __version__
 from audiocnn.errors import ArgumentError
-from audiocnn.streaming.sinks.names import safe_name
+from audiocnn.names import safe_name
 from audiocnn.streaming.sinks.sink import TryAgain, Wants, format_message
 from audiocnn.streaming.sinks.webhook import read_secret
 

@@ -1,0 +1,39 @@
+"""What there is to learn from, piece by piece: a recording or a part of one, and its labels."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from audiocnn.errors import ArgumentError
+
+
+@dataclass(frozen=True)
+class Clip:
+    """A recording, or a part of one, and what is to be heard in it.
+
+    Parameters
+    ----------
+    path
+        The recording.
+    labels
+        Its classes; none of them for background.
+    start, end
+        Seconds; ``end`` is None for the end of the recording.
+    columns
+        The other columns of its row in the manifest.
+    """
+
+    path: Path
+    labels: tuple[str, ...]
+    start: float = 0.0
+    end: float | None = None
+    columns: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Check the times."""
+        end = math.inf if self.end is None else self.end
+        if not (math.isfinite(self.start) and 0 <= self.start < end):
+            raise ArgumentError(f"a clip needs 0 <= start < end, got {self.start} and {self.end}")

@@ -1,0 +1,55 @@
+"""`audiocnn embed`: a vector for every window of recordings."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterator
+
+from audiocnn.audio import Block, audio_info, read_blocks
+from audiocnn.bundle import load
+from audiocnn.commands.label import tell_rounding
+from audiocnn.commands.recordings import gather
+from audiocnn.commands.tally import counted, duration
+from audiocnn.commands.watch import Watch, watching
+from audiocnn.embedding import embed, n_features
+from audiocnn.errors import AudioError
+from audiocnn.labeling.vectors import vector_file
+
+
+def run(args: argparse.Namespace) -> int:
+    """Embed, write, and say how much; 1 if recordings could not be read to their end."""
+    bundle = load(args.model)
+    size, n_windows = n_features(bundle), 0
+    meant = gather(args.paths)
+    paths, missing = meant.paths, meant.missing
+    tell_rounding(bundle, args.hop)
+    with vector_file(args.output, size) as put, watching("embed", len(paths)) as watch:
+        for problem in missing:
+            watch.failed += 1
+            watch.say(f"audiocnn embed: {problem}")
+        for path in paths:
+            error = ""
+            try:
+                length = audio_info(path).duration
+                blocks = _told(read_blocks(path, bundle.rate), watch, str(path), length)
+                for found in embed(bundle, blocks, args.hop):
+                    put(str(path), found)
+                    n_windows += found.begins.size
+            except AudioError as problem:
+                error = str(problem)
+            watch.finished(watch.part, error)
+    print(
+        f"{counted(n_windows, 'window')} of {duration(watch.seconds)}, {size} numbers each: "
+        f"{args.output}",
+        file=sys.stderr,
+    )
+    return 1 if watch.failed else 0
+
+
+def _told(
+    blocks: Iterator[Block], watch: Watch, path: str, length: float | None
+) -> Iterator[Block]:
+    for block in blocks:
+        watch.heard(path, (block.start + block.samples.size) / block.rate, length)
+        yield block

@@ -1,0 +1,130 @@
+"""A labelling run that is kept: begun, gone on with, written out."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from audiocnn.bundle import Bundle, checksum, grid_of
+from audiocnn.commands.recordings import Meant
+from audiocnn.commands.tally import Tally, finish, tell_missing
+from audiocnn.commands.watch import Watch, watching
+from audiocnn.events import EventRule
+from audiocnn.labeling.cluster import connected
+from audiocnn.labeling.entries import count_states, known, labeled, list_recordings
+from audiocnn.labeling.errands import Errand, Job, as_labeled, label_errand, model_files
+from audiocnn.labeling.jobs import Execute, Wanted, find_again, in_process, run_job, to_do
+from audiocnn.labeling.ledger import (
+    SUFFIX,
+    Ledger,
+    Settings,
+    begin_run,
+    open_ledger,
+    remove_ledger,
+)
+from audiocnn.labeling.nodes import label_on_cluster
+from audiocnn.labeling.outputs import Output, common_folder, write_outputs
+from audiocnn.labeling.recordings import Labeled, Taps
+from audiocnn.labeling.workers import run_on_workers
+
+WORTH_WORKERS = 64 << 20  # bytes of sound; less is done before processes have begun
+LEAST_TIME = 300.0  # seconds that a recording may take at least
+SLOWEST = 50_000.0  # bytes a second that a recording may not fall below
+
+
+def run_with_ledger(
+    args: argparse.Namespace, bundle: Bundle, rules: Mapping[str, EventRule], output: Output,
+    meant: Meant,
+) -> int:  # fmt: skip
+    """Label what the ledger does not have, and write the output from it."""
+    path = Path(args.ledger or f"{str(output.path).rstrip(os.sep)}{SUFFIX}")
+    if args.restart:
+        remove_ledger(path)
+    settings = Settings(bundle.name, checksum(bundle), grid_of(bundle, args.hop).hop, rules)
+    job = Job(model_files(args.model), args.hop, rules, args.by_content, args.accelerator)
+    tally = Tally()
+    with contextlib.ExitStack() as stack:
+        ledger = stack.enter_context(open_ledger(path, write=True))
+        number = begin_run(ledger, settings)
+        if not args.only_write:
+            list_recordings(ledger, meant.paths)
+        watch = stack.enter_context(
+            watching("label", sum(count_states(ledger).values()), graceful=True)
+        )
+        tell_missing(meant.missing, tally, watch)
+        for _ in find_again(ledger, bundle, job, number):
+            watch.tick()
+        if not args.only_write:
+            label(args, ledger, job, number, meant, watch, stack)
+        results = tallied(labeled(ledger), tally)
+        write_outputs(results, output, root=common_folder(path for path, _ in known(ledger)))
+    watch.done = tally.recordings
+    return finish(tally, watch)
+
+
+def label(
+    args: argparse.Namespace, ledger: Ledger, job: Job, rules: int, meant: Meant,
+    watch: Watch,    stack: contextlib.ExitStack,
+) -> None:  # fmt: skip
+    """Label what is still to be done; Ctrl-C ends it, and what is done stays."""
+    errands = list(to_do(ledger, Wanted(args.retry, args.by_content), meant.stamps))
+    watch.done = watch.total - len(errands)
+    if watch.done:
+        watch.say(f"{watch.done} of {watch.total} recordings were labelled before")
+    if not errands:
+        return
+    n_workers = args.workers or default_workers(errands)
+    execute = executor(args, job, n_workers, watch, stack)
+    results = run_job(ledger, job, rules, errands, execute, part_done=watch.went_on)
+    with contextlib.suppress(KeyboardInterrupt):
+        for result in results:
+            watch.finished(result.coverage.seconds, result.error)
+            tell_skipped(as_labeled(result), watch)
+
+
+def executor(
+    args: argparse.Namespace, job: Job, n_workers: int, watch: Watch, stack: contextlib.ExitStack
+) -> Execute:
+    """Choose what does the work: a cluster, processes of this machine, or this one."""
+    if args.cluster:
+        ray = stack.enter_context(connected(args.cluster))
+        return lambda errands: label_on_cluster(ray, job, errands, tick=watch.tick)
+    if n_workers == 1:
+        return in_process(job, Taps(heard=watch.heard))
+    return lambda errands: run_on_workers(
+        label_errand, job, errands, n_workers,
+        limit=time_limit, stopped=lambda: watch.interrupted,
+    )  # fmt: skip
+
+
+def default_workers(errands: Sequence[Errand]) -> int:
+    """Say how many processes are worth their start: at most one a processor."""
+    known = getattr(os, "sched_getaffinity", None)
+    processors = len(known(0)) if known else os.cpu_count() or 1
+    size = sum(max(0, errand.stamp.size) for errand in errands)
+    return processors if size >= WORTH_WORKERS else 1
+
+
+def time_limit(errand: Errand) -> float:
+    """Say how long a recording may take before its decoder is taken to hang, seconds."""
+    return LEAST_TIME + max(0, errand.stamp.size) / SLOWEST
+
+
+def tallied(results: Iterator[Labeled], tally: Tally) -> Iterator[Labeled]:
+    """Pass results on, adding them up."""
+    for result in results:
+        tally.add(result)
+        yield result
+
+
+def tell_skipped(result: Labeled, watch: Watch) -> None:
+    """Say which seconds of a recording could not be heard, if that is not as usual."""
+    for skipped in result.coverage.skipped:
+        if skipped.reason in ("not finite", "unreadable") and skipped.seconds > 1e-3:
+            watch.say(
+                f"{result.path}: {skipped.seconds:.3f} s {skipped.reason}, "
+                f"from {skipped.first:.3f} s on"
+            )

@@ -1,0 +1,1 @@
+"""Each file format for events: how it is written, and how it is read."""

@@ -1,0 +1,54 @@
+"""Logits to probabilities, on sounds that the network was not fitted on."""
+
+from __future__ import annotations
+
+import numpy as np
+import scipy.optimize
+from numpy.typing import NDArray
+
+from audiocnn.errors import DatasetError
+from audiocnn.scoring import Calibration
+
+Array = NDArray[np.float32]
+
+
+def fit_calibration(logits: Array, targets: Array, weights: Array | None = None) -> Calibration:
+    """Fit one slope, and an offset per class, by maximum likelihood.
+
+    Parameters
+    ----------
+    logits, targets
+        (C, W) of windows that the network was not fitted on; targets 0 or 1.
+    weights
+        (W,) how much each window counts; all alike if None.
+
+    Raises
+    ------
+    DatasetError
+        If there are no windows.
+
+    Notes
+    -----
+    A slope shared by all classes keeps their order as far as the offsets allow,
+    and is sure even where a class has few windows. Offsets are drawn to their
+    mean by a weak normal prior (deviation 3).
+    """
+    n_classes, n = logits.shape
+    if n == 0:
+        raise DatasetError("no windows to calibrate on: all are silent, or there are none")
+    w = np.ones(n) if weights is None else np.asarray(weights, np.float64)
+    w = w / w.sum()
+
+    def loss(x: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+        slope, offset = np.exp(x[0]), x[1:]
+        z = slope * logits + offset[:, None]
+        value = (w * (np.logaddexp(0, z) - targets * z)).sum()
+        error = w * (1 / (1 + np.exp(-z)) - targets)
+        away = (offset - offset.mean()) / 9 / n
+        gradient = np.concatenate(([(error * logits).sum() * slope], error.sum(1) + away))
+        return float(value + 0.5 * (away * (offset - offset.mean())).sum()), gradient
+
+    found = scipy.optimize.minimize(loss, np.zeros(n_classes + 1), jac=True, method="L-BFGS-B",
+                                    bounds=[(-3, 3)] + [(-12, 12)] * n_classes)  # fmt: skip
+    slope = float(np.exp(found.x[0]))
+    return Calibration((slope,) * n_classes, tuple(float(v) for v in found.x[1:]))

@@ -1,0 +1,274 @@
+"""What a labelling run has done so far, in a SQLite file beside its output.
+
+    events.csv          what people and programs read; written from the ledger, at once
+    events.csv.ledger   each recording with its state, its events and its scores
+
+One transaction holds all of a recording, so it is there whole or not at all, whenever
+and however the run dies. The scores are kept as they were, so that other rules need no
+sound. One run at a time may write; anyone may read meanwhile.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sqlite3
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from audiocnn.errors import ArgumentError, AudiocnnError, DatasetError
+from audiocnn.events import EventRule
+
+SUFFIX = ".ledger"
+FORMAT = 1
+APPLICATION = 0x61636E6E  # "acnn", so that no other database is taken for one of ours
+SCHEMA = """
+CREATE TABLE run (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE recordings (
+    id INTEGER PRIMARY KEY,
+    path UNIQUE NOT NULL,       -- text, or bytes where it is no text
+    place INTEGER,              -- in the list of the last run; NULL if it is not in it
+    state TEXT NOT NULL,        -- waiting, done or failed
+    size INTEGER, mtime_ns INTEGER, digest TEXT,
+    error TEXT NOT NULL DEFAULT '',
+    seconds REAL, scored REAL, padded REAL, skipped TEXT,
+    rules INTEGER NOT NULL DEFAULT 0,  -- by which rules the events were found
+    scores BLOB
+);
+CREATE INDEX recordings_place ON recordings (place);
+CREATE INDEX recordings_digest ON recordings (digest) WHERE digest != '';
+CREATE TABLE events (
+    recording INTEGER NOT NULL, number INTEGER NOT NULL,
+    start REAL NOT NULL, end REAL NOT NULL, label TEXT NOT NULL, score REAL,
+    PRIMARY KEY (recording, number)
+) WITHOUT ROWID;
+"""
+
+
+@dataclass(frozen=True)
+class Ledger:
+    """An open ledger; see `open_ledger`.
+
+    Parameters
+    ----------
+    path
+        The file.
+    connection
+        To it.
+    """
+
+    path: Path
+    connection: sqlite3.Connection
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What decides about the scores of a run, and about its events.
+
+    Parameters
+    ----------
+    model, checksum
+        Its name, and what it computes.
+    hop
+        Seconds between windows, as rounded.
+    rules
+        By which events are found; they alone may change within a ledger.
+    """
+
+    model: str
+    checksum: str
+    hop: float
+    rules: Mapping[str, EventRule]
+
+
+@contextlib.contextmanager
+def open_ledger(path: str | Path, *, write: bool = False) -> Iterator[Ledger]:
+    """Open a ledger.
+
+    Parameters
+    ----------
+    path
+        The file; made if it is missing and is to be written.
+    write
+        To go on with the run; it is kept from others until the context ends.
+
+    Raises
+    ------
+    DatasetError
+        If it is missing, or no ledger, or of a later version.
+    AudiocnnError
+        If another run is writing it; or, inside the context, if it cannot be written.
+    """
+    path = Path(path)
+    with contextlib.ExitStack() as stack:
+        if write:
+            stack.enter_context(_alone(path))
+        elif not path.is_file():
+            raise DatasetError(f"no ledger {path}: audiocnn label -o writes one beside its output")
+        stack.enter_context(_explaining(path))
+        mode = "rwc" if write else "ro"
+        connection = sqlite3.connect(
+            f"{path.absolute().as_uri()}?mode={mode}", uri=True, isolation_level=None, timeout=30
+        )
+        stack.callback(connection.close)
+        if write:
+            _prepare(path, connection)
+        _check(path, connection)
+        yield Ledger(path, connection)
+
+
+def remove_ledger(path: str | Path) -> None:
+    """Remove a ledger, whatever it is, unless a run is writing it.
+
+    Raises
+    ------
+    AudiocnnError
+        If one is, or it cannot be removed.
+    """
+    with _alone(Path(path)):
+        try:
+            for suffix in ("", "-wal", "-shm"):
+                Path(f"{path}{suffix}").unlink(missing_ok=True)
+        except OSError as error:
+            raise AudiocnnError(f"cannot remove {path}: {error.strerror}") from error
+
+
+def begin_run(ledger: Ledger, settings: Settings) -> int:
+    """Enter a run's settings, or compare them with those of the run that is there.
+
+    Returns
+    -------
+    int
+        The number of its rules: recordings whose events were found by others have
+        another one.
+
+    Raises
+    ------
+    DatasetError
+        If the run that is there would give other scores; says what differs.
+    """
+    now = {"model": settings.model, "checksum": settings.checksum, "hop": settings.hop}
+    before = dict(ledger.connection.execute("SELECT name, value FROM run"))
+    old = {name: json.loads(before[name]) for name in now if name in before}
+    differ = [
+        f"{name} {old[name]!r} there, {now[name]!r} now"
+        for name in ("checksum", "hop")
+        if name in old and old[name] != now[name]
+    ]
+    if differ:
+        raise DatasetError(
+            f"{ledger.path} belongs to a run with other settings (model {old['model']!r} there, "
+            f"{settings.model!r} now; {'; '.join(differ)}): name another output, or begin anew "
+            "with --restart"
+        )
+    rules = json.dumps({label: asdict(rule) for label, rule in settings.rules.items()})
+    number = int(before.get("rules_number", "0"))
+    if before.get("rules") != rules:
+        number += 1
+    entries = {**{k: json.dumps(v) for k, v in now.items()}, "rules": rules}
+    with transaction(ledger):
+        ledger.connection.executemany(
+            "INSERT OR REPLACE INTO run VALUES (?, ?)",
+            [*entries.items(), ("rules_number", str(number))],
+        )
+    return number
+
+
+def settings_of(ledger: Ledger) -> Settings:
+    """Read a run's settings.
+
+    Raises
+    ------
+    DatasetError
+        If no run has begun.
+    """
+    found = dict(ledger.connection.execute("SELECT name, value FROM run"))
+    if "rules" not in found:
+        raise DatasetError(f"{ledger.path}: no run has begun in it")
+    rules = {label: EventRule(**rule) for label, rule in json.loads(found["rules"]).items()}
+    model, checksum, hop = (json.loads(found[name]) for name in ("model", "checksum", "hop"))
+    return Settings(model, checksum, hop, rules)
+
+
+@contextlib.contextmanager
+def transaction(ledger: Ledger) -> Iterator[None]:
+    """Do what is done inside whole, or not at all."""
+    ledger.connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+    except BaseException:
+        if ledger.connection.in_transaction:  # a full disk has ended it already
+            ledger.connection.execute("ROLLBACK")
+        raise
+    ledger.connection.execute("COMMIT")
+
+
+def _prepare(path: Path, connection: sqlite3.Connection) -> None:
+    """Make the tables of a new ledger."""
+    if connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+        return
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = NORMAL")  # a crash of the machine loses the last ones
+    connection.executescript(
+        f"BEGIN; {SCHEMA} PRAGMA application_id = {APPLICATION}; "
+        f"PRAGMA user_version = {FORMAT}; COMMIT;"
+    )
+
+
+def _check(path: Path, connection: sqlite3.Connection) -> None:
+    (application,) = connection.execute("PRAGMA application_id").fetchone()
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    if application != APPLICATION:
+        raise DatasetError(f"{path} is a database, but no ledger of audiocnn")
+    if version > FORMAT:
+        raise DatasetError(
+            f"{path} has format {version}, this version of audiocnn reads up to {FORMAT}; update "
+            "it with: pip install -U audiocnn"
+        )
+    connection.execute("PRAGMA synchronous = NORMAL")
+
+
+@contextlib.contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """Keep other runs away; the lock dies with the process that holds it."""
+    with contextlib.ExitStack() as stack:
+        try:
+            file = stack.enter_context(open(f"{path}-lock", "a+b"))
+        except OSError as error:
+            raise ArgumentError(f"cannot write {path}: {error.strerror}") from error
+        try:
+            _lock(file)
+        except OSError:
+            raise AudiocnnError(
+                f"{path}: another run is writing it; wait for its end, or name another output"
+            ) from None
+        yield
+
+
+def _lock(file: Any) -> None:
+    if sys.platform == "win32":
+        import msvcrt
+
+        msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+    else:
+        import fcntl
+
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+@contextlib.contextmanager
+def _explaining(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        said = str(error)
+        if "full" in said or "disk I/O" in said:
+            said += "; what was done is safe: make room, and run the same command again"
+        raise AudiocnnError(f"{path}: {said}") from error
+    except sqlite3.DatabaseError as error:
+        raise DatasetError(
+            f"{path} is no ledger, or a damaged one ({error}): move it away, or --restart"
+        ) from error

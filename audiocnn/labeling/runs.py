@@ -1,0 +1,83 @@
+"""A labelling run that is over, or still going on: its events, and what was heard.
+
+A run is named by what it wrote, or by the ledger beside that. What it wrote may have
+been edited since, so its events count; the ledger alone knows what was heard.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from audiocnn.annotations import FORMATS, format_of, iter_events
+from audiocnn.errors import DatasetError
+from audiocnn.events import Event
+from audiocnn.labeling.entries import labeled
+from audiocnn.labeling.ledger import SUFFIX, open_ledger
+from audiocnn.labeling.recordings import Labeled
+
+
+@dataclass(frozen=True)
+class Run:
+    """A labelling run.
+
+    Parameters
+    ----------
+    events
+        Gives its events, one by one.
+    results
+        Gives what came of each recording, if there is a ledger.
+    from_ledger
+        Whether the events are those of the ledger.
+    """
+
+    events: Callable[[], Iterator[Event]]
+    results: Callable[[], Iterator[Labeled]] | None
+    from_ledger: bool = False
+
+
+def open_run(path: str | Path) -> Run:
+    """Find what there is of a run.
+
+    Parameters
+    ----------
+    path
+        What was written (a file, or the folder of a file for each recording), or the
+        ledger.
+
+    Raises
+    ------
+    ArgumentError
+        If the name ends in no format.
+    DatasetError
+        If there is no such run.
+    """
+    path = Path(path)
+    if path.name.endswith(SUFFIX):
+        return Run(lambda: _events(path), lambda: _results(path), from_ledger=True)
+    if not path.exists():
+        raise DatasetError(f"no such file or folder: {path}; check the name and the folder")
+    ledger = Path(f"{path}{SUFFIX}")
+    results = (lambda: _results(ledger)) if ledger.exists() else None
+    if path.is_dir():
+        files = [file for file in sorted(path.rglob("*")) if file.is_file() and _is_output(file)]
+        if not files:
+            raise DatasetError(f"{path}: nothing in it that label writes")
+        return Run(lambda: itertools.chain.from_iterable(map(iter_events, files)), results)
+    format_of(path)
+    return Run(lambda: iter_events(path), results)
+
+
+def _results(ledger: Path) -> Iterator[Labeled]:
+    with open_ledger(ledger) as opened:
+        yield from labeled(opened)
+
+
+def _events(ledger: Path) -> Iterator[Event]:
+    return itertools.chain.from_iterable(result.events for result in _results(ledger))
+
+
+def _is_output(path: Path) -> bool:
+    return path.name.lower().endswith(tuple(FORMATS)) and not path.name.startswith(".")

@@ -1,0 +1,89 @@
+"""What a training works with: clips, their sound, who is held out, how to train."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from audiocnn.audio import find_recordings
+from audiocnn.errors import DatasetError
+from audiocnn.manifest import Clip
+from audiocnn.models.classifier import Classifier
+from audiocnn.training.batches import Examples
+from audiocnn.training.cache import Waveforms, cached_waveforms
+from audiocnn.training.recipe import Recipe
+from audiocnn.training.results import targets_of
+from audiocnn.training.splits import Split, split_background
+
+
+@dataclass(frozen=True)
+class Material:
+    """All that a training works with, once it is read and decoded.
+
+    Parameters
+    ----------
+    clips, labels, targets
+        The dataset, its classes, and (K, C) which clip has which.
+    split
+        Who is held out when.
+    waveforms
+        Of the clips.
+    background, background_part, background_waveforms
+        Sounds that are none of the classes; no clips and None without any.
+    recipe
+        How to train.
+    start
+        The network to go on from; None for random weights.
+    """
+
+    clips: list[Clip]
+    labels: tuple[str, ...]
+    targets: NDArray[np.float32]
+    split: Split
+    waveforms: Waveforms
+    background: list[Clip]
+    background_part: NDArray[np.int64]
+    background_waveforms: Waveforms | None
+    recipe: Recipe
+    start: Classifier | None
+
+    def without(self, part: int | None) -> Examples:
+        """Give what is learnt from when a part is held out; all for None."""
+        return Examples(
+            self.waveforms, self.targets, np.flatnonzero(self.split.part != part),
+            self.background_waveforms, np.flatnonzero(self.background_part != part),
+        )  # fmt: skip
+
+
+def decode(
+    clips: list[Clip], labels: tuple[str, ...], split: Split, background: str | Path | None,
+    recipe: Recipe, start: Classifier | None, folder: Path,
+) -> Material:  # fmt: skip
+    """Decode everything once, and refuse what nothing can be learnt from."""
+    others: list[Clip] = []
+    part, other_waves = np.zeros(0, np.int64), None
+    if background is not None:
+        found = [Clip(path, ()) for path in find_recordings([background])]
+        others, part = split_background(found, split)
+        other_waves = cached_waveforms(others, recipe.front.rate, folder)
+    if len(labels) == 1 and not others and all(clip.labels for clip in clips):
+        raise DatasetError(
+            f"there is one class only ({labels[0]}), and nothing that is not it: to detect a "
+            "single sound, give sounds that are none of it with --background FOLDER, or rows "
+            "of the CSV with an empty label"
+        )
+    waves = cached_waveforms(clips, recipe.front.rate, folder)
+    targets = targets_of(clips, labels)
+    limit = 10 ** (recipe.silence_db / 10)
+    loud = np.array([waves.clip_levels(k).max() >= limit for k in range(len(clips))])
+    for label, has in zip(labels, targets.T > 0, strict=True):
+        if not loud[has].any():
+            raise DatasetError(
+                f"all {int(has.sum())} clips of {label!r} are silent (below "
+                f"{recipe.silence_db:g} dB of full scale): record them again, or leave the "
+                "class out with --where"
+            )
+    return Material(clips, labels, targets, split, waves, others, part, other_waves, recipe, start)

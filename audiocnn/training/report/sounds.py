@@ -1,0 +1,79 @@
+"""Sound in the page: short, compressed, and not more than fits."""
+
+from __future__ import annotations
+
+import base64
+import io
+from dataclasses import dataclass
+
+import numpy as np
+import soundfile
+import soxr
+from numpy.typing import NDArray
+
+from audiocnn.audio import read_audio
+from audiocnn.errors import AudioError
+from audiocnn.manifest import Clip
+
+Samples = NDArray[np.float32]
+RATES = (48000, 44100, 32000, 24000, 22050, 16000, 12000, 11025, 8000)  # of MP3
+LONGEST = 6.0  # seconds of a clip that are shown and played
+BUDGET = 4_500_000  # bytes of all players of a page
+PEAK = 0.9
+
+
+@dataclass
+class Room:
+    """What a page may still hold of sound, in bytes; players lower it."""
+
+    left: int = BUDGET
+
+
+def player(samples: Samples, rate: int, room: Room, gain: float | None = None) -> str:
+    """Give an audio element that holds its sound; a word instead where no room is left.
+
+    Parameters
+    ----------
+    samples, rate
+        What is played, its first `LONGEST` seconds.
+    room
+        Of the page; lowered by what this takes.
+    gain
+        Factor; so that the loudest sample is nearly full scale if None: sounds from far
+        away are heard too.
+
+    Notes
+    -----
+    MP3, because all browsers play it, telephones too.
+    """
+    heard = samples[: round(LONGEST * rate)]
+    factor = loudness_gain(heard) if gain is None else gain
+    if rate not in RATES:
+        lower = next((r for r in RATES if r < rate), RATES[-1])
+        heard, rate = np.asarray(soxr.resample(heard, rate, lower), np.float32), lower
+    written = io.BytesIO()
+    soundfile.write(
+        written, np.clip(heard * factor, -1, 1), rate, format="MP3", subtype="MPEG_LAYER_III",
+        compression_level=0.7,
+    )  # fmt: skip
+    encoded = base64.b64encode(written.getvalue()).decode()
+    if len(encoded) > room.left:
+        return "<small>not embedded: the page holds as much sound as it may</small>"
+    room.left -= len(encoded)
+    return f'<audio controls preload="none" src="data:audio/mpeg;base64,{encoded}"></audio>'
+
+
+def loudness_gain(samples: Samples) -> float:
+    """Give the factor that brings the loudest sample near to full scale."""
+    peak = float(np.abs(samples).max(initial=0))
+    return PEAK / peak if peak > 0 else 1.0
+
+
+def read_clip(clip: Clip, rate: int, begin: float = 0.0) -> Samples | None:
+    """Read at most `LONGEST` seconds of a clip; None if it is not there any more."""
+    start = clip.start + begin
+    end = start + LONGEST if clip.end is None else min(clip.end, start + LONGEST)
+    try:
+        return read_audio(clip.path, rate, start=start, end=end)
+    except AudioError:
+        return None

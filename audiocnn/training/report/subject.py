@@ -1,0 +1,150 @@
+"""What a report is about: a training, its bundle and network, and the sounds again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from audiocnn.bundle import Bundle, grid_of, load
+from audiocnn.engine import Grid
+from audiocnn.errors import DatasetError
+from audiocnn.manifest import Clip
+from audiocnn.mel import log_mel
+from audiocnn.models.classifier import Classifier
+from audiocnn.training.packing import load_network
+from audiocnn.training.report.sounds import Room, Samples, read_clip
+from audiocnn.training.results import NEVER, Training, load_training
+
+EXAMPLES = 4  # classes that are looked at closely
+
+
+@dataclass(frozen=True)
+class Subject:
+    """All that the sections of a report are made from.
+
+    Parameters
+    ----------
+    training, bundle, network
+        Of one training.
+    findings
+        Of the dataset doctor, as ``audiocnn check --json`` prints them: ``severity``,
+        ``kind``, ``message``, ``advice`` and ``places`` (``path``, ``detail``); None if it
+        was not asked.
+    room
+        What the page may hold of sound.
+    """
+
+    training: Training
+    bundle: Bundle
+    network: Classifier
+    findings: Sequence[Mapping[str, Any]] | None = None
+    room: Room = field(default_factory=Room)
+
+    @property
+    def rate(self) -> int:
+        """Samples per second that the model hears."""
+        return self.bundle.rate
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """In the order of all scores."""
+        return self.training.labels
+
+    @property
+    def crossed(self) -> bool:
+        """Whether the bundle's network was fitted on all clips, and others judged it."""
+        return bool((self.training.fold != NEVER).all())
+
+    @cached_property
+    def known(self) -> NDArray[np.int64]:
+        """Clips that were judged: held out, and not silent."""
+        return np.flatnonzero(~np.isnan(self.training.scores[:, 0]))
+
+    @cached_property
+    def grid(self) -> Grid:
+        """Where the windows lie."""
+        return grid_of(self.bundle)
+
+    def frames(self, samples: Samples) -> NDArray[np.float32]:
+        """Give log-mel frames (M, T)."""
+        return np.asarray(log_mel(samples, self.bundle.front)[0])
+
+    def examples(self) -> list[tuple[str, Samples]]:
+        """Choose a sound for each of a few classes: judged right and sure, a window long.
+
+        Where the network in the bundle was not fitted on all, they are clips that it has
+        not heard.
+        """
+        t = self.training
+        targets = t.targets
+        chosen: list[tuple[str, Samples]] = []
+        support = (targets[self.known] > 0).sum(0)
+        for at in np.argsort(-support, kind="stable").tolist():
+            own = self.known[targets[self.known, at] > 0]
+            own = own[np.argsort(-t.scores[own, at], kind="stable")][:8]
+            for k in own.tolist():
+                samples = self.loudest(t.clips[k])
+                if samples is not None:
+                    chosen.append((self.labels[at], samples))
+                    break
+            if len(chosen) == EXAMPLES:
+                break
+        return chosen
+
+    def loudest(self, clip: Clip) -> Samples | None:
+        """Read the loudest window of a clip, zeros behind if it is short; None if unreadable."""
+        samples = read_clip(clip, self.rate)
+        if samples is None or not samples.size:
+            return None
+        n = self.grid.window_samples
+        if samples.size <= n:
+            return np.pad(samples, (0, n - samples.size))
+        sums = np.concatenate(([0.0], np.cumsum(samples.astype(np.float64) ** 2)))
+        starts = np.arange(0, samples.size - n + 1, max(1, self.rate // 20))
+        at = int(starts[np.argmax(sums[starts + n] - sums[starts])])
+        return samples[at : at + n]
+
+    def columns(self, samples: Samples) -> NDArray[np.float32]:
+        """Give the network's columns (2, C, T') of a sound: evidence, and how much it counts."""
+        frames = torch.from_numpy(log_mel(samples, self.bundle.front))[None]
+        with torch.no_grad():
+            return np.asarray(self.network(frames)[0].numpy())
+
+    def probabilities(self, windows: Sequence[Samples]) -> NDArray[np.float64]:
+        """Score windows (W of them, one window long each): (C, W), calibrated."""
+        logits = []
+        for at in range(0, len(windows), 32):
+            frames = np.stack([log_mel(x, self.bundle.front) for x in windows[at : at + 32]])
+            with torch.no_grad():
+                evidence, weight = self.network(torch.from_numpy(frames)).unbind(1)
+            logits.append(((evidence * weight).sum(-1) / weight.sum(-1)).numpy())
+        slope, offset = (
+            np.array(v) for v in (self.bundle.calibration.slope, self.bundle.calibration.offset)
+        )
+        return np.asarray(1 / (1 + np.exp(-(slope * np.concatenate(logits) + offset))).T)
+
+
+def open_subject(
+    run: Path, model: Path, findings: Sequence[Mapping[str, Any]] | None = None
+) -> Subject:
+    """Read a run folder and its bundle.
+
+    Raises
+    ------
+    DatasetError
+        If the run holds no finished training, or the bundle is of another one.
+    """
+    training, bundle = load_training(run), load(model)
+    if bundle.labels != training.labels:
+        raise DatasetError(
+            f"{model} has the labels {', '.join(bundle.labels)}, and {run} those of another "
+            f"training ({', '.join(training.labels)}): name the bundle with --model"
+        )
+    return Subject(training, bundle, load_network(bundle, model), findings)

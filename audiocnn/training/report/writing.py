@@ -1,0 +1,85 @@
+"""The report of a training as one file, made from what the training left."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from audiocnn.training.report.inside import inside_section
+from audiocnn.training.report.judged import (
+    class_section,
+    confusion_section,
+    precision_section,
+    reliability_section,
+)
+from audiocnn.training.report.learning import curve_section, data_section, recipe_section
+from audiocnn.training.report.mistakes import background_section, mistakes_section
+from audiocnn.training.report.page import LIMIT, Section, page
+from audiocnn.training.report.shifting import shifting_section
+from audiocnn.training.report.size import size_section
+from audiocnn.training.report.subject import Subject, open_subject
+from audiocnn.training.report.summary import counted, in_short
+from audiocnn.training.report.variation import variation_section
+
+SECTIONS: tuple[Callable[[Subject], Section], ...] = (
+    in_short, class_section, confusion_section, mistakes_section, background_section,
+    precision_section, reliability_section, curve_section, data_section, variation_section,
+    inside_section, shifting_section, size_section, recipe_section,
+)  # fmt: skip
+
+
+def write_report(
+    run: str | Path,
+    model: str | Path,
+    out: str | Path,
+    *,
+    findings: Sequence[Mapping[str, Any]] | None = None,
+) -> Path:
+    """Write the report of a training.
+
+    Parameters
+    ----------
+    run
+        The folder that the training left, see `audiocnn.training.results`.
+    model
+        Its bundle.
+    out
+        The file, HTML; nothing else is needed to read it.
+    findings
+        Of the dataset doctor, as ``audiocnn check --json`` prints them: ``severity``,
+        ``kind``, ``message``, ``advice`` and ``places`` (``path``, ``detail``); None if it
+        was not asked.
+
+    Returns
+    -------
+    Path
+        The file.
+
+    Raises
+    ------
+    DatasetError, BundleError
+        If the run or the bundle cannot be read, or are not of one training.
+
+    Notes
+    -----
+    Recordings are read again for spectrograms and players; where one is gone, the page
+    says so. The page stays under `audiocnn.training.report.page.LIMIT` bytes, whatever
+    the data: what is shown is limited in number, and sound in bytes.
+    """
+    out = Path(out)
+    subject = open_subject(Path(run), Path(model), findings)
+    name = subject.bundle.name
+    under = (
+        f"{counted(len(subject.labels), 'class', 'classes')}, "
+        f"{counted(len(subject.training.clips), 'clip', 'clips')}; "
+        f"{subject.bundle.trunk['arch']} {subject.bundle.trunk['size']}, windows of "
+        f"{subject.grid.window:.2g} s at {subject.rate} Hz. Made by audiocnn train."
+    )
+    written = page(f"What {name} learnt", under, [make(subject) for make in SECTIONS])
+    encoded = written.encode("utf-8", errors="replace")
+    assert len(encoded) < LIMIT, f"the report has {len(encoded)} bytes"
+    temporary = out.with_name(out.name + ".tmp")
+    temporary.write_bytes(encoded)
+    temporary.replace(out)
+    return out
