@@ -155,7 +155,8 @@ def _draw_traces(ax: Any, frames: NDArray[np.floating], front: RawSpec) -> None:
         ax.plot(seconds, row, lw=1, alpha=0.85, label=name)
     ax.margins(x=0)
     if 1 < len(front.names) <= TRACES:
-        ax.legend(fontsize=7, ncols=3, loc="upper right")
+        ax.legend(fontsize=7, ncols=TRACES, loc="lower left", bbox_to_anchor=(0, 1), borderpad=0,
+                  handlelength=1, columnspacing=0.8)  # fmt: skip
 
 
 def _draw_bands(

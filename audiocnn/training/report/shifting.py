@@ -39,8 +39,8 @@ def shifting_section(subject: Subject) -> Section:
     time = _lines(moves * window, times, "seconds later", "score against a shift in time",
                   (-inside, inside))  # fmt: skip
     said_time = (
-        f"The strongest {SHARE * window:.2g} s of an example, laid at different places in an empty "
-        f"window of {window:.2g} s. Around the middle the curve should be flat, because the same "
+        f"The strongest {SHARE * window:.3g} s of an example, laid at different places in an empty "
+        f"window of {window:.3g} s. Around the middle the curve should be flat, because the same "
         "kernels are used everywhere; toward the thin lines fewer of the window's columns see "
         "it, and beyond them it is cut off. A stream's windows overlap, so that everything comes "
         "to stand in the middle of one."
