@@ -202,7 +202,7 @@ class _Reader:
                     for piece in signal.pieces:
                         end = at + piece.shape[1]
                         part = piece[:, max(0, first - at) : None if last is None else last - at]
-                        self._keep(clip, part, sums, (n + first) / rate)
+                        self._keep(clip, part, sums, n + first, rate)
                         n, at = n + part.shape[1], end
                         if last is not None and at >= last:
                             break
@@ -216,11 +216,14 @@ class _Reader:
         self.starts.append(self.starts[-1] + n)
         self.sums.append(sums)
 
-    def _keep(self, clip: Clip, part: Samples, sums: NDArray[np.float64], at: float) -> None:
-        bad = ~np.isfinite(part)
+    def _keep(
+        self, clip: Clip, part: Samples, sums: NDArray[np.float64], first: int, rate: float
+    ) -> None:
+        bad = ~np.isfinite(part).all(0)
         if bad.any():
+            at = (first + int(np.argmax(bad))) / rate
             raise AudioError(
-                f"{clip.path}: values are missing near {at:g} s, and training needs them all: give "
+                f"{clip.path}: a value is missing at {at:g} s, and training needs them all: give "
                 "--missing interpolate, or leave that part out with start and end"
             )
         x = part.astype(np.float64)

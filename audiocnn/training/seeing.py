@@ -15,7 +15,6 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from audiocnn.errors import ArgumentError
 from audiocnn.fronts import Front, RawSpec, SpectrumSpec
 from audiocnn.mel import MelSpec
 from audiocnn.training.augment import draw_gain, hide, mixup, vary_power
@@ -124,16 +123,3 @@ def seen_through(front: Front) -> Seeing:
 def hide_frames(frames: Tensor, a: Augmentation, rng: torch.Generator) -> Tensor:
     """Apply the masks to normalised frames (B, P, M, T): bands of every plane, and times."""
     return hide(frames.flatten(1, 2), a, rng).view_as(frames)
-
-
-def require_sound(front: Front, what: str) -> MelSpec:
-    """Give the front end of a model of sound.
-
-    Raises
-    ------
-    ArgumentError
-        If it is another one.
-    """
-    if not isinstance(front, MelSpec):
-        raise ArgumentError(f"{what} is for sound, and this is a model of other signals")
-    return front
