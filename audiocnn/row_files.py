@@ -33,7 +33,8 @@ from audiocnn.rows import (
 
 Row = TypeVar("Row")
 KEPT = 16 << 20  # bytes of text, up to which the numbers of a file are kept
-ROW_SUFFIXES = frozenset({".csv", ".npy", ".npz", ".parquet", ".tsv"})
+TEXT_SUFFIXES = frozenset({".csv", ".tsv"})
+ROW_SUFFIXES = TEXT_SUFFIXES | {".npy", ".npz", ".parquet"}
 
 
 @contextmanager
@@ -52,7 +53,11 @@ def open_rows(path: Path) -> Iterator[Rows]:
         with _open_parquet(path) as rows:
             yield rows
     else:
-        yield _from_text(path, "\t" if suffix == ".tsv" else "")
+        yield _from_text(path, _delimiter(path))
+
+
+def _delimiter(path: Path) -> str:
+    return "\t" if path.suffix.lower() == ".tsv" else ""
 
 
 @dataclass(frozen=True)
@@ -197,6 +202,16 @@ def _from_arrays(path: Path) -> Rows:
             f"{told or 'none'}"
         )
     return rows_of_arrays(path, arrays, known)
+
+
+def column_names(path: Path) -> frozenset[str]:
+    """Give the names in the first line of a text file; none of another, or a damaged one."""
+    if path.suffix.lower() not in TEXT_SUFFIXES:
+        return frozenset()
+    try:
+        return frozenset(_from_text(path, _delimiter(path)).names)
+    except AudioError:
+        return frozenset()
 
 
 @contextmanager
