@@ -18,8 +18,8 @@ from audiocnn.signals import Reading
 from audiocnn.training.batches import Examples
 from audiocnn.training.cache import Stored, cached_waveforms
 from audiocnn.training.recipe import Recipe
-from audiocnn.training.recorded import cached_signals, require_fit
 from audiocnn.training.results import targets_of
+from audiocnn.training.signal_cache import cached_signals, require_fit
 from audiocnn.training.splits import Split, split_background
 
 
@@ -73,7 +73,7 @@ def store_for(recipe: Recipe, reading: Reading, folder: Path) -> Store:
     n_window = round(recipe.window * front.rate)
 
     def store(clips: Sequence[Clip]) -> Stored:
-        found = cached_signals(clips, reading, folder)
+        found = cached_signals(clips, reading, folder, wanted=front.names)
         require_fit(found, front)
         return found.seen_through(front, n_window)
 

@@ -34,9 +34,9 @@ from audiocnn.training.predicting import Predictions, join
 from audiocnn.training.proposing import default_front, default_recipe, look_at
 from audiocnn.training.proposing_signals import count_windows, signal_in_words, signal_recipe
 from audiocnn.training.recipe import Recipe
-from audiocnn.training.recorded import cached_signals
 from audiocnn.training.results import NEVER, Curve, Training, save_training, targets_of
 from audiocnn.training.reviewed import add_reviews, reviewed_in_words
+from audiocnn.training.signal_cache import cached_signals
 from audiocnn.training.splits import Split, judging_parts, split_clips
 from audiocnn.training.starting import open_start, start_choices, start_network
 from audiocnn.training.watching import Watcher
@@ -164,7 +164,8 @@ def _propose(
         recipe = default_recipe(clips, look, **chosen)
         windows = look.windows(recipe.window)
     else:
-        stored = cached_signals(clips, reading, sounds)
+        wanted = None if front is None else front.names
+        stored = cached_signals(clips, reading, sounds, wanted=wanted)
         recipe = signal_recipe(stored, kind, **chosen)
         windows = count_windows(stored, recipe.window)
         tell(signal_in_words(stored, recipe))
