@@ -39,9 +39,7 @@ def random_network(
     # Statistics as a training would leave them. Without them a signal fades from layer to
     # layer, and scores that hardly move would agree whatever was wrong.
     frames = 2 * torch.randn(16, planes, n_bands, 200) + mean
-    frames += 3 * torch.randn(16, planes, 1, 20).repeat_interleave(
-        10, dim=-1
-    )  # it gets loud, quiet
+    frames += 3 * torch.randn(16, planes, 1, 20).repeat_interleave(10, dim=-1)  # swells
     with torch.no_grad():
         model.train()(frames)
     return model.eval()
