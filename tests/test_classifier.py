@@ -6,8 +6,8 @@ import torch
 
 from audiocnn.engine import TrunkState, advance, open_graph
 from audiocnn.errors import ArgumentError
-from audiocnn.models.cnn1d import cnn1d, shape_for
 from audiocnn.models.classifier import MIN_WEIGHT, Classifier, TrunkSpec, window_logits
+from audiocnn.models.cnn1d import cnn1d, shape_for
 from audiocnn.models.cost import macs_per_column, n_parameters
 from audiocnn.models.export import export_graph
 from tests.bundles import random_network
@@ -193,8 +193,8 @@ NETWORKS_FOR_SIGNALS = [
     ("cnn1d", 1, 1, 4, 5, 244, 16),
     ("cnn2d", 6, 2, 0, 0, 17, 1),
     ("cnn2d", 1, 9, 1, 0, 29, 2),
-    ("cnn2d", 3, 17, 2, 0, 42, 4),
-    ("cnn2d", 3, 33, 3, 0, 64, 8),
+    ("cnn2d", 3, 17, 2, 0, 51, 4),
+    ("cnn2d", 3, 33, 3, 0, 79, 8),
 ]
 
 
