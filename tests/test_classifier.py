@@ -229,4 +229,4 @@ def test_what_older_bundles_say_of_their_network_still_makes_it():
     told = {"arch": "cnn1d", "size": "small", "planes": 1, "n_bands": 16, "n_classes": 3}
     model = Classifier(TrunkSpec(**told, pools=2, pooling="attention"))
     assert model.spec.kernel == 0
-    assert (model.receptive_field, model.stride) == (63, 4)
+    assert (model.receptive_field, model.stride) == (87, 4)
