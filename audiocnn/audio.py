@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +26,7 @@ __all__ = [
     "find_recordings",
     "read_audio",
     "read_blocks",
+    "search_folder",
 ]
 
 AUDIO_SUFFIXES = frozenset({
@@ -167,7 +168,7 @@ def find_recordings(paths: Sequence[str | Path]) -> list[Path]:
     found: dict[Path, None] = {}
     for path in map(Path, paths):
         if path.is_dir():
-            found.update(dict.fromkeys(_search(path)))
+            found.update(dict.fromkeys(search_folder(path, AUDIO_SUFFIXES)))
         elif path.exists():
             found[path] = None
         else:
@@ -178,7 +179,17 @@ def find_recordings(paths: Sequence[str | Path]) -> list[Path]:
     return list(found)
 
 
-def _search(folder: Path) -> list[Path]:
+def search_folder(folder: Path, suffixes: Collection[str]) -> list[Path]:
+    """List the files in a folder, to any depth, that end in one of the suffixes.
+
+    Hidden files and folders are left out; the list is sorted.
+
+    Raises
+    ------
+    AudioError
+        If a folder cannot be read.
+    """
+
     def refuse(error: OSError) -> None:
         raise AudioError(f"cannot look into {error.filename}: {error.strerror}") from error
 
@@ -191,7 +202,7 @@ def _search(folder: Path) -> list[Path]:
         seen.add((here.st_dev, here.st_ino))
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in names:
-            if not name.startswith(".") and Path(name).suffix.lower() in AUDIO_SUFFIXES:
+            if not name.startswith(".") and Path(name).suffix.lower() in suffixes:
                 found.append(Path(where, name))
     return sorted(found)
 

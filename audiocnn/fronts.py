@@ -38,6 +38,8 @@ class RawSpec:
     ----------
     rate
         Samples per second; need not be whole.
+    names
+        Of the channels, by which they are found in a file.
     offset, scale
         Per channel, in the signal's own units: what is taken away, and what the
         rest is divided by (mean and standard deviation of the training set).
@@ -54,12 +56,13 @@ class RawSpec:
     planes: ClassVar[int] = 1
 
     rate: float
+    names: tuple[str, ...]
     offset: tuple[float, ...]
     scale: tuple[float, ...]
 
     def __post_init__(self) -> None:
         """Check the ranges, once."""
-        _check_channels(self.rate, self.offset, self.scale)
+        _check_channels(self)
 
     @property
     def channels(self) -> int:
@@ -82,7 +85,7 @@ class SpectrumSpec:
         Samples per second; need not be whole.
     n_fft, hop
         Samples in a frame, and from one to the next.
-    offset, scale
+    names, offset, scale
         Per channel, as in `RawSpec`.
     floor
         Added to the power before the logarithm; 1 is a sine whose amplitude is
@@ -99,13 +102,14 @@ class SpectrumSpec:
     rate: float
     n_fft: int
     hop: int
+    names: tuple[str, ...]
     offset: tuple[float, ...]
     scale: tuple[float, ...]
     floor: float = 1e-5
 
     def __post_init__(self) -> None:
         """Check the ranges, once."""
-        _check_channels(self.rate, self.offset, self.scale)
+        _check_channels(self)
         checks = {
             "n_fft must be a whole number, at least 2": _whole(self.n_fft) and self.n_fft >= 2,
             "hop must be a whole number between 1 and n_fft": _whole(self.hop)
@@ -211,7 +215,7 @@ def front_of(described: Mapping[str, Any]) -> Front:
     whole = ("rate", "n_fft", "hop", "n_mels")
     if kind is MelSpec and not all(_whole(values.get(name)) for name in whole):
         raise ArgumentError(f"rate, n_fft, hop and n_mels must be whole numbers, got {values}")
-    values |= {name: tuple(values[name]) for name in ("offset", "scale") if name in values}
+    values |= {name: tuple(values[name]) for name in ("names", "offset", "scale") if name in values}
     try:
         return kind(**values)
     except TypeError as error:
@@ -252,13 +256,17 @@ def _stream_spectrum(tail: Array, new: Array, front: SpectrumSpec) -> tuple[Arra
     return frames, tail
 
 
-def _check_channels(rate: float, offset: tuple[float, ...], scale: tuple[float, ...]) -> None:
-    if not 0 < rate < math.inf:
-        raise ArgumentError(f"rate must be above 0 Hz, got {rate}")
-    if not scale or len(offset) != len(scale):
+def _check_channels(front: RawSpec | SpectrumSpec) -> None:
+    offset, scale = front.offset, front.scale
+    if not 0 < front.rate < math.inf:
+        raise ArgumentError(f"rate must be above 0 Hz, got {front.rate}")
+    if not scale or not len(front.names) == len(offset) == len(scale):
         raise ArgumentError(
-            f"offset and scale need a number for every channel, got {offset} and {scale}"
+            "names, offset and scale need one for every channel, got "
+            f"{front.names}, {offset} and {scale}"
         )
+    if len(set(front.names)) < len(front.names):
+        raise ArgumentError(f"two channels have one name: {', '.join(front.names)}")
     if not all(map(math.isfinite, offset)) or not all(0 < s < math.inf for s in scale):
         raise ArgumentError(f"offset must be finite and scale above 0, got {offset} and {scale}")
 

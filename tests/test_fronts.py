@@ -19,9 +19,10 @@ from audiocnn.fronts import (
 )
 from audiocnn.mel import MelSpec
 
+NAMES = ("x", "y", "z")
 OFFSET, SCALE = (0.0, -9.81, 1000.0), (0.5, 2.0, 30.0)
-RAW = RawSpec(52.5, OFFSET, SCALE)
-SPECTRUM = SpectrumSpec(1000.0, 64, 20, OFFSET, SCALE)
+RAW = RawSpec(52.5, NAMES, OFFSET, SCALE)
+SPECTRUM = SpectrumSpec(1000.0, 64, 20, NAMES, OFFSET, SCALE)
 SOUND = MelSpec(8000, 256, 100, 16, 50.0, 4000.0)
 FRONTS = [RAW, SPECTRUM, SOUND]
 # float32 has 7 digits: numbers about 1000 with a deviation of 30 keep 1e-5 of it.
@@ -102,11 +103,13 @@ def test_what_is_described_comes_back(front):
     ("described", "message"),
     [
         ({"kind": "wavelet"}, "front end 'wavelet' is not known here, but log-mel, raw, log-sp"),
-        ({"kind": "raw", "rate": 50.0, "offset": [0, 0], "scale": [1]}, "a number for every"),
-        ({"kind": "raw", "rate": 50.0, "offset": [], "scale": []}, "a number for every channel"),
-        ({"kind": "raw", "rate": 0, "offset": [0], "scale": [1]}, "rate must be above 0 Hz, got 0"),
-        ({"kind": "raw", "rate": 50, "offset": [0], "scale": [0]}, "scale above 0"),
-        ({"kind": "raw", "rate": 50, "offset": [float("nan")], "scale": [1]}, "must be finite"),
+        ({**describe(RAW), "names": ["x"]}, "names, offset and scale need one for every channel"),
+        ({**describe(RAW), "offset": [0]}, "names, offset and scale need one for every channel"),
+        ({**describe(RAW), "names": ["x", "y", "x"]}, "two channels have one name: x, y, x"),
+        ({**describe(RAW), "names": [], "offset": [], "scale": []}, "need one for every channel"),
+        ({**describe(RAW), "rate": 0}, "rate must be above 0 Hz, got 0"),
+        ({**describe(RAW), "scale": [1, 0, 1]}, "scale above 0"),
+        ({**describe(RAW), "offset": [1, float("nan"), 1]}, "must be finite"),
         ({"kind": "raw", "rate": 50}, "'raw': .*missing"),
         ({**describe(SPECTRUM), "hop": 65}, "hop must be a whole number between 1 and n_fft"),
         ({**describe(SPECTRUM), "n_fft": 64.0}, "n_fft must be a whole number"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from audiocnn.arguments.parsing import add_model, add_verb
+from audiocnn.arguments.parsing import add_model, add_reading, add_verb
 
 
 def add_train(verbs: Any) -> None:
@@ -109,3 +109,4 @@ def add_evaluate(verbs: Any) -> None:
                         "and end; measure events found, not clips named")  # fmt: skip
     parser.add_argument("--predictions", metavar="CSV", help="write each clip's scores")
     parser.add_argument("--json", action="store_true", help="for a program")
+    add_reading(parser, labels=True)

@@ -69,7 +69,8 @@ def _front(front: Front) -> str:
     if isinstance(front, MelSpec):
         bands = f"{front.n_mels} mel bands from {front.f_min:g} to {front.f_max:g} Hz"
         return f"{front.rate} Hz, {bands}, {frames}"
-    channels = f"{front.rate:g} Hz, {front.channels} channels, {front.kind}"
+    names = ", ".join(front.names[:12]) + (" ..." if front.channels > 12 else "")
+    channels = f"{front.rate:g} Hz, {front.channels} channels ({names}), {front.kind}"
     return channels if front.hop == 1 else f"{channels}, {front.n_bands} bands, {frames}"
 
 

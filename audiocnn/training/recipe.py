@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 from audiocnn.errors import ArgumentError
-from audiocnn.mel import MelSpec
+from audiocnn.fronts import Front, describe
 
 BALANCES = ("sampling", "loss", "none")
 
@@ -149,7 +150,7 @@ class Recipe:
         The bundle that training went on from; empty for none.
     """
 
-    front: MelSpec
+    front: Front
     arch: str = "cnn2d"
     size: str = "small"
     pools: int = 3
@@ -190,3 +191,7 @@ class Recipe:
         for message, good in checks.items():
             if not good:
                 raise ArgumentError(f"{message}, got {self}")
+
+    def described(self) -> dict[str, Any]:
+        """Give plain values, for JSON."""
+        return asdict(self) | {"front": describe(self.front)}
