@@ -51,7 +51,8 @@ class FileInput:
     def __init__(self, path: str | Path, *, realtime: bool = False, seconds: float = 0.1) -> None:
         self._opened = contextlib.ExitStack()
         source = self._source = self._opened.enter_context(open_recording(path))
-        self.name, self.rate = str(path), float(source.info.rate)
+        self.name = str(path)
+        self.rate: float = source.info.rate
         self._realtime, self._seconds, self._closed = realtime, seconds, False
 
     def pieces(self) -> Iterator[Piece]:

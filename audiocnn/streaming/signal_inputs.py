@@ -176,6 +176,8 @@ class _Lines:
             return None
         try:
             cells = self._cells(line)
+            if set(cells) >= set(self._wanted) and not any(map(is_value, cells)):
+                self._at = None  # a device that was started again names its channels again
             if self._at is None and self._begin(cells):
                 return None
             return self._values(cells)
