@@ -16,7 +16,7 @@ from audiocnn.training.proposing_signals import (
     signal_in_words,
     signal_recipe,
 )
-from audiocnn.training.recorded import cached_signals, require_fit
+from audiocnn.training.signal_cache import cached_signals, require_fit
 
 
 def write_csv(path: Path, x: np.ndarray, rate: float = 50.0, names: str = "x,y") -> Path:

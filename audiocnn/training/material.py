@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from audiocnn.audio import find_recordings
 from audiocnn.errors import DatasetError
+from audiocnn.finding import find_for
 from audiocnn.manifest import Clip
 from audiocnn.mel import MelSpec
 from audiocnn.models.classifier import Classifier
@@ -18,8 +18,8 @@ from audiocnn.signals import Reading
 from audiocnn.training.batches import Examples
 from audiocnn.training.cache import Stored, cached_waveforms
 from audiocnn.training.recipe import Recipe
-from audiocnn.training.recorded import cached_signals, require_fit
 from audiocnn.training.results import targets_of
+from audiocnn.training.signal_cache import cached_signals, require_fit
 from audiocnn.training.splits import Split, split_background
 
 
@@ -73,7 +73,7 @@ def store_for(recipe: Recipe, reading: Reading, folder: Path) -> Store:
     n_window = round(recipe.window * front.rate)
 
     def store(clips: Sequence[Clip]) -> Stored:
-        found = cached_signals(clips, reading, folder)
+        found = cached_signals(clips, reading, folder, wanted=front.names)
         require_fit(found, front)
         return found.seen_through(front, n_window)
 
@@ -88,7 +88,7 @@ def gather(
     others: list[Clip] = []
     part, other_waves = np.zeros(0, np.int64), None
     if background is not None:
-        found = [Clip(path, ()) for path in find_recordings([background])]
+        found = [Clip(path, ()) for path in find_for([background], recipe.front)]
         others, part = split_background(found, split)
         other_waves = store(others)
     if len(labels) == 1 and not others and all(clip.labels for clip in clips):

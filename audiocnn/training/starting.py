@@ -89,7 +89,8 @@ def start_network(
         ones, the rows of its head too.
     """
     torch.manual_seed(recipe.seed)
-    told = {f.name: bundle.trunk[f.name] for f in fields(TrunkSpec)} | {"n_classes": len(labels)}
+    names = {f.name for f in fields(TrunkSpec)}  # a bundle of before may not name them all
+    told = {k: v for k, v in bundle.trunk.items() if k in names} | {"n_classes": len(labels)}
     fresh = Classifier(TrunkSpec(**told), recipe.dropout)
     state = fresh.state_dict()
     for name, value in network.state_dict().items():

@@ -38,6 +38,18 @@ def shifting_section(subject: Subject) -> Section:
     inside = SHARE * window / 2
     time = _lines(moves * window, times, "seconds later", "score against a shift in time",
                   (-inside, inside))  # fmt: skip
+    said_time, said_pitch = _said(window, sound)
+    under = "semitones higher (and faster)" if sound else "twelfths of an octave faster"
+    pitch = _lines(pitches, tones, under, "score against speed")
+    body = f'<div class="pair">{picture(time, said_time)}{picture(pitch, said_pitch)}</div>'
+    heard = "that it has learnt from" if subject.crossed else "that were new to it"
+    return Section("shifting", title, paragraph(
+        f"Measured with the network of the bundle, on examples {heard}."
+    ) + body)  # fmt: skip
+
+
+def _said(window: float, sound: bool) -> tuple[str, str]:
+    """Explain the two pictures."""
     said_time = (
         f"The strongest {SHARE * window:.3g} s of an example, laid at different places in an empty "
         f"window of {window:.3g} s. Around the middle the curve should be flat, because the same "
@@ -56,13 +68,7 @@ def shifting_section(subject: Subject) -> Section:
         "The same examples slower (left) or faster (right); 12 steps are twice as fast. A wide "
         "hill is a network that knows what is slower or faster as the same."
     )  # fmt: skip
-    under = "semitones higher (and faster)" if sound else "twelfths of an octave faster"
-    pitch = _lines(pitches, tones, under, "score against speed")
-    body = f'<div class="pair">{picture(time, said_time)}{picture(pitch, said_pitch)}</div>'
-    heard = "that it has learnt from" if subject.crossed else "that were new to it"
-    return Section("shifting", title, paragraph(
-        f"Measured with the network of the bundle, on examples {heard}."
-    ) + body)  # fmt: skip
+    return said_time, said_pitch
 
 
 def moved(samples: Samples, energy: NDArray[np.float64], share: float, front: Front) -> Samples:

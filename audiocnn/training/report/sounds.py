@@ -16,7 +16,8 @@ from audiocnn.errors import AudioError
 from audiocnn.fronts import Front
 from audiocnn.manifest import Clip
 from audiocnn.mel import MelSpec
-from audiocnn.signals import Reading, open_signal
+from audiocnn.model_input import read_part
+from audiocnn.signals import Reading
 
 Samples = NDArray[np.float32]
 RATES = (48000, 44100, 32000, 24000, 22050, 16000, 12000, 11025, 8000)  # of MP3
@@ -93,13 +94,7 @@ def read_clip(clip: Clip, front: Front, window: float, begin: float = 0.0) -> Sa
     try:
         if isinstance(front, MelSpec):
             return read_audio(clip.path, front.rate, start=start, end=end)
-        first, last, at, parts = round(start * front.rate), round(end * front.rate), 0, []
-        with open_signal(clip.path, Reading(front.names, missing="interpolate")) as signal:
-            for piece in signal.pieces:
-                parts.append(piece[:, max(0, first - at) : max(0, last - at)])
-                at += piece.shape[1]
-                if at >= last:
-                    break
-        return np.concatenate(parts, axis=1) if parts else None
+        blocks = read_part(clip.path, front, start, end, Reading(missing="interpolate"))
+        return np.concatenate([block.samples for block in blocks], axis=1)
     except AudioError:
         return None
