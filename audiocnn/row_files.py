@@ -21,6 +21,7 @@ from audiocnn.arrays import BARE, load_arrays
 from audiocnn.errors import AudioError
 from audiocnn.rows import (
     AT_ONCE,
+    NO_VALUE,
     Numbers,
     Rows,
     check_names,
@@ -112,7 +113,7 @@ class _Table:
         place = self.place(number)
         return [
             seconds_of(place, row[k])
-            if self.names[k] == time
+            if self.names[k] == time and row[k].strip().lower() not in NO_VALUE
             else value_of(place, self.names[k], row[k])
             for k in at
         ]
