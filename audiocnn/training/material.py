@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from audiocnn.audio import find_recordings
 from audiocnn.errors import DatasetError
+from audiocnn.finding import find_for
 from audiocnn.manifest import Clip
 from audiocnn.mel import MelSpec
 from audiocnn.models.classifier import Classifier
@@ -88,7 +88,7 @@ def gather(
     others: list[Clip] = []
     part, other_waves = np.zeros(0, np.int64), None
     if background is not None:
-        found = [Clip(path, ()) for path in find_recordings([background])]
+        found = [Clip(path, ()) for path in find_for([background], recipe.front)]
         others, part = split_background(found, split)
         other_waves = store(others)
     if len(labels) == 1 and not others and all(clip.labels for clip in clips):

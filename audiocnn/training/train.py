@@ -122,11 +122,11 @@ def train_bundle(
     tell = (progress if is_first_process() else None) or (lambda line: None)
     run = Path(out).with_name(Path(out).name + ".run")
     sounds = Path(cache) if cache else run / "sound"
-    clips = with_groups(gather_clips(data, where or {}), group, tell)
+    reading = reading or Reading()
+    clips = with_groups(gather_clips(data, where or {}, reading), group, tell)
     origin = open_start(start) if start else None
     if origin:
         chosen = start_choices(origin[0], chosen)
-    reading = reading or Reading()
     recipe, windows = _propose(clips, reading, kind, sounds, tell, seed=seed, **chosen)
     split = split_clips(clips, windows=windows, valid=valid, folds=folds, group=group, seed=seed)
     labels = labels_of(clips)
@@ -177,9 +177,11 @@ def others(clips: Sequence[Clip]) -> bool:
     return any(is_signal_file(file_of(clip.path)) for clip in clips)
 
 
-def gather_clips(data: str | Path, where: Mapping[str, Collection[str]]) -> list[Clip]:
+def gather_clips(
+    data: str | Path, where: Mapping[str, Collection[str]], reading: Reading
+) -> list[Clip]:
     """List what is trained on."""
-    clips = read_manifest(data, where=where)
+    clips = read_manifest(data, where=where, reading=reading)
     if not labels_of(clips):
         raise DatasetError(f"{data}: none of the {len(clips)} clips has a label")
     return clips
