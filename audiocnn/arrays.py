@@ -56,6 +56,7 @@ def check_numbers(path: str | Path, name: str, array: Array) -> None:
 @functools.lru_cache(maxsize=1)
 def _load(path: Path, size: int, mtime_ns: int) -> Mapping[str, Array]:
     if path.suffix.lower() == ".npy":
-        return {BARE: np.load(path, mmap_mode="r", allow_pickle=False)}
-    with np.load(path, allow_pickle=False) as stored:
+        return {BARE: np.lib.format.open_memmap(path, mode="r")}
+    # Opened here: where NumPy fails, it forgets to close.
+    with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
         return {name: stored[name] for name in stored.files}

@@ -21,7 +21,7 @@ from audiocnn.rows import Rows
 Numbers = NDArray[np.float64]
 Placed = Iterator[tuple[int, Numbers]]  # the sample at which rows begin, and the rows
 OFF = 0.25  # of a step
-ROUNDED = 5e-4  # share of a rate that is taken for rounding
+ROUNDED = 1e-4  # share of a rate that is taken for rounding
 
 
 def numbered(chunks: Iterable[Numbers]) -> Placed:
@@ -60,25 +60,33 @@ def timed(where: str, rows: Rows, names: tuple[str, ...], time: str) -> tuple[fl
     if np.isnan(times).any():
         row = int(np.argmax(np.isnan(times)))
         raise AudioError(f"{rows.place(row)}: no value for {time!r}; give --rate, or mend it")
-    step = float(np.median(np.diff(times)))
+    steps = np.diff(times)
+    step = float(np.sort(steps)[(len(steps) - 1) // 2])
     if not step > 0:
         raise AudioError(
             f"{where}: {time!r} goes on by {step:g} s, so it is no time: sort the rows, or "
             "give --rate to take them as they come"
         )
-    rate = _rate(times, step)
+    rate = _rate(times, steps, step)
     return rate, _on_grid(itertools.chain([first], chunks), rate, rows, time)
 
 
-def _rate(times: Numbers, step: float) -> float:
-    """Give the rate as people would write it: times are rounded, it need not be."""
-    whole = np.rint(np.diff(times) / step)
-    even = (whole == 1) & (np.abs(np.diff(times) / step - 1) < 2 * OFF)
-    n = max(1, int(np.count_nonzero(even)))
-    rate = n / float(np.diff(times)[even].sum()) if even.any() else 1 / step
+def _rate(times: Numbers, steps: Numbers, step: float) -> float:
+    """Give the rate as people would write it: times are rounded, it need not be.
+
+    The slope of a line through the longest stretch without a gap; the ends alone would be
+    off by what they are rounded by.
+    """
+    for _ in range(3):  # of steps of 2 and 3 ms, 2.5 is meant
+        step = float(steps[(steps > 0.5 * step) & (steps < 1.6 * step)].mean())
+    edges = np.flatnonzero(np.diff(np.rint(steps / step) == 1, prepend=False, append=False))
+    begin, end = max(edges.reshape(-1, 2).tolist(), key=lambda run: run[1] - run[0])
+    t = times[begin : end + 1]
+    n = np.arange(len(t)) - (len(t) - 1) / 2
+    rate = float((n @ n) / (n @ (t - t.mean())))
     for digits in range(1, 9):
         written = float(f"{rate:.{digits}g}")
-        if abs(written / rate - 1) <= min(ROUNDED, 0.1 / n):
+        if abs(written / rate - 1) <= min(ROUNDED, 0.1 / len(t)):
             return written
     return rate
 

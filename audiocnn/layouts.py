@@ -134,12 +134,12 @@ def _from_rows(path: Path, reading: Reading, rate: float) -> tuple[list[Clip], l
     """Read signals with a label in every row; of several files each gets its faults."""
     clips, faults = [], []
     try:
-        files = find_signals([path])
+        files = list(dict.fromkeys(map(file_of, find_signals([path]))))
     except AudioError as error:
         raise DatasetError(str(error)) from error
     for file in files:
         try:
-            clips += clips_of_rows(file_of(file), reading, rate)
+            clips += clips_of_rows(file, reading, rate)
         except AudioError as error:
             faults.append(str(error))
     if not clips:

@@ -25,6 +25,7 @@ from audiocnn.rows import (
     Numbers,
     Rows,
     check_names,
+    is_value,
     rows_of_arrays,
     seconds_of,
     value_of,
@@ -112,7 +113,7 @@ class _Table:
         place = self.place(number)
         return [
             seconds_of(place, row[k])
-            if self.names[k] == time
+            if self.names[k] == time and row[k].strip().lower() not in NO_VALUE
             else value_of(place, self.names[k], row[k])
             for k in at
         ]
@@ -126,7 +127,7 @@ def _from_text(path: Path, delimiter: str) -> Rows:
     delimiter = delimiter or max(",;\t", key=first.count)
     (cells,) = _readable(path, csv.reader([first], delimiter=delimiter))
     head = [cell.strip() for cell in cells]
-    named = not all(_is_value(cell) for cell in head)
+    named = not all(is_value(cell) for cell in head)
     names = check_names(f"{path}:1", head if named else [str(k) for k in range(len(head))])
     found = path.stat()
     table = _Table(path, delimiter, names, named, found.st_size, found.st_mtime_ns)
@@ -171,14 +172,6 @@ def _readable(path: Path, rows: Iterable[Row]) -> Iterator[Row]:
         raise AudioError(f"{path} is not UTF-8 text ({error.reason}): save it as UTF-8") from error
     except (OSError, csv.Error) as error:
         raise AudioError(f"{path} cannot be read: {error}") from error
-
-
-def _is_value(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return text.lower() in NO_VALUE
-    return True
 
 
 def _from_arrays(path: Path) -> Rows:

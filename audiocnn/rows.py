@@ -108,6 +108,15 @@ def value_of(place: str, name: str, text: str) -> float:
         raise AudioError(f"{place}: {name!r} is {text!r}, which is no number{hint}") from None
 
 
+def is_value(text: str) -> bool:
+    """Tell numbers, and what stands for a missing one, from names."""
+    try:
+        float(text)
+    except ValueError:
+        return text.strip().lower() in NO_VALUE
+    return True
+
+
 def check_names(where: str, names: Sequence[str]) -> tuple[str, ...]:
     """Refuse columns without a name, and two of one.
 
