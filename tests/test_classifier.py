@@ -168,9 +168,9 @@ def test_parameters_for_samples_counted_by_hand():
     def counted(n_in: int, n_out: int, size: int) -> int:
         return n_in * n_out * size + 2 * n_out
 
-    blocks = sum(counted(i, o, 5) + counted(o, o, 5) for i, o in ((64, 64), (64, 96), (96, 128)))
-    shortcuts = counted(64, 96, 1) + counted(96, 128, 1)
-    assert n_parameters(model) == counted(3, 64, 5) + blocks + shortcuts + 128 * 2 + 2
+    blocks = sum(counted(i, o, 5) + counted(o, o, 5) for i, o in ((32, 32), (32, 48), (48, 64)))
+    shortcuts = counted(32, 48, 1) + counted(48, 64, 1)
+    assert n_parameters(model) == counted(3, 32, 5) + blocks + shortcuts + 64 * 2 + 2
 
 
 @pytest.mark.parametrize("n", [*range(1, 70), 100, 199, 200, 427, 799, 800, 1460, 5000, 100_000])

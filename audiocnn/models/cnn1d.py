@@ -27,6 +27,7 @@ from audiocnn.errors import ArgumentError
 from audiocnn.models.layers import Chain, Residual, Streamable, conv1d, pool1d
 
 SIZES = {"small": (64, 96, 128), "large": (96, 128, 192)}
+SAMPLE_SIZES = {"small": (32, 48, 64), "large": (64, 96, 128)}
 COLUMNS = 100  # about so many in a window of samples, or as many as it has samples
 
 
@@ -88,11 +89,10 @@ def cnn1d(planes: int, n_bands: int, size: str = "small", pools: int = 3, kernel
     fewest, most = (0, 8) if kernel else (1, 3)
     if not fewest <= pools <= most:
         raise ArgumentError(f"pools must lie between {fewest} and {most}, got {pools}")
-    n_in, widths = planes * n_bands, SIZES[size]
-    layers = (
-        _of_samples(n_in, widths, pools, kernel) if kernel else _of_spectra(n_in, widths, pools)
-    )
-    return Chain([Bands(), *layers])
+    n_in = planes * n_bands
+    if kernel:
+        return Chain([Bands(), *_of_samples(n_in, SAMPLE_SIZES[size], pools, kernel)])
+    return Chain([Bands(), *_of_spectra(n_in, SIZES[size], pools)])
 
 
 def _of_spectra(n_in: int, widths: tuple[int, int, int], pools: int) -> list[Streamable]:

@@ -143,14 +143,14 @@ def _balanced(
     times = {
         k: min(8, max(1, round(s.size * step / n_window + 1))) for k, s in starts.items() if s.size
     }
-    drawn = [k for k, n in times.items() for _ in range(n)]
+    drawn = [k for k, n in times.items() for _ in range(n * recipe.draws)]
     if recipe.balance != "sampling":
         return drawn
     counts = sum(examples.targets[k] for k in drawn)
     wanted = np.max(counts, initial=0)
     for label in range(examples.targets.shape[1]):
         of_label = [k for k in times if examples.targets[k, label]]
-        missing = min(wanted - counts[label], 4 * len(of_label)) if of_label else 0
+        missing = min(wanted - counts[label], 4 * len(of_label) * recipe.draws) if of_label else 0
         drawn += rng.choice(of_label, int(missing)).tolist() if missing > 0 else []
     return drawn
 

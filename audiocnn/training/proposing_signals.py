@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
-from audiocnn.engine import make_grid
 from audiocnn.errors import ArgumentError
 from audiocnn.fronts import RawSpec, SpectrumSpec
+from audiocnn.models.cnn1d import shape_for
 from audiocnn.training.recipe import Augmentation, Recipe
 from audiocnn.training.recorded import Recorded
 
 FRONTS = ("raw", "log-spectrum")
 LONGEST = 4096  # samples of a window that the raw front end is proposed for
 FRAMES = 128  # in a window of a spectrum
-FEWEST, MOST = 40, 400  # epochs
-PASSES = 60_000  # windows, in all epochs
+BATCH = 32  # windows a step
+STEPS = 1000  # of a fit; archives of a few hundred short series need no more
+FEWEST, MOST = 8, 60  # epochs: with few clips, each draws them several times
 
 
 def signal_front(stored: Recorded, kind: str | None) -> RawSpec | SpectrumSpec:
@@ -73,20 +75,28 @@ def signal_recipe(stored: Recorded, kind: str | None = None, **chosen: Any) -> R
     front = chosen.get("front") or signal_front(stored, kind)
     window = chosen.get("window") or signal_window(stored, front)
     windows = count_windows(stored, window)
-    raw = isinstance(front, RawSpec)
+    batch = int(min(BATCH, max(8, 2 ** int(np.log2(max(2, windows / 2))))))
+    passes = max(FEWEST, STEPS * batch / windows)
+    draws = math.ceil(passes / MOST)
     proposed: Mapping[str, Any] = {
-        "front": front, "arch": "cnn1d" if raw else "cnn2d", "window": window,
-        "hop": window / 4, "pools": 1, "clip_score": "mean",
-        "epochs": int(np.clip(round(PASSES / windows), FEWEST, MOST)),
-        "batch": int(np.clip(2 ** int(np.log2(max(8, windows / 8))), 8, 64)),
+        "front": front, "window": window, "hop": window / 4, "clip_score": "mean",
+        "epochs": round(passes / draws), "draws": draws, "batch": batch,
+        **_network(front, round(window * front.rate)),
         "augmentation": Augmentation(
             speed=1.05, roll=0.0, background=0.25, gain_db=(-1.0, 1.0), mixup=0.3, tilt_db=0.0,
             band_limit=0.0, freq_masks=0, time_masks=1, time_mask=0.1,
         ),
     }  # fmt: skip
-    recipe = Recipe(**{**proposed, **chosen})
-    make_grid(front, 1, 1, recipe.window, recipe.hop)  # a window that cannot be is refused here
-    return recipe
+    return Recipe(**{**proposed, **chosen})
+
+
+def _network(front: RawSpec | SpectrumSpec, n_window: int) -> dict[str, Any]:
+    """Choose a network whose columns see no more than a window of so many samples."""
+    if isinstance(front, RawSpec):
+        pools, kernel = shape_for(n_window)
+        return {"arch": "cnn1d", "pools": pools, "kernel": kernel}
+    n_frames = max(1, (n_window - front.n_fft) // front.hop + 1)
+    return {"arch": "cnn2d", "pools": sum(n_frames >= n for n in (40, 80, 160))}
 
 
 def signal_in_words(stored: Recorded, recipe: Recipe) -> str:

@@ -53,7 +53,7 @@ def start_choices(bundle: Bundle, chosen: Mapping[str, Any]) -> dict[str, Any]:
         If something was asked for that contradicts the bundle.
     """
     fixed = {name: bundle.trunk[name] for name in ("arch", "size", "pools", "pooling")}
-    fixed["front"] = bundle.front
+    fixed |= {"front": bundle.front, "kernel": bundle.trunk.get("kernel", 0)}
     for name, value in fixed.items():
         if name in chosen and chosen[name] != value:
             raise ArgumentError(

@@ -121,7 +121,7 @@ def trunk_spec(recipe: Recipe, n_classes: int) -> TrunkSpec:
     front = recipe.front
     return TrunkSpec(
         recipe.arch, recipe.size, front.planes, front.n_bands, n_classes, recipe.pools,
-        recipe.pooling,
+        recipe.pooling, recipe.kernel,
     )  # fmt: skip
 
 
