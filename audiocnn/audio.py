@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +26,7 @@ __all__ = [
     "find_recordings",
     "read_audio",
     "read_blocks",
+    "search_folder",
 ]
 
 AUDIO_SUFFIXES = frozenset({
@@ -50,7 +51,7 @@ def audio_info(path: str | Path) -> AudioInfo:
 
 
 def read_blocks(
-    path: str | Path, rate: int, *, seconds: float = 10.0, channel: int | None = None
+    path: str | Path, rate: float, *, seconds: float = 10.0, channel: int | None = None
 ) -> Iterator[Block]:
     """Read a recording of any length in constant memory, at the rate that is wanted.
 
@@ -95,7 +96,7 @@ def read_blocks(
 
 def read_audio(
     path: str | Path,
-    rate: int,
+    rate: float,
     *,
     start: float = 0.0,
     end: float | None = None,
@@ -137,7 +138,7 @@ def read_audio(
             if at >= last:
                 break
         else:
-            total = source.n_frames * rate // source.info.rate
+            total = int(source.n_frames * rate // source.info.rate)
             _refuse_gap(source.path, max(at, first), min(total, last), rate)
     samples = np.concatenate(parts)
     if not len(samples):
@@ -167,7 +168,7 @@ def find_recordings(paths: Sequence[str | Path]) -> list[Path]:
     found: dict[Path, None] = {}
     for path in map(Path, paths):
         if path.is_dir():
-            found.update(dict.fromkeys(_search(path)))
+            found.update(dict.fromkeys(search_folder(path, AUDIO_SUFFIXES)))
         elif path.exists():
             found[path] = None
         else:
@@ -178,7 +179,17 @@ def find_recordings(paths: Sequence[str | Path]) -> list[Path]:
     return list(found)
 
 
-def _search(folder: Path) -> list[Path]:
+def search_folder(folder: Path, suffixes: Collection[str]) -> list[Path]:
+    """List the files in a folder, to any depth, that end in one of the suffixes.
+
+    Hidden files and folders are left out; the list is sorted.
+
+    Raises
+    ------
+    AudioError
+        If a folder cannot be read.
+    """
+
     def refuse(error: OSError) -> None:
         raise AudioError(f"cannot look into {error.filename}: {error.strerror}") from error
 
@@ -191,12 +202,12 @@ def _search(folder: Path) -> list[Path]:
         seen.add((here.st_dev, here.st_ino))
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in names:
-            if not name.startswith(".") and Path(name).suffix.lower() in AUDIO_SUFFIXES:
+            if not name.startswith(".") and Path(name).suffix.lower() in suffixes:
                 found.append(Path(where, name))
     return sorted(found)
 
 
-def _check_request(rate: int, seconds: float, channel: int | None) -> None:
+def _check_request(rate: float, seconds: float, channel: int | None) -> None:
     if rate < 1:
         raise ArgumentError(f"rate must be at least 1, got {rate}")
     if not seconds > 0:
@@ -205,12 +216,12 @@ def _check_request(rate: int, seconds: float, channel: int | None) -> None:
         raise ArgumentError(f"channel counts from 0, got {channel}")
 
 
-def _read(path: Path, rate: int, seconds: float, channel: int | None) -> Iterator[Block]:
+def _read(path: Path, rate: float, seconds: float, channel: int | None) -> Iterator[Block]:
     with open_recording(path) as source:
         yield from _blocks_of(source, rate, seconds, channel)
 
 
-def _blocks_of(source: Source, rate: int, seconds: float, channel: int | None) -> Iterator[Block]:
+def _blocks_of(source: Source, rate: float, seconds: float, channel: int | None) -> Iterator[Block]:
     if channel is not None and channel >= source.info.channels:
         raise AudioError(
             f"{source.path} has {source.info.channels} channels, counted from 0: no {channel}"
@@ -236,7 +247,7 @@ def _blocks_of(source: Source, rate: int, seconds: float, channel: int | None) -
         raise AudioError(f"{source.path} holds no finite sample among {source.n_frames}")
 
 
-def _refuse_gap(path: Path, start: int, end: int, rate: int) -> None:
+def _refuse_gap(path: Path, start: int, end: int, rate: float) -> None:
     if start < end:
         raise AudioError(
             f"{path} is not finite from {start / rate:.3f} to {end / rate:.3f} s:"

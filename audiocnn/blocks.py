@@ -35,7 +35,8 @@ class Block:
     Parameters
     ----------
     samples
-        (N,) mono, full scale at 1, all finite.
+        (N,) mono sound, full scale at 1; or (K, N) the channels of another signal,
+        in its own units. All finite.
     start
         Samples, at ``rate``, since the stream began. Larger than where the
         block before ended: samples were lost in between.
@@ -45,16 +46,16 @@ class Block:
 
     samples: Samples
     start: int
-    rate: int
+    rate: float
 
     def __post_init__(self) -> None:
         """Check the shape and the ranges, once."""
-        if self.samples.ndim != 1 or self.samples.dtype != np.float32:
+        if self.samples.ndim not in (1, 2) or self.samples.dtype != np.float32:
             found = f"{self.samples.dtype} of shape {self.samples.shape}"
-            raise ArgumentError(f"samples must be float32 of shape (N,), got {found}")
-        if self.start < 0 or self.rate < 1:
+            raise ArgumentError(f"samples must be float32 of shape (N,) or (K, N), got {found}")
+        if self.start < 0 or not self.rate > 0:
             raise ArgumentError(
-                f"start must be at least 0 and rate at least 1, got {self.start} and {self.rate}"
+                f"start must be at least 0 and rate above 0, got {self.start} and {self.rate}"
             )
 
 
@@ -82,13 +83,15 @@ def mix(frames: Samples, channel: int | None = None) -> Samples:
         return mono if frames.shape[1] == 1 else mono / np.float32(frames.shape[1])
 
 
-def resample_blocks(pieces: Iterable[Samples], rate_in: int, rate_out: int) -> Iterator[Samples]:
+def resample_blocks(
+    pieces: Iterable[Samples], rate_in: float, rate_out: float
+) -> Iterator[Samples]:
     """Change the rate of one gap-free stream, as it comes.
 
     Parameters
     ----------
     pieces
-        (N,) mono, finite, of any lengths.
+        (N,) mono, finite, of any lengths; (K, N) too where the rates are equal.
     rate_in, rate_out
         Samples per second; where they are equal, the samples go through as they are.
 
@@ -100,7 +103,7 @@ def resample_blocks(pieces: Iterable[Samples], rate_in: int, rate_out: int) -> I
         output sample long, its first sample stands for it.
     """
     if rate_in == rate_out:
-        yield from (piece for piece in pieces if len(piece))
+        yield from (piece for piece in pieces if piece.shape[-1])
         return
     resampler = soxr.ResampleStream(rate_in, rate_out, 1, dtype="float32", quality="HQ")
     first, given = np.empty(0, np.float32), 0
@@ -116,14 +119,15 @@ def resample_blocks(pieces: Iterable[Samples], rate_in: int, rate_out: int) -> I
 
 
 def cut_blocks(
-    pieces: Iterable[Samples], rate_in: int, rate_out: int, *, seconds: float = 10.0
+    pieces: Iterable[Samples], rate_in: float, rate_out: float, *, seconds: float = 10.0
 ) -> Iterator[Block]:
-    """Turn mono samples from anywhere into blocks: the path that all sound takes.
+    """Turn samples from anywhere into blocks: the path that all of them take.
 
     Parameters
     ----------
     pieces
-        (N,) mono float32, of any lengths; samples that are not finite are gaps.
+        (N,) mono or (K, N) float32, of any lengths; what is not finite (in any
+        channel) is a gap.
     rate_in, rate_out
         Samples per second of the pieces and of the blocks.
     seconds
@@ -139,29 +143,44 @@ def cut_blocks(
     """
     size, end = max(1, round(min(seconds, 1e6) * rate_out)), -1
     open_segment = False
+    nothing = np.empty(0, np.float32)
     for index, segment in _segments(_finite_runs(pieces)):
-        begin = at = max(end + 1, (2 * index * rate_out + rate_in) // (2 * rate_in))
+        begin = at = max(end + 1, _nearest(index, rate_in, rate_out))
         if open_segment:
-            yield Block(np.empty(0, np.float32), at, rate_out)
+            yield Block(nothing, at, rate_out)
         for samples in _recut(resample_blocks(segment, rate_in, rate_out), size):
             yield Block(samples, at, rate_out)
-            at += len(samples)
+            at += samples.shape[-1]
+            nothing = samples[..., :0]
         open_segment = at > begin
         end = at if open_segment else end
+
+
+def _nearest(index: int, rate_in: float, rate_out: float) -> int:
+    """Give the output sample nearest to an input sample; exact for whole rates of any size."""
+    if rate_in == rate_out:
+        return index
+    return int((2 * index * rate_out + rate_in) // (2 * rate_in))
+
+
+def finite(samples: Samples) -> NDArray[np.bool_]:
+    """Say which samples (N,) can be used, in every channel."""
+    good = np.abs(samples) <= LOUDEST
+    return good if good.ndim == 1 else np.logical_and.reduce(good)
 
 
 def _finite_runs(pieces: Iterable[Samples]) -> Iterator[tuple[int, Samples]]:
     at = 0
     for piece in pieces:
-        good = np.abs(piece) <= LOUDEST
+        good = finite(piece)
         if good.all():
             yield at, piece
         else:
             edges = np.flatnonzero(np.diff(good, prepend=False, append=False)).reshape(-1, 2)
-            yield from ((at + a, piece[a:b]) for a, b in edges.tolist())
+            yield from ((at + a, piece[..., a:b]) for a, b in edges.tolist())
             if not good[-1]:  # a gap has begun, and what comes next may be long in coming
-                yield at + len(piece), piece[:0]
-        at += len(piece)
+                yield at + piece.shape[-1], piece[..., :0]
+        at += piece.shape[-1]
 
 
 def _segments(runs: Iterator[tuple[int, Samples]]) -> Iterator[tuple[int, Iterator[Samples]]]:
@@ -173,7 +192,7 @@ def _segments(runs: Iterator[tuple[int, Samples]]) -> Iterator[tuple[int, Iterat
         end = ahead[0] if ahead else 0
         while ahead and ahead[0] == end:
             run = ahead[1]
-            end += len(run)
+            end += run.shape[-1]
             yield run
             ahead = next(runs, None)
 
@@ -185,13 +204,13 @@ def _recut(pieces: Iterable[Samples], size: int) -> Iterator[Samples]:
     held: list[Samples] = []
     n_held = 0
     for piece in pieces:
-        at = 0
-        while n_held + len(piece) - at >= size:
+        at, n = 0, piece.shape[-1]
+        while n_held + n - at >= size:
             cut = at + size - n_held
-            yield np.concatenate([*held, piece[at:cut]])
+            yield np.concatenate([*held, piece[..., at:cut]], axis=-1)
             held, n_held, at = [], 0, cut
-        if at < len(piece):
-            held.append(piece[at:])
-            n_held += len(piece) - at
+        if at < n:
+            held.append(piece[..., at:])
+            n_held += n - at
     if n_held:
-        yield np.concatenate(held)
+        yield np.concatenate(held, axis=-1)

@@ -26,7 +26,7 @@ from typing import Any
 from audiocnn.engine import Graph, Grid, make_grid, open_graph
 from audiocnn.errors import ArgumentError, AudiocnnError, BundleError, DeviceError, did_you_mean
 from audiocnn.events import EventRule
-from audiocnn.mel import MelSpec
+from audiocnn.fronts import Front, describe, front_of
 from audiocnn.onnx_safety import outside_data
 from audiocnn.scoring import Calibration
 from audiocnn.selfcheck import make_check, replay
@@ -69,7 +69,7 @@ class Bundle:
     """
 
     labels: tuple[str, ...]
-    front: MelSpec
+    front: Front
     trunk: Mapping[str, Any]
     window: float
     hop: float
@@ -96,10 +96,6 @@ class Bundle:
                 isinstance(self.trunk.get(name), int) and self.trunk[name] >= 1
                 for name in ("receptive_field", "stride")
             ),
-            "rate, n_fft, hop and n_mels of the front end must be whole numbers": all(
-                isinstance(getattr(self.front, name), int)
-                for name in ("rate", "n_fft", "hop", "n_mels")
-            ),
             "clip_score must be max or mean": self.clip_score in ("max", "mean"),
         }
         for message, good in faults.items():
@@ -107,7 +103,7 @@ class Bundle:
                 raise BundleError(f"{self.name or 'bundle'}: {message}")
 
     @property
-    def rate(self) -> int:
+    def rate(self) -> float:
         """Samples per second that the model hears."""
         return self.front.rate
 
@@ -117,10 +113,10 @@ class Bundle:
         reach, stride = self.trunk["receptive_field"], self.trunk["stride"]
         graph = open_graph(self.model, reach, stride, accelerator=self.accelerator)
         shape = graph.session.get_inputs()[0].shape
-        if list(shape[1:3]) != [1, self.front.n_mels]:
+        if list(shape[1:3]) != [self.front.planes, self.front.n_bands]:
             raise BundleError(
                 f"{self.name}: the graph takes frames of shape {shape}, the front end gives "
-                f"{self.front.n_mels} bands; get the model anew"
+                f"{self.front.planes} planes of {self.front.n_bands} bands; get the model anew"
             )
         return graph
 
@@ -137,7 +133,7 @@ def grid_of(bundle: Bundle, hop: float | None = None) -> Grid:
 
 def checksum(bundle: Bundle) -> str:
     """Identify what a model computes: graph, front end, calibration and windows."""
-    what = {"front": asdict(bundle.front), "window": bundle.window, "labels": bundle.labels}
+    what = {"front": describe(bundle.front), "window": bundle.window, "labels": bundle.labels}
     what |= {"calibration": asdict(bundle.calibration)}
     return hashlib.sha256(json.dumps(what, sort_keys=True).encode() + bundle.model).hexdigest()
 
@@ -197,7 +193,7 @@ def load(
     try:
         bundle = Bundle(
             labels=tuple(described["labels"]),
-            front=MelSpec(**{k: v for k, v in described["front"].items() if k != "kind"}),
+            front=front_of(described["front"]),
             trunk=described["trunk"],
             window=float(described["window"]),
             hop=float(described["hop"]),
@@ -246,7 +242,7 @@ def save(bundle: Bundle, folder: str | Path, weights: bytes, readme: str) -> Non
     described = {
         "format": FORMAT,
         "labels": bundle.labels,
-        "front": {"kind": "log-mel", **asdict(bundle.front)},
+        "front": describe(bundle.front),
         "trunk": dict(bundle.trunk),
         "window": bundle.window,
         "hop": bundle.hop,
@@ -280,8 +276,8 @@ def _read_description(folder: Path) -> dict[str, Any]:
             f"{FORMAT}; update it with: pip install -U audiocnn"
         )
     front = described.get("front")
-    if not isinstance(front, dict) or front.get("kind") != "log-mel":
-        raise BundleError(f"{path}: front end {described.get('front')!r} is not known here")
+    if not isinstance(front, dict):
+        raise BundleError(f"{path}: front end {front!r} is not known here; get the model anew")
     if not isinstance(described.get("checksums"), dict):
         raise BundleError(f"{path}: has no checksums; get the model anew")
     return dict(described)

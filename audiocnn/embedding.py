@@ -113,7 +113,7 @@ def _weighted(run: Columns) -> Columns:
     return replace(run, values=np.stack((run.values, np.ones_like(run.values))))
 
 
-def _check_rate(block: Block, rate: int) -> Block:
+def _check_rate(block: Block, rate: float) -> Block:
     if block.rate != rate:
         raise ArgumentError(
             f"the model hears {rate} Hz, got a block at {block.rate} Hz; "

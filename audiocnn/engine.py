@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from audiocnn.audio import Block
 from audiocnn.errors import ArgumentError, BundleError, DeviceError
-from audiocnn.mel import MelSpec, stream_log_mel
+from audiocnn.fronts import Front, no_samples, padding, stream_frames
 
 Array = NDArray[np.float32]
 PROVIDERS: dict[str, list[Any]] = {  # of ONNX Runtime, for each accelerator
@@ -28,6 +28,7 @@ PROVIDERS: dict[str, list[Any]] = {  # of ONNX Runtime, for each accelerator
     "cuda": [("CUDAExecutionProvider", {"use_tf32": "0"}), "CPUExecutionProvider"],
 }
 SAMPLES_AT_ONCE = 1 << 18  # a longer block is taken in pieces: memory stays bounded
+FRAMES_AT_ONCE = 1 << 13  # likewise, where a sample is a frame
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,7 @@ class Grid:
         Columns from one window to the next; may be more than ``size``.
     """
 
-    rate: int
+    rate: float
     period: int
     reach: int
     size: int
@@ -76,7 +77,7 @@ class Grid:
         return self.step * self.period / self.rate
 
 
-def make_grid(front: MelSpec, receptive_field: int, stride: int, window: float, hop: float) -> Grid:
+def make_grid(front: Front, receptive_field: int, stride: int, window: float, hop: float) -> Grid:
     """Round a window and a hop, in seconds, to the nearest whole columns (at least one)."""
     period = stride * front.hop
     reach = (receptive_field - 1) * front.hop + front.n_fft
@@ -225,7 +226,7 @@ class Columns:
 
 
 def hear(
-    graph: Graph, front: MelSpec, grid: Grid, blocks: Iterable[Block], output: str = "columns"
+    graph: Graph, front: Front, grid: Grid, blocks: Iterable[Block], output: str = "columns"
 ) -> Iterator[Columns]:
     """Turn blocks of samples into runs of columns.
 
@@ -260,7 +261,7 @@ def segments(blocks: Iterable[Block]) -> Iterator[Iterator[Block]]:
     def segment_of(block: Block) -> int:
         nonlocal expected, number
         number += expected is not None and block.start != expected
-        expected = block.start + block.samples.size
+        expected = block.start + block.samples.shape[-1]
         return number
 
     for _, segment in itertools.groupby(blocks, segment_of):
@@ -268,29 +269,30 @@ def segments(blocks: Iterable[Block]) -> Iterator[Iterator[Block]]:
 
 
 def _hear_segment(
-    graph: Graph, front: MelSpec, grid: Grid, blocks: Iterator[Block], output: str
+    graph: Graph, front: Front, grid: Grid, blocks: Iterator[Block], output: str
 ) -> Iterator[Columns]:
-    tail = np.empty(0, np.float32)
+    tail = no_samples(front)
+    at_once = min(SAMPLES_AT_ONCE, FRAMES_AT_ONCE * front.hop)
     state = TrunkState(np.empty(0, np.float32), graph.empty_tails)
     at: int | None = None  # where the next column begins
     heard = 0
 
     def feed(samples: Array) -> Array | None:
         nonlocal tail, state
-        frames, tail = stream_log_mel(tail, samples, front)
+        frames, tail = stream_frames(tail, samples, front)
         columns, state = advance(graph, state, frames, output)
         return columns
 
     for block in blocks:
         at = block.start if at is None else at
-        heard += block.samples.size
-        for cut in range(0, block.samples.size, SAMPLES_AT_ONCE):
-            columns = feed(block.samples[cut : cut + SAMPLES_AT_ONCE])
+        heard += block.samples.shape[-1]
+        for cut in range(0, block.samples.shape[-1], at_once):
+            columns = feed(block.samples[..., cut : cut + at_once])
             if columns is not None:
                 yield Columns(at, columns)
                 at += columns.shape[-1] * grid.period
     if at is None:
         return
     padded = max(0, grid.window_samples - heard)
-    rest = feed(np.zeros(padded, np.float32)) if padded else None
+    rest = feed(padding(front, padded)) if padded else None
     yield Columns(at, rest, padded, last=True)

@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from audiocnn.manifest import Clip
+from audiocnn.series import file_of
 from audiocnn.tables import no_column
 
 BY_NAME = "name"  # what --group takes for the groups that names suggest
@@ -91,8 +92,8 @@ def suggest_groups(clips: Sequence[Clip]) -> Suggestion | None:
             if found := _weigh(clips, values, column):
                 return found
     files = dict.fromkeys(clip.path for clip in clips)
-    if len(files) < 2:
-        return None
+    if len(files) < 2 or any(file_of(path) != path for path in files):
+        return None  # the number of a series says nothing of its source
     days = [_day(clip) for clip in clips]
     if sum(day is not None for day in days) >= AGREE * len(clips):
         return _weigh(clips, [day or clip.path.stem for clip, day in zip(clips, days, strict=True)])

@@ -4,21 +4,30 @@
     metadata.csv, metadata.jsonl       Hugging Face's `audiofolder`, also in train/ test/ ...
     night.wav with night.txt beside    strong labels, see `strong_labels`
     rain/a.wav  owl/b.wav              a folder for each class, also in train/ test/ ...
+    X_TRAIN.ts  gestures.npz           series of any signal, each with its label
+    anna.csv  ben.csv                  signals with a label in every row, see `row_labels`
 
-Nothing is opened here but tables (and, of annotated recordings, headers). What is wrong
-is collected rather than raised where more can be said, so that `audiocnn check` names
-every fault at once and `read_manifest` the first.
+In class folders signals other than sound may lie, if there is no sound. Nothing is
+opened here but tables (and, of annotated recordings, headers). What is wrong is collected
+rather than raised where more can be said, so that `audiocnn check` names every fault at
+once and `read_manifest` the first.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 
-from audiocnn.audio import AUDIO_SUFFIXES, find_recordings
+from audiocnn.audio import AUDIO_SUFFIXES, find_recordings, search_folder
+from audiocnn.channels import AS_IT_IS, Reading
 from audiocnn.clip import Clip
-from audiocnn.errors import AudioError, DatasetError
+from audiocnn.errors import AudioError, DatasetError, did_you_mean
+from audiocnn.finding import find_signals, lists_recordings
+from audiocnn.row_files import column_names
+from audiocnn.row_labels import clips_of_rows
+from audiocnn.series import SERIES_SUFFIXES, expand, file_of, series_in
+from audiocnn.signals import SIGNAL_SUFFIXES
 from audiocnn.strong_labels import clips_of, find_annotations, read_strong_labels
 from audiocnn.tables import check_text, no_column, parse_seconds, read_lines, read_table
 
@@ -27,15 +36,23 @@ METADATA = ("metadata.csv", "metadata.jsonl")
 SPLITS = frozenset({"dev", "eval", "evaluation", "test", "train", "training", "val", "valid",
                     "validation"})  # fmt: skip
 FEW = 5  # names in a message
+Find = Callable[[Sequence[Path]], list[Path]]
+Suffixes = Collection[str]
 
 
-def list_clips(path: Path) -> tuple[list[Clip], list[str]]:
+def list_clips(
+    path: Path, reading: Reading = AS_IT_IS, rate: float = 1.0
+) -> tuple[list[Clip], list[str]]:
     """Read a dataset, whatever its layout.
 
     Parameters
     ----------
     path
-        A CSV, a metadata.csv or metadata.jsonl, or a folder.
+        A CSV, a metadata.csv or metadata.jsonl, a file of series, or a folder.
+    reading
+        With ``labels``, ``path`` is a signal with a label in every row, or a folder of such.
+    rate
+        Of those, in samples per second, where nothing else says it.
 
     Returns
     -------
@@ -49,8 +66,12 @@ def list_clips(path: Path) -> tuple[list[Clip], list[str]]:
     DatasetError
         If nothing can be understood.
     """
+    if reading.labels is not None:
+        return _from_rows(path, reading, rate)
     if path.is_dir():
         return _from_folder(path)
+    if path.suffix.lower() in SERIES_SUFFIXES:
+        return _from_series(path), []
     if path.name in METADATA or path.suffix.lower() == ".jsonl":
         clips = list(_from_metadata(path))
     else:
@@ -65,6 +86,8 @@ def _from_folder(folder: Path) -> tuple[list[Clip], list[str]]:
         return list_clips(folder / "clips.csv")
     if tables := _metadata_in(folder):
         return [clip for table in tables for clip in _with_split(folder, table)], []
+    if not search_folder(folder, AUDIO_SUFFIXES):
+        return _signals_in(folder)
     found = sorted(p for p in folder.iterdir() if not p.name.startswith("."))
     loose = [p for p in found if p.is_file() and p.suffix.lower() in AUDIO_SUFFIXES]
     folders = [p for p in found if p.is_dir()]
@@ -75,29 +98,84 @@ def _from_folder(folder: Path) -> tuple[list[Clip], list[str]]:
     if annotations := find_annotations(recordings):
         bare = [recording for recording in recordings if recording not in annotations]
         return _annotated(annotations), _without_annotations(folder, bare)
+    return _classes_in(folder, find_recordings, AUDIO_SUFFIXES)
+
+
+def _signals_in(folder: Path) -> tuple[list[Clip], list[str]]:
+    """Read a folder without sound: archives with labels, or class folders of signals."""
+    files = sorted(p for p in folder.iterdir() if p.is_file() and p.name[0] != ".")
+    archives = [p for p in files if p.suffix.lower() in SERIES_SUFFIXES]
+    if archives and not _folders_in(folder):
+        return [clip for file in archives for clip in _from_series(file)], []
+    return _classes_in(folder, find_signals, SIGNAL_SUFFIXES)
+
+
+def _from_series(file: Path) -> list[Clip]:
+    """Read a file of series; of X_TRAIN.ts, ``split`` says train."""
+    try:
+        found = series_in(file)
+        if found is None or found[1] is None:
+            what = "one signal" if found is None else f"{found[0]} series"
+            raise DatasetError(
+                f"{file}: {what} without labels: they are y in an .npz, and stand behind each "
+                "series of a .ts with @classLabel true"
+            )
+        split = file.stem.rpartition("_")[2]
+        columns = {"split": split.lower()} if split.lower() in SPLITS else {}
+        return [
+            Clip(path, (label,) if label else (), columns=columns)
+            for path, label in zip(expand(file), found[1], strict=True)
+        ]
+    except AudioError as error:
+        raise DatasetError(str(error)) from error
+
+
+def _from_rows(path: Path, reading: Reading, rate: float) -> tuple[list[Clip], list[str]]:
+    """Read signals with a label in every row; of several files each gets its faults."""
+    clips, faults = [], []
+    try:
+        files = list(dict.fromkeys(map(file_of, find_signals([path]))))
+    except AudioError as error:
+        raise DatasetError(str(error)) from error
+    for file in files:
+        try:
+            clips += clips_of_rows(file, reading, rate)
+        except AudioError as error:
+            faults.append(str(error))
+    if not clips:
+        raise DatasetError(faults[0])
+    return clips, faults
+
+
+def _classes_in(folder: Path, find: Find, suffixes: Suffixes) -> tuple[list[Clip], list[str]]:
+    """Read class folders, or folders train, test and so on of class folders."""
+    folders = _folders_in(folder)
+    loose = [p for p in folder.iterdir() if p.is_file() and p.suffix.lower() in suffixes]
     if folders and all(f.name.lower() in SPLITS and _folders_in(f) for f in folders) and not loose:
-        parts = [(f, *_class_folders(f)) for f in folders]
+        parts = [(f, *_class_folders(f, find, suffixes)) for f in sorted(folders)]
         clips = [
             Clip(clip.path, clip.labels, columns={"split": f.name}) for f, of, _ in parts
             for clip in of
         ]  # fmt: skip
         return clips, [fault for _, _, faults in parts for fault in faults]
-    return _class_folders(folder)
+    return _class_folders(folder, find, suffixes)
 
 
-def _class_folders(folder: Path) -> tuple[list[Clip], list[str]]:
+def _class_folders(folder: Path, find: Find, suffixes: Suffixes) -> tuple[list[Clip], list[str]]:
     visible = sorted(entry for entry in folder.iterdir() if not entry.name.startswith("."))
     folders = [entry for entry in visible if entry.is_dir()]
-    loose = [e for e in visible if e.is_file() and e.suffix.lower() in AUDIO_SUFFIXES]
+    loose = [e for e in visible if e.is_file() and e.suffix.lower() in suffixes
+             and not lists_recordings(e)]  # fmt: skip
     faults = []
-    if loose:
+    if loose and (folders or find is find_recordings):
         faults.append(
             f"{folder}: {len(loose)} recordings lie in no class folder, the first is"
             f" {loose[0].name}: move each into a folder named after its class"
         )
-    if not folders and not loose:
+    if not folders and not faults:
         tables = [e.name for e in visible if e.suffix.lower() in (".csv", ".jsonl")]
         hint = f"; did you mean {folder / tables[0]}?" if tables else ""
+        hint += " If its signals have a label in every row, give --labels COLUMN" if loose else ""
         raise DatasetError(f"{folder}: no class folders and no clips.csv in it{hint}")
     if len(folders) == 1 and _folders_in(folders[0]):
         raise DatasetError(
@@ -107,7 +185,7 @@ def _class_folders(folder: Path) -> tuple[list[Clip], list[str]]:
     clips = []
     for entry in folders:
         try:
-            clips += [Clip(path, (entry.name,)) for path in find_recordings([entry])]
+            clips += [Clip(path, (entry.name,)) for path in find([entry])]
         except AudioError as error:
             faults.append(f"{error}; put recordings of the class there, or remove the folder")
     return clips, faults
@@ -156,6 +234,13 @@ def _with_split(folder: Path, table: Path) -> Iterator[Clip]:
 
 
 def _from_table(table: Path) -> Iterator[Clip]:
+    names = column_names(table)
+    if names and not names & {"path", "label"} and not did_you_mean("path", names):
+        raise DatasetError(
+            f"{table}: no column 'path', so it lists no recordings; there are: "
+            f"{', '.join(sorted(names))}. If its rows are samples, say which column has their "
+            "labels: --labels COLUMN"
+        )
     for place, row in read_table(table, ("path", "label")):
         yield _clip(table, place, row, "path")
 

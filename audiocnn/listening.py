@@ -54,7 +54,7 @@ def listen(bundle: Bundle, blocks: Iterable[Block], hop: float | None = None) ->
     return score_windows(hear(bundle.graph, bundle.front, grid, checked), grid, bundle.calibration)
 
 
-def _check_rate(block: Block, rate: int) -> Block:
+def _check_rate(block: Block, rate: float) -> Block:
     if block.rate != rate:
         raise ArgumentError(
             f"the model hears {rate} Hz, got a block at {block.rate} Hz; "

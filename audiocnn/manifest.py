@@ -13,9 +13,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from audiocnn.channels import AS_IT_IS, Reading
 from audiocnn.clip import Clip
 from audiocnn.errors import ArgumentError, DatasetError, did_you_mean
 from audiocnn.layouts import list_clips
+from audiocnn.series import file_of
 from audiocnn.tables import no_column
 
 SHOWN = 20  # values listed in a message, at most
@@ -32,7 +34,10 @@ __all__ = [
 
 
 def read_manifest(
-    path: str | Path, where: Mapping[str, Collection[str]] | None = None
+    path: str | Path,
+    where: Mapping[str, Collection[str]] | None = None,
+    reading: Reading = AS_IT_IS,
+    rate: float = 1.0,
 ) -> list[Clip]:
     """List labelled clips.
 
@@ -46,10 +51,16 @@ def read_manifest(
         are kept. Or a folder of recordings with annotations of Audacity or Raven beside
         them (see `strong_labels`), or with a ``metadata.csv`` or ``metadata.jsonl`` of
         Hugging Face's audiofolder. Folders train, test and so on become a column
-        ``split``.
+        ``split``. Signals other than sound lie in class folders and tables as sound
+        does, or are the series of a ``.ts`` or ``.npz`` with labels.
     where
         Values by column: only rows that have one of the values in each of these
         columns are taken.
+    reading
+        With ``labels``, the path is a signal with a label in every row (or a folder of
+        such), and every run of one label is a clip.
+    rate
+        Of such signals, in samples per second, if nothing else says it.
 
     Returns
     -------
@@ -67,11 +78,11 @@ def read_manifest(
     >>> read_manifest("esc10", where={"fold": ["1", "2"]})  # doctest: +SKIP
     """
     path = Path(path)
-    clips, faults = list_clips(path)
+    clips, faults = list_clips(path, reading, rate)
     if faults:
         raise DatasetError(faults[0])
     clips = filter_clips(path, clips, where or {})
-    missing = [clip.path for clip in clips if not clip.path.is_file()]
+    missing = [clip.path for clip in clips if not file_of(clip.path).is_file()]
     if missing:
         raise DatasetError(
             f"{path}: {len(missing)} of {len(clips)} recordings are missing, the first is"

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import functools
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import scipy.fft
@@ -53,6 +54,10 @@ class MelSpec:
         If a value is out of range.
     """
 
+    kind: ClassVar[str] = "log-mel"
+    channels: ClassVar[int] = 1  # sound is mixed to mono
+    planes: ClassVar[int] = 1
+
     rate: int
     n_fft: int
     hop: int
@@ -75,6 +80,11 @@ class MelSpec:
         for message, good in checks.items():
             if not good:
                 raise ArgumentError(f"{message}, got {self}")
+
+    @property
+    def n_bands(self) -> int:
+        """Bands of a frame."""
+        return self.n_mels
 
 
 def mel_filters(spec: MelSpec) -> NDArray[np.float32]:

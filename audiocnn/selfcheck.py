@@ -15,14 +15,14 @@ import numpy as np
 from audiocnn.blocks import Block
 from audiocnn.engine import Array, Graph, Grid, hear
 from audiocnn.errors import BundleError
-from audiocnn.mel import MelSpec
+from audiocnn.fronts import Front, example
 from audiocnn.scoring import Calibration, score_windows
 
 TOLERANCE = 1e-4  # leaves room for other processors; see DESIGN.md
 SEED = 1
 
 
-def make_check(graph: Graph, front: MelSpec, grid: Grid, calibration: Calibration) -> bytes:
+def make_check(graph: Graph, front: Front, grid: Grid, calibration: Calibration) -> bytes:
     """Store what a model makes of the generated input, as NPZ."""
     written = io.BytesIO()
     scores = _scores(graph, front, grid, calibration, SEED)
@@ -31,7 +31,7 @@ def make_check(graph: Graph, front: MelSpec, grid: Grid, calibration: Calibratio
 
 
 def replay(
-    check: bytes, graph: Graph, front: MelSpec, grid: Grid, calibration: Calibration, folder: Path
+    check: bytes, graph: Graph, front: Front, grid: Grid, calibration: Calibration, folder: Path
 ) -> None:
     """Give the input to the model again, and compare.
 
@@ -58,11 +58,10 @@ def replay(
         )
 
 
-def _scores(graph: Graph, front: MelSpec, grid: Grid, calibration: Calibration, seed: int) -> Array:
+def _scores(graph: Graph, front: Front, grid: Grid, calibration: Calibration, seed: int) -> Array:
     """Score two windows of noise with a slow swell."""
     n = grid.window_samples + grid.step * grid.period
-    noise = np.random.default_rng(seed).standard_normal(n, dtype=np.float32)
-    swell = 0.1 * np.sin(np.linspace(0, np.pi, n, dtype=np.float32)) ** 2
-    block = Block((noise * swell).astype(np.float32), 0, grid.rate)
+    samples = example(front, n, np.random.default_rng(seed))
+    block = Block(samples, 0, grid.rate)
     runs = score_windows(hear(graph, front, grid, [block]), grid, calibration)
     return np.concatenate([run.values for run in runs], axis=1)

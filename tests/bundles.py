@@ -6,6 +6,7 @@ import torch
 
 from audiocnn.bundle import Bundle
 from audiocnn.events import EventRule
+from audiocnn.fronts import Front, RawSpec, SpectrumSpec
 from audiocnn.mel import MelSpec
 from audiocnn.models.classifier import Classifier, TrunkSpec
 from audiocnn.scoring import Calibration
@@ -14,13 +15,21 @@ from audiocnn.training.recipe import Recipe
 
 FRONT = MelSpec(8000, 256, 100, 16, 50.0, 4000.0)
 LABELS = ("bell", "frog", "saw")
+CHANNELS = ("x", "y", "z")
+OF_CHANNELS = CHANNELS, (0.0, 9.81, 1000.0), (0.5, 2.0, 30.0)  # their means and deviations
+SIGNAL_FRONTS: dict[str, Front] = {
+    "raw": RawSpec(50.0, *OF_CHANNELS),
+    "log-spectrum": SpectrumSpec(200.0, 32, 10, *OF_CHANNELS),
+}
 
 
-def random_network(arch: str, pools: int = 2, n_bands: int = 16, seed: int = 0) -> Classifier:
+def random_network(
+    arch: str, pools: int = 2, n_bands: int = 16, seed: int = 0, planes: int = 1, mean: float = -12
+) -> Classifier:
     """Make a network whose every part matters: statistics of batch norms drawn, too."""
     torch.manual_seed(seed)
-    model = Classifier(TrunkSpec(arch, "small", 1, n_bands, len(LABELS), pools))
-    model.mean = torch.full_like(model.mean, -12.0)
+    model = Classifier(TrunkSpec(arch, "small", planes, n_bands, len(LABELS), pools))
+    model.mean = torch.full_like(model.mean, mean)
     model.scale = torch.full_like(model.scale, 0.3)
     for layer in model.modules():
         if isinstance(layer, torch.nn.BatchNorm1d | torch.nn.BatchNorm2d):
@@ -29,8 +38,8 @@ def random_network(arch: str, pools: int = 2, n_bands: int = 16, seed: int = 0) 
             layer.momentum = None  # the mean of all that it sees here
     # Statistics as a training would leave them. Without them a signal fades from layer to
     # layer, and scores that hardly move would agree whatever was wrong.
-    frames = 2 * torch.randn(16, 1, n_bands, 200) - 12
-    frames += 3 * torch.randn(16, 1, 1, 20).repeat_interleave(10, dim=-1)  # it gets loud, quiet
+    frames = 2 * torch.randn(16, planes, n_bands, 200) + mean
+    frames += 3 * torch.randn(16, planes, 1, 20).repeat_interleave(10, dim=-1)  # swells
     with torch.no_grad():
         model.train()(frames)
     return model.eval()
@@ -42,3 +51,14 @@ def random_bundle(arch: str, folder: Path) -> Bundle:
     rules = {label: EventRule(0.51, 0.5, smooth=0.5) for label in LABELS}
     calibration = Calibration((3.0, 2.0, 4.0), (0.1, -0.2, 0.0))
     return pack(random_network(arch), recipe, LABELS, calibration, rules, {}, folder)
+
+
+def random_signal_bundle(kind: str, folder: Path) -> Bundle:
+    """Write a bundle for signals of three channels, with a random network."""
+    front = SIGNAL_FRONTS[kind]
+    arch, mean = ("cnn1d", 0.0) if kind == "raw" else ("cnn2d", -5.0)
+    network = random_network(arch, 1, front.n_bands, planes=front.planes, mean=mean)
+    recipe = Recipe(front, arch=arch, window=2.0, hop=0.5, pools=1)
+    rules = {label: EventRule(0.51, 0.5) for label in LABELS}
+    calibration = Calibration((3.0, 2.0, 4.0), (0.1, -0.2, 0.0))
+    return pack(network, recipe, LABELS, calibration, rules, {}, folder)

@@ -37,3 +37,15 @@ def bundle_folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     for arch, folder in folders.items():
         random_bundle(arch, folder)
     return folders
+
+
+@pytest.fixture(scope="session")
+def signal_folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Give a bundle for signals of three channels, of each front end, with random weights."""
+    from tests.bundles import SIGNAL_FRONTS, random_signal_bundle
+
+    root = tmp_path_factory.mktemp("signal_bundles")
+    folders = {kind: root / kind for kind in SIGNAL_FRONTS}
+    for kind, folder in folders.items():
+        random_signal_bundle(kind, folder)
+    return folders

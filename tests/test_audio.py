@@ -455,10 +455,10 @@ def test_bad_part_and_channel(tmp_path: Path) -> None:
 
 def test_block_checks_itself() -> None:
     with pytest.raises(
-        ArgumentError, match=r"float32 of shape \(N,\), got float64 of shape \(2, 2"
+        ArgumentError, match=r"float32 of shape \(N,\) or \(K, N\), got float64 of shape \(2, 2"
     ):
         Block(np.zeros((2, 2)), 0, 16000)  # type: ignore[arg-type]
-    with pytest.raises(ArgumentError, match="start must be at least 0 and rate at least 1, got -1"):
+    with pytest.raises(ArgumentError, match="start must be at least 0 and rate above 0, got -1"):
         Block(np.zeros(2, np.float32), -1, 16000)
 
 

@@ -257,7 +257,8 @@ def test_the_check_is_of_more_than_one_window(folder):
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"front": {"kind": "raw"}}, "front end .'kind': 'raw'. is not known here"),
+        ({"front": {"kind": "wavelet"}}, "front end 'wavelet' is not known here"),
+        ({"front": "raw"}, "front end 'raw' is not known here; get"),
         ({"checksums": []}, "has no checksums"),
         ({"checksums": {}}, r"graph\.onnx: is damaged"),
         ({"format": "1"}, "is not a bundle's description"),

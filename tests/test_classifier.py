@@ -7,6 +7,7 @@ import torch
 from audiocnn.engine import TrunkState, advance, open_graph
 from audiocnn.errors import ArgumentError
 from audiocnn.models.classifier import MIN_WEIGHT, Classifier, TrunkSpec, window_logits
+from audiocnn.models.cnn1d import cnn1d, shape_for
 from audiocnn.models.cost import macs_per_column, n_parameters
 from audiocnn.models.export import export_graph
 from tests.bundles import random_network
@@ -87,10 +88,14 @@ def test_weights_are_bounded_and_mean_pooling_weighs_all_alike():
         ),
         ({"planes": 0}, "planes, n_bands and n_classes must be at least 1, got .*'planes': 0"),
         ({"size": "huge", "arch": "cnn2d"}, "size must be one of small, large, got 'huge'"),
-        ({"pools": 0, "arch": "cnn2d"}, "pools must lie between 1 and 3, got 0"),
+        ({"pools": 4, "arch": "cnn2d"}, "pools must lie between 0 and 3, got 4"),
+        ({"pools": 0}, "pools must lie between 1 and 3, got 0"),
+        ({"pools": 9, "kernel": 5}, "pools must lie between 0 and 8, got 9"),
+        ({"kernel": -1}, "kernel must be 0 .for spectra. or more, got -1"),
+        ({"kernel": 5, "arch": "cnn2d"}, "kernel is for cnn1d, got 5 with cnn2d"),
         ({"size": "huge"}, "size must be one of small, large, got 'huge'"),
         ({"pools": 4}, "pools must lie between 1 and 3, got 4"),
-        ({"n_bands": 8, "arch": "cnn2d"}, "at least 16 bands, got 8"),
+        ({"n_bands": 1, "arch": "cnn2d"}, "at least 2 bands, got 1; cnn1d does with one"),
     ],
 )
 def test_what_is_no_network_is_refused(change, message):
@@ -155,3 +160,73 @@ def test_the_heavier_column_counts_more():
     for weight, expected in (([1.0, 1.0], 0.0), ([1.05, 0.05], 2 * 1.0 / 1.1)):
         columns = torch.stack((evidence, torch.tensor([weight])))[None]
         assert window_logits(columns).item() == pytest.approx(expected, abs=1e-6)
+
+
+def test_parameters_for_samples_counted_by_hand():
+    model = Classifier(TrunkSpec("cnn1d", "small", 1, 3, 2, 1, "mean", 5))
+
+    def counted(n_in: int, n_out: int, size: int) -> int:
+        return n_in * n_out * size + 2 * n_out
+
+    blocks = sum(counted(i, o, 5) + counted(o, o, 5) for i, o in ((32, 32), (32, 48), (48, 64)))
+    shortcuts = counted(32, 48, 1) + counted(48, 64, 1)
+    assert n_parameters(model) == counted(3, 32, 5) + blocks + shortcuts + 64 * 2 + 2
+
+
+@pytest.mark.parametrize("n", [*range(1, 70), 100, 199, 200, 427, 799, 800, 1460, 5000, 100_000])
+def test_the_network_for_samples_fits_into_its_window(n):
+    pools, kernel = shape_for(n)
+    trunk = cnn1d(1, 2, "small", pools, kernel)
+    assert trunk.receptive_field <= n
+    if n >= 40:
+        assert kernel == 5
+        assert trunk.receptive_field >= n / 10 or pools == 8
+    assert n / trunk.stride < 142 or pools == 8  # columns, that a window is the mean of
+
+
+# planes, bands, pools, kernel; receptive field, stride
+NETWORKS_FOR_SIGNALS = [
+    ("cnn1d", 1, 6, 0, 1, 1, 1),
+    ("cnn1d", 1, 3, 0, 2, 8, 1),
+    ("cnn1d", 1, 1, 0, 3, 15, 1),
+    ("cnn1d", 1, 2, 2, 5, 64, 4),
+    ("cnn1d", 1, 1, 4, 5, 244, 16),
+    ("cnn2d", 6, 2, 0, 0, 17, 1),
+    ("cnn2d", 1, 9, 1, 0, 29, 2),
+    ("cnn2d", 3, 17, 2, 0, 51, 4),
+    ("cnn2d", 3, 33, 3, 0, 79, 8),
+]
+
+
+@pytest.mark.parametrize(
+    ("arch", "planes", "bands", "pools", "kernel", "reach", "stride"), NETWORKS_FOR_SIGNALS
+)
+def test_networks_for_signals_stream_and_see_what_they_say(
+    arch, planes, bands, pools, kernel, reach, stride
+):
+    torch.manual_seed(4)
+    model = Classifier(TrunkSpec(arch, "small", planes, bands, 3, pools, kernel=kernel)).eval()
+    assert (model.receptive_field, model.stride) == (reach, stride)
+    x = torch.randn(1, planes, bands, reach + 6 * stride)
+    with torch.no_grad():
+        whole, parts, tails = model(x), [], model.empty_tails()
+        for piece in torch.tensor_split(x, [reach, reach + stride, reach + 4 * stride], dim=-1):
+            columns, _, tails = model.stream(piece, tails)
+            parts.append(columns)
+        assert whole.shape == (1, 2, 3, 7)
+        torch.testing.assert_close(torch.cat(parts, -1), whole, atol=1e-5, rtol=1e-5)
+        moved = model(torch.cat((x[..., :-1], x[..., -1:] + 100), -1))[0, 0]
+    assert torch.equal(moved[:, :-1], whole[0, 0, :, :-1])
+    assert not torch.equal(moved[:, -1], whole[0, 0, :, -1])
+
+
+def test_a_window_without_samples_has_no_network():
+    with pytest.raises(ArgumentError, match="at least 1 sample, got 0"):
+        shape_for(0)
+
+
+def test_what_older_bundles_say_of_their_network_still_makes_it():
+    told = {"arch": "cnn1d", "size": "small", "planes": 1, "n_bands": 16, "n_classes": 3}
+    model = Classifier(TrunkSpec(**told, pools=2, pooling="attention"))
+    assert model.spec.kernel == 0
+    assert (model.receptive_field, model.stride) == (87, 4)

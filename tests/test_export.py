@@ -67,6 +67,10 @@ def test_in_any_pieces_the_graph_gives_what_torch_gives(network, more, data):
         {"arch": "cnn2d", "planes": 2, "pools": 1},
         {"arch": "cnn2d", "n_bands": 37, "pools": 2},
         {"arch": "cnn1d", "size": "large", "pooling": "mean", "n_classes": 1},
+        {"arch": "cnn1d", "n_bands": 6, "pools": 0, "kernel": 2},
+        {"arch": "cnn1d", "n_bands": 1, "pools": 4, "kernel": 5},
+        {"arch": "cnn2d", "planes": 6, "n_bands": 9, "pools": 0},
+        {"arch": "cnn2d", "planes": 3, "n_bands": 33, "pools": 1},
     ],
 )
 def test_every_kind_of_network_can_be_exported(fields):

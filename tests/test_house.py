@@ -19,8 +19,10 @@ PACKAGE = ROOT / "audiocnn"
 
 # Each may import those before it. A new module needs a place here (and in DESIGN.md).
 CORE = (
-    "errors", "names", "sliding", "blocks", "forward", "decoding", "audio", "excerpts", "mel",
-    "engine", "scoring", "events", "tables", "start_times", "formats", "annotations", "clip",
+    "errors", "names", "sliding", "blocks", "forward", "decoding", "audio", "excerpts", "arrays",
+    "rows", "row_files", "archives", "series", "evenness", "missing", "channels", "mel", "fronts",
+    "signals", "model_input", "finding", "engine", "scoring", "events", "tables", "start_times",
+    "formats", "annotations", "clip", "row_labels",
     "strong_labels", "layouts", "manifest", "grouping", "reviews", "rates", "reliability",
     "evaluation", "onnx_safety", "selfcheck", "bundle", "listening", "embedding", "fewshot",
 )  # fmt: skip
@@ -43,7 +45,7 @@ OPTIONAL = {
     "sounddevice": {"streaming.portaudio"},
     "av": {"decoding"},
     "PIL": {"labeling.picture", "training.report.drawing"},
-    "pyarrow": {"formats.parquet", "labeling.vectors"},
+    "pyarrow": {"formats.parquet", "labeling.vectors", "row_files"},
     "sed_eval": {"judging.detection"},
     "sed_scores_eval": {"judging.detection"},
     "paho": {"streaming.sinks.mqtt"},

@@ -13,8 +13,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import audiocnn
+from audiocnn import model_input
 from audiocnn.errors import ArgumentError, AudioError
-from audiocnn.labeling import recordings, verifying
+from audiocnn.labeling import verifying
 from audiocnn.labeling.clips import evaluate_clips, score_clip, score_clips
 from audiocnn.labeling.coverage import BETWEEN, NOT_FINITE, REST, UNREADABLE
 from audiocnn.labeling.recordings import (
@@ -155,14 +156,14 @@ def test_a_bad_recording_costs_no_other(bundle, tmp_path, monkeypatch):
     good = write(tmp_path / "good.wav", noise(2))
     (tmp_path / "empty.wav").touch()
     write(tmp_path / "evil.wav", noise(2))
-    original = recordings.read_blocks
+    original = model_input.read_blocks
 
-    def read_blocks(path, rate):
+    def read_blocks(path, rate, **how):
         if "evil" in str(path):
             raise RuntimeError("the decoder has a fault")
-        return original(path, rate)
+        return original(path, rate, **how)
 
-    monkeypatch.setattr(recordings, "read_blocks", read_blocks)
+    monkeypatch.setattr(model_input, "read_blocks", read_blocks)
     paths = [tmp_path / "no.wav", good, tmp_path / "empty.wav", tmp_path / "evil.wav", good]
     no, first, empty, evil, second = label_recordings(bundle, paths)
     assert "no such file" in no.error
@@ -318,14 +319,15 @@ def peak_memory(bundle: Path, path: Path, times: int) -> int:
     script = f"""
 import itertools, resource, numpy as np, audiocnn
 from audiocnn.blocks import Block
+from audiocnn import model_input
 from audiocnn.labeling import recordings
-original = recordings.read_blocks
-def tiled(path, rate):
-    minute = list(original(path, rate))
+original = model_input.read_blocks
+def tiled(path, rate, **how):
+    minute = list(original(path, rate, **how))
     for k in range({times}):
         for block in minute:
             yield Block(block.samples, k * 60 * rate + block.start, rate)
-recordings.read_blocks = tiled
+model_input.read_blocks = tiled
 rows = [0]
 def count(path, times, values): rows[0] += values.shape[1]
 taps = recordings.Taps(windows=count, frames=count)

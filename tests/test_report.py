@@ -16,9 +16,9 @@ import torch
 from audiocnn.cli import main
 from audiocnn.errors import DatasetError
 from audiocnn.evaluation import average_precision
+from audiocnn.fronts import RawSpec, SpectrumSpec, example, no_samples, padding, stream_frames
 from audiocnn.mel import MelSpec
 from audiocnn.models.classifier import Classifier, TrunkSpec
-from audiocnn.training.frontend import MelPower
 from audiocnn.training.recipe import Augmentation
 from audiocnn.training.report.drawing import canvas, mosaic, svg_of
 from audiocnn.training.report.inside import first_kernels, kernel_picture, layer_maps
@@ -29,9 +29,11 @@ from audiocnn.training.report.size import counted
 from audiocnn.training.report.sounds import Room, player
 from audiocnn.training.report.subject import open_subject
 from audiocnn.training.report.summary import number
-from audiocnn.training.report.variation import WORDS, Sound, is_on, only, vary
+from audiocnn.training.report.variation import SIGNAL_WORDS, WORDS, Sound, is_on, only, vary
+from audiocnn.training.seeing import seen_through
 
 RATE = 8000
+SPEC = MelSpec(RATE, 256, 100, 24, 60.0, 4000.0)
 BAD_LABEL, DOLLARS, BAD_FILE = "<script>alert(1)<b>", "a $b$ & c", '"><img src=x>'
 FINDINGS = {"findings": [{
     "severity": "error", "kind": "<i>same sound", "message": "9 are alike",
@@ -200,11 +202,24 @@ def test_reliability_counts_every_clip_once():
 def test_a_moved_sound_stays_whole_until_it_leaves_the_window():
     x = np.zeros(1000, np.float32)
     x[300:800] = 1
-    assert np.flatnonzero(moved(x, 0))[[0, -1]].tolist() == [250, 749]
-    assert np.flatnonzero(moved(x, 0.25))[[0, -1]].tolist() == [500, 999]
-    assert moved(x, 0.5).sum() == 250
-    assert moved(x, -0.5)[:250].sum() == 250
-    assert moved(x, 0.75).sum() == 0
+
+    def laid(share: float) -> np.ndarray:
+        return moved(x, x**2, share, SPEC)
+
+    assert np.flatnonzero(laid(0))[[0, -1]].tolist() == [250, 749]
+    assert np.flatnonzero(laid(0.25))[[0, -1]].tolist() == [500, 999]
+    assert laid(0.5).sum() == 250
+    assert laid(-0.5)[:250].sum() == 250
+    assert laid(0.75).sum() == 0
+
+
+def test_a_moved_signal_lies_among_its_means():
+    front = RawSpec(50.0, ("x", "y"), (1.0, 5.0), (1.0, 2.0))
+    x = padding(front, 100)
+    x[0, 30:80] += 3
+    laid = moved(x, ((x - padding(front, 1)) ** 2).sum(0), 0.25, front)
+    assert np.flatnonzero(laid[0] > 2)[[0, -1]].tolist() == [50, 99]
+    assert np.all(laid[1] == 5)
 
 
 def test_every_variation_of_a_recipe_is_shown():
@@ -212,26 +227,44 @@ def test_every_variation_of_a_recipe_is_shown():
                  "codec_db", "freq_mask", "time_mask"}  # fmt: skip
     unseen = {"polarity"}  # neither seen nor heard
     assert {f.name for f in fields(Augmentation)} == {*WORDS} | strengths | unseen
+    assert unseen < {*SIGNAL_WORDS}
 
 
 @pytest.mark.parametrize("name", WORDS)
 def test_each_variation_alone_changes_the_sound(name):
     rng = np.random.default_rng(1)
-    spec = MelSpec(RATE, 256, 100, 24, 60.0, 4000.0)
     other = (0.1 * rng.standard_normal(RATE)).astype(np.float32)
-    example = Sound("it", sound(1, rng), other, other)
+    clip = Sound("it", sound(1, rng), other, other)
     full = Augmentation(pitch=0.5, reverb=0.5, noise=0.5, clipping=0.5, companding=0.5, codec=0.5,
                         warp=1.3, band_limit=0.5)  # fmt: skip
     assert is_on(full, name)
-    mel = MelPower(spec)
-    before = mel.log(mel(torch.from_numpy(example.samples)[None]))[0].numpy()
+    before = seen_through(SPEC).plain(torch.from_numpy(clip.samples)[None])[0].numpy()
     changes = []
     for seed in range(6):
-        samples, frames = vary(example, only(full, name), name, mel, seed)
-        assert samples.shape == example.samples.shape
+        samples, frames = vary(clip, only(full, name), name, SPEC, seed)
+        assert samples.shape == clip.samples.shape
         assert frames.shape == before.shape
         changes.append(np.abs(frames - before).max())
     assert max(changes) > 0.1
+
+
+@pytest.mark.parametrize("name", SIGNAL_WORDS)
+@pytest.mark.parametrize("kind", ["raw", "log-spectrum"])
+def test_each_variation_alone_changes_a_signal(name, kind):
+    rng = np.random.default_rng(1)
+    about = (50.0, ("x", "y")), ((1.0, 5.0), (1.0, 2.0))
+    front = RawSpec(*about[0], *about[1])
+    if kind == "log-spectrum":
+        front = SpectrumSpec(50.0, 32, 8, about[0][1], *about[1])
+    one, other = example(front, 300, rng), example(front, 300, rng)
+    full = Augmentation(polarity=0.5, noise=0.5, freq_mask=0.9)
+    assert is_on(full, name)
+    before = stream_frames(no_samples(front), one, front)[0]
+    frames = [vary(Sound("it", one, other, other), only(full, name), name, front, seed)[1]
+              for seed in range(6)]  # fmt: skip
+    assert all(found.shape == before.shape for found in frames)
+    changed = max(np.abs(found - before).max() for found in frames) > 0.1
+    assert changed != (name == "polarity" and kind == "log-spectrum")  # power has no sign
 
 
 def test_sound_stops_where_the_page_is_full():
@@ -256,7 +289,7 @@ def test_kernels_and_maps_are_those_of_the_network(arch, shape):
     kernels = first_kernels(model)
     assert kernels.shape == shape
     assert "<svg" in kernel_picture(model)
-    maps = layer_maps(model, np.ones(RATE * 2, np.float32), MelSpec(RATE, 256, 100, 24, 60.0, 4e3))
+    maps = layer_maps(model, np.ones((1, 24, 160), np.float32))
     assert maps[-1][1].shape[0] == model.n_features
     assert maps[0][0] == "convolution"
     assert not any(m._forward_hooks for m in model.modules())

@@ -95,7 +95,7 @@ def test_workers_end_with_their_parent():
         "from audiocnn.labeling.workers import run_on_workers\n"
         "from tests.test_workers import work\n"
         "if __name__ == '__main__':\n"
-        "    for _, r in run_on_workers(work, 'x', [1, 'hang', 'hang'], 2):\n"
+        "    for _, r in run_on_workers(work, '/dev/null', [1, 'hang', 'hang'], 2):\n"
         "        print(r.split()[-1], flush=True)\n"
     )
     parent = subprocess.Popen(

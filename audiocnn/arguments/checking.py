@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from audiocnn.arguments.parsing import add_verb
+from audiocnn.arguments.parsing import add_reading, add_verb
 
 
 def add_check(verbs: Any) -> None:
@@ -29,3 +29,4 @@ def add_check(verbs: Any) -> None:
                         "kept)")  # fmt: skip
     parser.add_argument("--all", action="store_true", help="name every file, not the first five")
     parser.add_argument("--json", action="store_true", help="for a program")
+    add_reading(parser, labels=True)

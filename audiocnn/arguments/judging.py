@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from audiocnn.arguments.parsing import add_model, add_verb
+from audiocnn.arguments.parsing import add_model, add_reading, add_verb
 
 
 def add_tune(verbs: Any) -> None:
@@ -37,6 +37,7 @@ def add_tune(verbs: Any) -> None:
                         "or folders, or names without their number)")  # fmt: skip
     parser.add_argument("--seed", type=int, default=0, help="of the halves (default: 0)")
     parser.add_argument("--json", action="store_true", help="for a program")
+    add_reading(parser, labels=True)
 
 
 def add_embed(verbs: Any) -> None:
@@ -50,6 +51,7 @@ def add_embed(verbs: Any) -> None:
                         help=".parquet, .npy (with a .csv beside it) or .npz")  # fmt: skip
     add_model(parser)
     parser.add_argument("--hop", type=float, metavar="SECONDS", help="from window to window")
+    add_reading(parser)
 
 
 def add_diff(verbs: Any) -> None:
@@ -70,3 +72,4 @@ def add_diff(verbs: Any) -> None:
                         "the same event (default: 0.2)")  # fmt: skip
     parser.add_argument("-o", "--output", metavar="CSV", help="every event and whose it is")
     parser.add_argument("--json", action="store_true", help="for a program")
+    add_reading(parser, labels=True)

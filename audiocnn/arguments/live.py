@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from audiocnn.arguments.parsing import add_model, add_verb
+from audiocnn.arguments.parsing import add_model, add_reading, add_verb
 
 
 def add_listen(verbs: Any) -> None:
@@ -15,6 +15,7 @@ def add_listen(verbs: Any) -> None:
         "audiocnn listen --input night.flac --realtime",
         "arecord -t raw -f S16_LE -r 48000 | audiocnn listen --input - --rate 48000",
         "audiocnn listen --settings settings.toml            sinks: files, MQTT, webhooks ...",
+        "cat /dev/ttyUSB0 | audiocnn listen --input - --format csv --model gestures",
     ])  # fmt: skip
     parser.add_argument(
         "--model", metavar="M", help="a shipped name or a bundle's folder (default: environment)"
@@ -22,14 +23,14 @@ def add_listen(verbs: Any) -> None:
     parser.add_argument(
         "--device", metavar="NAME", help="microphone: its number, or part of its name"
     )
-    parser.add_argument(
-        "--input", metavar="FILE", help="a recording, or - for raw samples on stdin"
-    )
+    parser.add_argument("--input", metavar="FILE", help="a recording, or - for samples on stdin")
     parser.add_argument("--realtime", action="store_true", help="a recording no faster than it is")
-    parser.add_argument("--rate", type=int, metavar="HZ", help="of raw samples")
+    parser.add_argument("--rate", type=float, metavar="HZ", help="of raw samples")
     parser.add_argument("--channels", type=int, metavar="N",
                         help="of raw samples or the microphone (default: 1)")  # fmt: skip
-    parser.add_argument("--format", choices=["s16", "f32"], help="of raw samples (default: s16)")
+    parser.add_argument("--format", choices=["s16", "f32", "csv"],
+                        help="of samples on stdin: raw, or lines of numbers (default: s16; of "
+                        "other signals than sound csv)")  # fmt: skip
     parser.add_argument("--seconds", type=float, help="how long (default: until Ctrl-C)")
     parser.add_argument("--hop", type=float, metavar="SECONDS", help="from window to window")
     parser.add_argument("--threshold", type=float, metavar="SCORE",
@@ -44,6 +45,7 @@ def add_listen(verbs: Any) -> None:
                         help="tell which rule kept or dropped each window, on stderr")  # fmt: skip
     parser.add_argument("--plain", action="store_true", help="lines instead of the view")
     parser.add_argument("--json", action="store_true", help="one JSON object a line")
+    add_reading(parser)
 
 
 def add_devices(verbs: Any) -> None:

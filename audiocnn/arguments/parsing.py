@@ -49,6 +49,26 @@ def add_verb(verbs: Any, name: str, what: str, examples: Sequence[str]) -> argpa
     return parser
 
 
+def add_reading(parser: argparse.ArgumentParser, *, labels: bool = False) -> None:
+    """Add what says how signals that are not sound are read."""
+    group = parser.add_argument_group("signals other than sound")
+    group.add_argument("--columns", metavar="A,B",
+                       help="the channels, by name (default: the model's, or all but the "
+                       "time)")  # fmt: skip
+    group.add_argument("--time", metavar="COLUMN",
+                       help="with seconds or ISO dates (default: time, timestamp, datetime, "
+                       "date)")  # fmt: skip
+    if "--rate" not in parser._option_string_actions:
+        group.add_argument("--rate", type=float, metavar="HZ",
+                           help="rows a second, whatever a column of times says")  # fmt: skip
+    group.add_argument("--missing", choices=["refuse", "gap", "interpolate"],
+                       help="what becomes of missing values (default: refuse)")  # fmt: skip
+    if labels:
+        group.add_argument("--labels", metavar="COLUMN",
+                           help="DATA is a table with a label in every row (or a folder of "
+                           "such): each run of one label is a clip")  # fmt: skip
+
+
 def add_model(parser: argparse.ArgumentParser) -> None:
     """Add --model, with its default."""
     parser.add_argument(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from audiocnn.arguments.parsing import add_model, add_verb
+from audiocnn.arguments.parsing import add_model, add_reading, add_verb
 
 
 def add_label(verbs: Any) -> None:
@@ -18,6 +18,7 @@ def add_label(verbs: Any) -> None:
         "audiocnn label recordings/ -o selections/ --format raven     a file for each recording",
         "audiocnn label recordings/ -o events.parquet --timezone Europe/Berlin",
         "audiocnn label s3://bucket/recordings -o events.csv --cluster auto",
+        "audiocnn label machines/ --model bearing -o events.csv     CSV, NPY, .ts, WAV ...",
     ])  # fmt: skip
     parser.add_argument("paths", nargs="*", metavar="PATH", help="recordings, or folders of them; "
                         "also URLs (audiocnn[remote])")  # fmt: skip
@@ -40,6 +41,7 @@ def add_label(verbs: Any) -> None:
     parser.add_argument("--windows", metavar="FILE", help="CSV of every window's scores")
     parser.add_argument("--frames", metavar="FILE", help="CSV of every column's scores")
     _add_run(parser)
+    add_reading(parser)
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="events as JSON lines on stdout")
     form.add_argument("--table", action="store_true", help="events as a table to read")
@@ -92,3 +94,4 @@ def add_verify(verbs: Any) -> None:
     add_model(parser)
     parser.add_argument("--hop", type=float, metavar="SECONDS", help="from window to window")
     parser.add_argument("--seed", type=int, default=0, help="of the random cuts (default: 0)")
+    add_reading(parser)

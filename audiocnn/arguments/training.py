@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from audiocnn.arguments.parsing import add_model, add_verb
+from audiocnn.arguments.parsing import add_model, add_reading, add_verb
 
 
 def add_train(verbs: Any) -> None:
@@ -15,9 +15,13 @@ def add_train(verbs: Any) -> None:
         "audiocnn train clips.csv -o my_model --folds fold --group source --arch cnn1d",
         "audiocnn train my_birds/ -o my_model --from environment",
         "audiocnn train clips.csv -o my_model --valid split=test",
+        "audiocnn train X_TRAIN.ts -o my_model                other signals than sound",
+        "audiocnn train walk.csv -o my_model --labels activity --columns x,y,z",
         "(stopped? the same command goes on where it stood)",
     ])  # fmt: skip
-    parser.add_argument("data", metavar="DATA", help="a CSV, or a folder of class folders")
+    parser.add_argument(
+        "data", metavar="DATA", help="a folder of class folders, a CSV, a .ts or .npz of series"
+    )
     parser.add_argument("-o", "--output", required=True, metavar="BUNDLE", help="the new folder")
     parser.add_argument("--arch", choices=["cnn2d", "cnn1d"], help="network (default: cnn2d)")
     parser.add_argument("--size", choices=["small", "large"], help="its size (default: small)")
@@ -35,6 +39,10 @@ def add_train(verbs: Any) -> None:
                         help="a model's events with your verdicts (see clips): learnt from too; "
                         "may be given again")  # fmt: skip
     _add_fitting(parser)
+    parser.add_argument("--front", choices=["log-mel", "log-spectrum", "raw"],
+                        help="front end (default: log-mel for sound; for other signals raw "
+                        "samples, log-spectrum where clips are long)")  # fmt: skip
+    add_reading(parser, labels=True)
 
 
 def _add_judging(parser: argparse.ArgumentParser) -> None:
@@ -109,3 +117,4 @@ def add_evaluate(verbs: Any) -> None:
                         "and end; measure events found, not clips named")  # fmt: skip
     parser.add_argument("--predictions", metavar="CSV", help="write each clip's scores")
     parser.add_argument("--json", action="store_true", help="for a program")
+    add_reading(parser, labels=True)

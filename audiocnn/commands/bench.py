@@ -12,10 +12,11 @@ import time
 
 from audiocnn import __version__
 from audiocnn.blocks import Block
-from audiocnn.bundle import load
+from audiocnn.bundle import grid_of, load
 from audiocnn.events import find_events
+from audiocnn.fronts import is_sound
 from audiocnn.listening import listen
-from audiocnn.streaming.keepup import bursts, measure_hop
+from audiocnn.streaming.keepup import material, measure_hop
 
 HOPS = (0.1, 0.2, 0.5, 1.0, 2.0)
 SECONDS = 120.0  # of sound, for the speed over recordings
@@ -24,16 +25,17 @@ SECONDS = 120.0  # of sound, for the speed over recordings
 def run(args: argparse.Namespace) -> int:
     """Measure and say; 1 if this machine cannot keep up at any hop."""
     bundle = load(args.model)
-    wanted = (args.hop,) if args.hop else HOPS
+    unit = 1.0 if is_sound(bundle.front) else grid_of(bundle).window  # signals know no second
+    wanted = (args.hop,) if args.hop else tuple(hop * unit for hop in HOPS)
     costs = [measure_hop(bundle, hop, args.seconds) for hop in wanted]
     sustained = [cost.hop for cost in costs if cost.sustained]
     speed = None
     if not args.live:
-        sound = bursts(SECONDS, bundle.rate)
+        sound = material(bundle, SECONDS * unit, bundle.rate)
         begin = time.perf_counter()
         for _ in find_events(listen(bundle, [Block(sound, 0, bundle.rate)]), bundle.rules):
             pass
-        speed = SECONDS / (time.perf_counter() - begin)
+        speed = SECONDS * unit / (time.perf_counter() - begin)
     if args.json:
         print(json.dumps({
             "version": __version__, "model": bundle.name, "machine": machine(),
@@ -45,7 +47,7 @@ def run(args: argparse.Namespace) -> int:
     print(f"{'hop':>8}  {'of a core':>9}  {'late by (99 %)':>14}")
     for cost in costs:
         kept = "" if cost.sustained else "  too much for this machine"
-        print(f"{cost.hop:6.2f} s  {cost.load:9.1%}  {1000 * cost.worst:11.1f} ms{kept}")
+        print(f"{cost.hop:6.4g} s  {cost.load:9.1%}  {1000 * cost.worst:11.1f} ms{kept}")
     if speed:
         print(f"recordings, once decoded: {speed:,.0f} x real time on one core")
     if sustained:

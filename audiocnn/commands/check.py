@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from audiocnn.commands.recordings import reading_of
 from audiocnn.judging.doctor import Report, check_dataset
 from audiocnn.judging.findings import Finding
 from audiocnn.manifest import parse_where
@@ -28,6 +29,7 @@ def run(args: argparse.Namespace) -> int:
             cache=Path(args.cache) if args.cache else None,
             workers=args.workers,
             progress=progress,
+            reading=reading_of(args),
         )
     if args.json:
         print(json.dumps(report.as_dict(), indent=1, ensure_ascii=False))
@@ -46,7 +48,7 @@ def _showing() -> Iterator[Callable[[int, int], None] | None]:
     from rich.progress import Progress
 
     with Progress(console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("listening", total=None)
+        task = bar.add_task("reading", total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)
 
 

@@ -10,6 +10,8 @@ from audiocnn.errors import AudiocnnError, AudioError
 from audiocnn.labeling.cutting import choose_events, cut_events
 from audiocnn.labeling.runs import open_run
 from audiocnn.reviews import Cut, check_list, write_reviews
+from audiocnn.series import file_of
+from audiocnn.signals import is_signal_file
 
 LIST = "review.csv"
 
@@ -23,6 +25,12 @@ def run(args: argparse.Namespace) -> int:
     )
     if not chosen:
         raise AudiocnnError(f"{args.run} has no events")
+    other = next((e.source for e in chosen if is_signal_file(file_of(e.source or ""))), None)
+    if other is not None:
+        raise AudiocnnError(
+            f"{args.run} is of signals other than sound (as {other}), and clips cuts out sound: "
+            "its events say from where to where to look"
+        )
     cuts: list[Cut] = []
     with watching("clips", len(chosen)) as watch:
         for cut in cut_events(chosen, folder, margin=args.margin, longest=args.longest):

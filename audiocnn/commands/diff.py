@@ -9,13 +9,17 @@ from pathlib import Path
 from typing import Any
 
 from audiocnn.bundle import Bundle, load
-from audiocnn.commands.recordings import gather
+from audiocnn.channels import Reading
+from audiocnn.commands.recordings import gather, reading_of
 from audiocnn.commands.tables import csv_table
 from audiocnn.commands.watch import watching
 from audiocnn.errors import ArgumentError, AudioError, DatasetError
 from audiocnn.events import Event
+from audiocnn.finding import lists_recordings
+from audiocnn.fronts import is_sound
 from audiocnn.judging.comparing import Compared, Pair, Summary, compare_clip, summarize
 from audiocnn.manifest import Clip, parse_where, read_manifest
+from audiocnn.series import SERIES_SUFFIXES, series_in
 
 SHOWN = 20  # recordings
 COLUMNS = ("path", "label", "verdict", "right", "start_a", "end_a", "score_a", "start_b", "end_b",
@@ -28,7 +32,13 @@ def run(args: argparse.Namespace) -> int:
     if not 0 <= args.overlap <= 1:
         raise ArgumentError(f"--overlap is a share, 0 to 1, got {args.overlap:g}")
     a, b = load(args.a), load(args.b)
-    clips, labelled, missing = what_to_hear(args.paths, args.where, (a, b))
+    if is_sound(a.front) != is_sound(b.front):
+        raise ArgumentError(
+            f"{args.a} and {args.b}: one hears sound, the other another signal: they have no "
+            "recording in common"
+        )
+    reading = reading_of(args, a.front)
+    clips, labelled, missing = what_to_hear(args, (a, b), reading)
     results: list[Compared] = []
     with watching("diff", len(clips)) as watch:
         for problem in missing:
@@ -36,7 +46,9 @@ def run(args: argparse.Namespace) -> int:
             watch.say(f"audiocnn diff: {problem}")
         for clip in clips:
             try:
-                result = compare_clip(a, b, clip, labelled=labelled, overlap=args.overlap)
+                result = compare_clip(
+                    a, b, clip, labelled=labelled, overlap=args.overlap, reading=reading
+                )
             except AudioError as error:
                 watch.finished(0.0, str(error))
                 continue
@@ -56,24 +68,31 @@ def run(args: argparse.Namespace) -> int:
 
 
 def what_to_hear(
-    paths: Sequence[str], where: Sequence[str], bundles: Sequence[Bundle]
+    args: argparse.Namespace, bundles: Sequence[Bundle], reading: Reading
 ) -> tuple[list[Clip], bool, list[str]]:
     """List clips, whether their labels are known, and what was not found.
 
     One CSV, one folder with a clips.csv, or one whose folders are named like labels that a
     model knows, says what is to be heard; else recordings are just that.
     """
-    if len(paths) == 1 and _is_dataset(Path(paths[0]), bundles):
-        return read_manifest(paths[0], where=parse_where(where)), True, []
-    if where:
+    paths, front = args.paths, bundles[0].front
+    if len(paths) == 1 and (reading.labels or _is_dataset(Path(paths[0]), bundles)):
+        found = read_manifest(paths[0], parse_where(args.where), reading, front.rate)
+        return found, True, []
+    if args.where:
         raise ArgumentError("--where chooses rows of a CSV: give one CSV, or a folder with one")
-    meant = gather(paths)
+    meant = gather(paths, front)
     return [Clip(Path(path), ()) for path in meant.paths], False, list(meant.missing)
 
 
 def _is_dataset(path: Path, bundles: Sequence[Bundle]) -> bool:
-    if path.suffix.lower() == ".csv" or (path / "clips.csv").exists():
+    if (path / "clips.csv").exists():
         return True
+    if path.suffix.lower() == ".csv":
+        return is_sound(bundles[0].front) or lists_recordings(path)
+    if path.suffix.lower() in SERIES_SUFFIXES and path.is_file():
+        series = series_in(path)
+        return series is not None and series[1] is not None
     folders = {entry.name for entry in path.iterdir() if entry.is_dir()} if path.is_dir() else set()
     known = {label for bundle in bundles for label in bundle.labels}
     return len(folders) >= 2 and folders <= known

@@ -6,22 +6,25 @@ import argparse
 import sys
 from collections.abc import Iterator
 
-from audiocnn.audio import Block, audio_info, read_blocks
+from audiocnn.audio import Block, audio_info
 from audiocnn.bundle import load
 from audiocnn.commands.label import tell_rounding
-from audiocnn.commands.recordings import gather
+from audiocnn.commands.recordings import gather, reading_of
 from audiocnn.commands.tally import counted, duration
 from audiocnn.commands.watch import Watch, watching
 from audiocnn.embedding import embed, n_features
 from audiocnn.errors import AudioError
+from audiocnn.fronts import is_sound
 from audiocnn.labeling.vectors import vector_file
+from audiocnn.model_input import read_for
 
 
 def run(args: argparse.Namespace) -> int:
     """Embed, write, and say how much; 1 if recordings could not be read to their end."""
     bundle = load(args.model)
     size, n_windows = n_features(bundle), 0
-    meant = gather(args.paths)
+    reading = reading_of(args, bundle.front)
+    meant = gather(args.paths, bundle.front)
     paths, missing = meant.paths, meant.missing
     tell_rounding(bundle, args.hop)
     with vector_file(args.output, size) as put, watching("embed", len(paths)) as watch:
@@ -31,8 +34,8 @@ def run(args: argparse.Namespace) -> int:
         for path in paths:
             error = ""
             try:
-                length = audio_info(path).duration
-                blocks = _told(read_blocks(path, bundle.rate), watch, str(path), length)
+                length = audio_info(path).duration if is_sound(bundle.front) else None
+                blocks = _told(read_for(path, bundle.front, reading), watch, str(path), length)
                 for found in embed(bundle, blocks, args.hop):
                     put(str(path), found)
                     n_windows += found.begins.size
@@ -51,5 +54,5 @@ def _told(
     blocks: Iterator[Block], watch: Watch, path: str, length: float | None
 ) -> Iterator[Block]:
     for block in blocks:
-        watch.heard(path, (block.start + block.samples.size) / block.rate, length)
+        watch.heard(path, (block.start + block.samples.shape[-1]) / block.rate, length)
         yield block

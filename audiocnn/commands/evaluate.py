@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from audiocnn.bundle import Bundle, load
+from audiocnn.channels import Reading
+from audiocnn.commands.recordings import reading_of
 from audiocnn.commands.tables import csv_table
 from audiocnn.commands.watch import watching
 from audiocnn.errors import ArgumentError, AudioError, DatasetError, did_you_mean
@@ -23,13 +25,14 @@ from audiocnn.rates import FalseAlarms
 def run(args: argparse.Namespace) -> int:
     """Score every clip, compare, print; 1 if clips could not be read."""
     bundle = load(args.model)
+    reading = reading_of(args, bundle.front)
     if args.events:
-        return run_events(args, bundle)
-    clips = read_manifest(args.data, where=parse_where(args.where))
+        return run_events(args, bundle, reading)
+    clips = read_manifest(args.data, parse_where(args.where), reading, bundle.rate)
     check_labels(args.data, labels_of(clips), bundle)
     scored: list[ScoredClip] = []
     with watching("evaluate", len(clips)) as watch:
-        for result in score_clips(bundle, clips):
+        for result in score_clips(bundle, clips, reading):
             if isinstance(result, AudioError):
                 watch.finished(0.0, str(result))
             else:
@@ -44,18 +47,18 @@ def run(args: argparse.Namespace) -> int:
     return 1 if watch.failed else 0
 
 
-def run_events(args: argparse.Namespace, bundle: Bundle) -> int:
+def run_events(args: argparse.Namespace, bundle: Bundle, reading: Reading) -> int:
     """Find events in whole recordings, compare with annotations, print."""
-    for name in ("predictions", "group"):
+    for name in ("predictions", "group", "labels"):
         if getattr(args, name):
             raise ArgumentError(f"--{name} is about clips, and --events about recordings")
-    truth = read_annotated(args.data, parse_where(args.where))
+    truth = read_annotated(args.data, parse_where(args.where), bundle.front)
     check_labels(args.data, sorted({e.label for r in truth for e in r.events}), bundle)
     heard: list[Detected] = []
     with watching("evaluate", len(truth)) as watch:
         for recording in truth:
             try:
-                heard.append(detect(bundle, recording))
+                heard.append(detect(bundle, recording, reading))
                 watch.finished(heard[-1].seconds)
             except AudioError as error:
                 watch.finished(0.0, str(error))

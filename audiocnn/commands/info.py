@@ -8,6 +8,9 @@ from dataclasses import asdict
 from typing import Any
 
 from audiocnn.bundle import Bundle, checksum, grid_of, load
+from audiocnn.fronts import Front
+from audiocnn.fronts import describe as describe_front
+from audiocnn.mel import MelSpec
 
 LONG = ("recipe", "figures")  # entries of the card that are not for a screen
 
@@ -27,7 +30,7 @@ def describe(bundle: Bundle) -> dict[str, Any]:
         "name": bundle.name,
         "checksum": checksum(bundle),
         "labels": list(bundle.labels),
-        "front": asdict(bundle.front),
+        "front": describe_front(bundle.front),
         "trunk": dict(bundle.trunk),
         "window": grid.window,
         "hop": grid.hop,
@@ -48,9 +51,7 @@ def as_text(bundle: Bundle, told: dict[str, Any]) -> str:
         f"{trunk.get('mmac_per_second', '?')} MMAC per second of sound",
         f"checksum  {told['checksum'][:16]}",
         f"labels    {', '.join(bundle.labels)}",
-        f"hears     {front.rate} Hz, {front.n_mels} mel bands from {front.f_min:g} to "
-        f"{front.f_max:g} Hz, frames of {front.n_fft / front.rate:.4g} s every "
-        f"{front.hop / front.rate:.4g} s",
+        f"hears     {_front(front)}",
         f"windows   of {told['window']:.4g} s every {told['hop']:.4g} s (asked for "
         f"{bundle.window:g} and {bundle.hop:g} s, rounded to columns of {told['column']:.4g} s)",
         f"clips     {bundle.clip_score} of their windows",
@@ -61,6 +62,16 @@ def as_text(bundle: Bundle, told: dict[str, Any]) -> str:
         "what it was trained on, licences, figures: --json, or README.md in the bundle",
     ]
     return "\n".join(lines)
+
+
+def _front(front: Front) -> str:
+    frames = f"frames of {front.n_fft / front.rate:.4g} s every {front.hop / front.rate:.4g} s"
+    if isinstance(front, MelSpec):
+        bands = f"{front.n_mels} mel bands from {front.f_min:g} to {front.f_max:g} Hz"
+        return f"{front.rate} Hz, {bands}, {frames}"
+    names = ", ".join(front.names[:12]) + (" ..." if front.channels > 12 else "")
+    channels = f"{front.rate:g} Hz, {front.channels} channels ({names}), {front.kind}"
+    return channels if front.hop == 1 else f"{channels}, {front.n_bands} bands, {frames}"
 
 
 def _rules(bundle: Bundle) -> list[str]:

@@ -11,18 +11,20 @@ from collections.abc import Iterable, Iterator
 from audiocnn.annotations import format_events
 from audiocnn.bundle import Bundle, grid_of, load
 from audiocnn.commands.labelrun import run_with_ledger
-from audiocnn.commands.recordings import gather
+from audiocnn.commands.recordings import gather, reading_of
 from audiocnn.commands.tables import score_table
 from audiocnn.commands.tally import Tally, finish, tell_missing, watched
 from audiocnn.commands.watch import watching
 from audiocnn.errors import ArgumentError
 from audiocnn.events import Event
+from audiocnn.fronts import is_sound
 from audiocnn.labeling.outputs import Output, choose_output, common_folder, write_outputs
 from audiocnn.labeling.recordings import Taps, with_threshold
 from audiocnn.labeling.remote import label_anywhere
 from audiocnn.start_times import Clock, parse_zone
 
 WORTH_A_LINE = 1e-3  # seconds; less is no news
+OF_SOUND = frozenset({"audacity", "raven", "kaleidoscope"})
 
 
 def run(args: argparse.Namespace) -> int:
@@ -35,12 +37,14 @@ def run(args: argparse.Namespace) -> int:
     rules = bundle.rules
     if args.threshold is not None:
         rules = with_threshold(bundle.rules, args.threshold)
+    reading = reading_of(args, bundle.front)
+    check_sound(bundle, output)
     tell_rounding(bundle, args.hop)
-    meant = gather(listed(args), args.include, args.exclude)
+    meant = gather(listed(args), bundle.front, args.include, args.exclude)
     paths = meant.paths
     check_output(args, output, len(paths))
     if output and not streamed:
-        return run_with_ledger(args, bundle, rules, output, meant)
+        return run_with_ledger(args, bundle, rules, output, meant, reading)
     tally = Tally()
     shown = bool(output) or not sys.stdout.isatty()
     with contextlib.ExitStack() as stack:
@@ -49,7 +53,9 @@ def run(args: argparse.Namespace) -> int:
         windows = stack.enter_context(score_table(args.windows, bundle.labels))
         frames = stack.enter_context(score_table(args.frames, bundle.labels))
         taps = Taps(windows, frames, watch.heard)
-        label = functools.partial(label_anywhere, bundle, hop=args.hop, rules=rules, taps=taps)
+        label = functools.partial(
+            label_anywhere, bundle, hop=args.hop, rules=rules, taps=taps, reading=reading
+        )
         told = watched(map(label, paths), watch, tally)
         events = (event for result in told for event in result.events)
         if output:
@@ -83,6 +89,15 @@ def check_options(args: argparse.Namespace, streamed: bool) -> None:
         raise ArgumentError("--workers are of this machine, --cluster says the others: give one")
     if not args.paths and not args.list and not args.only_write:
         raise ArgumentError("nothing to label: name recordings, folders, or a --list of them")
+
+
+def check_sound(bundle: Bundle, output: Output | None) -> None:
+    """Refuse a form that is made to lie beside sound, for a model of other signals."""
+    if output and output.format in OF_SOUND and not is_sound(bundle.front):
+        raise ArgumentError(
+            f"{output.path}: {output.format} labels are read beside sound, and {bundle.name} is a "
+            "model of other signals: write .csv, .jsonl or .parquet"
+        )
 
 
 def check_output(args: argparse.Namespace, output: Output | None, n_paths: int) -> None:

@@ -9,8 +9,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from audiocnn.bundle import Bundle, checksum, grid_of
+from audiocnn.channels import Reading
 from audiocnn.commands.recordings import Meant
-from audiocnn.commands.tally import Tally, finish, tell_missing
+from audiocnn.commands.tally import LOST, Tally, finish, tell_missing
 from audiocnn.commands.watch import Watch, watching
 from audiocnn.events import EventRule
 from audiocnn.labeling.cluster import connected
@@ -29,6 +30,7 @@ from audiocnn.labeling.nodes import label_on_cluster
 from audiocnn.labeling.outputs import Output, common_folder, write_outputs
 from audiocnn.labeling.recordings import Labeled, Taps
 from audiocnn.labeling.workers import run_on_workers
+from audiocnn.series import file_of
 
 WORTH_WORKERS = 64 << 20  # bytes of sound; less is done before processes have begun
 LEAST_TIME = 300.0  # seconds that a recording may take at least
@@ -37,14 +39,16 @@ SLOWEST = 50_000.0  # bytes a second that a recording may not fall below
 
 def run_with_ledger(
     args: argparse.Namespace, bundle: Bundle, rules: Mapping[str, EventRule], output: Output,
-    meant: Meant,
+    meant: Meant, reading: Reading,
 ) -> int:  # fmt: skip
     """Label what the ledger does not have, and write the output from it."""
     path = Path(args.ledger or f"{str(output.path).rstrip(os.sep)}{SUFFIX}")
     if args.restart:
         remove_ledger(path)
-    settings = Settings(bundle.name, checksum(bundle), grid_of(bundle, args.hop).hop, rules)
-    job = Job(model_files(args.model), args.hop, rules, args.by_content, args.accelerator)
+    settings = Settings(
+        bundle.name, checksum(bundle), grid_of(bundle, args.hop).hop, rules, reading
+    )
+    job = Job(model_files(args.model), args.hop, rules, args.by_content, args.accelerator, reading)
     tally = Tally()
     with contextlib.ExitStack() as stack:
         ledger = stack.enter_context(open_ledger(path, write=True))
@@ -104,7 +108,8 @@ def default_workers(errands: Sequence[Errand]) -> int:
     """Say how many processes are worth their start: at most one a processor."""
     known = getattr(os, "sched_getaffinity", None)
     processors = len(known(0)) if known else os.cpu_count() or 1
-    size = sum(max(0, errand.stamp.size) for errand in errands)
+    sizes = {file_of(errand.where): max(0, errand.stamp.size) for errand in errands}
+    size = sum(sizes.values())
     return processors if size >= WORTH_WORKERS else 1
 
 
@@ -123,7 +128,7 @@ def tallied(results: Iterator[Labeled], tally: Tally) -> Iterator[Labeled]:
 def tell_skipped(result: Labeled, watch: Watch) -> None:
     """Say which seconds of a recording could not be heard, if that is not as usual."""
     for skipped in result.coverage.skipped:
-        if skipped.reason in ("not finite", "unreadable") and skipped.seconds > 1e-3:
+        if skipped.reason in LOST and skipped.seconds > 1e-3:
             watch.say(
                 f"{result.path}: {skipped.seconds:.3f} s {skipped.reason}, "
                 f"from {skipped.first:.3f} s on"

@@ -15,9 +15,11 @@ import numpy as np
 
 from audiocnn.bundle import Bundle, load
 from audiocnn.commands.label import tell_rounding
+from audiocnn.commands.recordings import reading_of
 from audiocnn.commands.telling import Notes, Printer, Viewed, summary
 from audiocnn.errors import ArgumentError
 from audiocnn.events import EventRule
+from audiocnn.fronts import RawSpec, SpectrumSpec, is_sound
 from audiocnn.labeling.recordings import with_threshold
 from audiocnn.scoring import Scores
 from audiocnn.streaming.explaining import Explainer
@@ -28,6 +30,7 @@ from audiocnn.streaming.pieces import Input
 from audiocnn.streaming.recorder import Recorder
 from audiocnn.streaming.session import Plan, Session
 from audiocnn.streaming.settings import Settings, change_rules, make_sinks, read_settings
+from audiocnn.streaming.signal_inputs import TEXT, SignalFile, SignalPipe
 
 SHORTEST_MEMORY = 60.0  # seconds of sound that clips can be cut from
 FILES_WAIT = 10.0  # seconds that a recording, which can wait, waits for a sink
@@ -63,10 +66,12 @@ def run(args: argparse.Namespace) -> int:
     if args.threshold is not None:
         rules = with_threshold(rules, args.threshold)
     tell_rounding(bundle, args.hop)
-    plan = make_plan(args, settings)
+    if not is_sound(bundle.front):
+        refuse_sound(args, settings, bundle)
+    plan = make_plan(args, settings, bundle)
     with contextlib.ExitStack() as stack:
         notes = Notes()
-        source = open_input(args, notes.say)
+        source = open_input(args, bundle, notes.say)
         stack.callback(source.close)
         session = follow(args, settings, bundle, rules, plan, source, notes, stack)
     for line in summary(session):
@@ -94,7 +99,7 @@ def follow(
         outlet.send(message)
         take(message)
 
-    fetch = None if live(args) else file_sound(args.input)
+    fetch = None if live(args) or not is_sound(bundle.front) else file_sound(args.input)
     session = Session(source.rate, send, plan, fetch=fetch)
     stack.enter_context(stopping(session))
     explainer = Explainer(bundle.labels, notes.say) if args.explain else None
@@ -123,15 +128,49 @@ def live(args: argparse.Namespace) -> bool:
     return not args.input or str(args.input) == "-" or bool(args.realtime)
 
 
-def make_plan(args: argparse.Namespace, settings: Settings) -> Plan:
+def make_plan(args: argparse.Namespace, settings: Settings, bundle: Bundle) -> Plan:
     """Say how to listen."""
     beat = 60.0 if args.heartbeat is None else args.heartbeat
     recent = memory_of(settings) if live(args) else 0.0
-    return Plan(args.hop, args.seconds, beat, bool(args.scores), recent=recent)
+    block = 0.1 if live(args) or is_sound(bundle.front) else 10.0  # few samples: not in crumbs
+    return Plan(args.hop, args.seconds, beat, bool(args.scores), block=block, recent=recent)
 
 
-def open_input(args: argparse.Namespace, tell: Callable[[str], None]) -> Input:
+def refuse_sound(args: argparse.Namespace, settings: Settings, bundle: Bundle) -> None:
+    """Refuse what makes sense with sound alone, for a model of other signals."""
+    what = f"{bundle.name} is a model of other signals than sound"
+    if not args.input:
+        raise ArgumentError(
+            f"{what}, and a microphone hears nothing else: give --input FILE, or --input - for "
+            "values on stdin"
+        )
+    if args.record:
+        raise ArgumentError(f"{what}, and --record writes sound: put `tee FILE` into the pipe")
+    if any(sink.kind == "clips" for sink in settings.sinks):
+        raise ArgumentError(f"{settings.path}: [clips] keeps sound, and {what}")
+
+
+def open_signal_input(args: argparse.Namespace, front: RawSpec | SpectrumSpec) -> Input:
+    """Open a recording or stdin, for a model of other signals than sound."""
+    if args.device is not None:
+        raise ArgumentError("--device is a microphone, and the model hears other signals")
+    reading = reading_of(args)
+    if str(args.input) == "-":
+        return SignalPipe(sys.stdin.fileno(), front, reading, args.format or TEXT, args.channels)
+    for name in ("channels", "format"):
+        if getattr(args, name) is not None:
+            raise ArgumentError(f"--{name} is for values on stdin (--input -); a recording says")
+    return SignalFile(Path(args.input), front, reading, realtime=bool(args.realtime))
+
+
+def open_input(args: argparse.Namespace, bundle: Bundle, tell: Callable[[str], None]) -> Input:
     """Open what is to be heard: a microphone, a recording or stdin."""
+    if isinstance(bundle.front, RawSpec | SpectrumSpec):
+        return open_signal_input(args, bundle.front)
+    other = [name for name in ("columns", "time", "missing") if getattr(args, name) is not None]
+    if other or args.format == TEXT:
+        name = f"--{other[0]}" if other else f"--format {TEXT}"
+        raise ArgumentError(f"{name} is for signals other than sound, and the model hears sound")
     raw = [name for name in ("rate", "channels", "format") if getattr(args, name) is not None]
     if str(args.input or "") != "-" and raw and args.input:
         raise ArgumentError(f"--{raw[0]} is for raw samples (--input -); a recording says its own")
@@ -145,7 +184,10 @@ def open_input(args: argparse.Namespace, tell: Callable[[str], None]) -> Input:
         return FileInput(Path(args.input), realtime=bool(args.realtime))
     if args.rate is None:
         raise ArgumentError("--input - needs --rate HZ: raw samples do not say their own")
-    return PipeInput(sys.stdin.fileno(), args.rate, args.channels or 1, args.format or "s16")
+    if args.rate != round(args.rate):
+        raise ArgumentError(f"--rate of sound is a whole number, got {args.rate:g}")
+    rate = round(args.rate)
+    return PipeInput(sys.stdin.fileno(), rate, args.channels or 1, args.format or "s16")
 
 
 def file_sound(path: Path) -> Callable[[float, float], Any]:
@@ -181,6 +223,7 @@ def make_view(
         return None
     from rich.console import Console
 
+    from audiocnn.streaming.traces import Traces
     from audiocnn.streaming.view import View
 
     if not View([], [], 1, "").possible:
@@ -188,7 +231,10 @@ def make_view(
     console = Console(file=stack.enter_context(notes.held()))
     thresholds = [rules[label].on for label in bundle.labels]
     title = f"{bundle.name}  {source.name}"
-    view = View(bundle.labels, thresholds, source.rate, title, console=console)
+    front, traces = bundle.front, None
+    if isinstance(front, RawSpec | SpectrumSpec):
+        traces = Traces(front.rate, front.names, front.offset, front.scale)
+    view = View(bundle.labels, thresholds, source.rate, title, console=console, traces=traces)
     return Viewed(stack.enter_context(view), args.seconds)
 
 

@@ -27,6 +27,6 @@ def run(args: argparse.Namespace) -> int:
             trunk = bundle.trunk
             print(
                 f"{name:12} {trunk.get('arch', '?')}, {trunk.get('parameters', 0):,} parameters, "
-                f"{bundle.rate} Hz\n{'':12} {', '.join(bundle.labels)}"
+                f"{bundle.rate:g} Hz\n{'':12} {', '.join(bundle.labels)}"
             )
     return 1 if damaged else 0

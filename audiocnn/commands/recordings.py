@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
-from audiocnn.audio import find_recordings
-from audiocnn.errors import AudioError
+from audiocnn.channels import Reading
+from audiocnn.errors import ArgumentError, AudioError
+from audiocnn.finding import find_for
+from audiocnn.fronts import Front, is_sound
 from audiocnn.labeling.errands import Stamp
 from audiocnn.labeling.remote import find_remote, is_url
 
@@ -32,13 +35,45 @@ class Meant:
     stamps: Mapping[str, Stamp]
 
 
-def gather(paths: Iterable[str], include: Sequence[str] = (), exclude: Sequence[str] = ()) -> Meant:
-    """List the recordings that are meant.
+def reading_of(args: argparse.Namespace, front: Front | None = None) -> Reading:
+    """Say how signals are to be read, by the options that were given.
+
+    Parameters
+    ----------
+    args
+        With what `audiocnn.arguments.parsing.add_reading` adds.
+    front
+        Of the model; None if there is none.
+
+    Raises
+    ------
+    ArgumentError
+        If there are options for other signals, and the model is one of sound.
+    """
+    options = {name: getattr(args, name, None)
+               for name in ("columns", "time", "rate", "missing", "labels")}  # fmt: skip
+    given = {name: value for name, value in options.items() if value is not None}
+    if given and front is not None and is_sound(front):
+        raise ArgumentError(
+            f"--{next(iter(given))} is for signals other than sound, and the model hears sound"
+        )
+    if "columns" in given:
+        names = (name.strip() for name in str(given["columns"]).split(","))
+        given["columns"] = tuple(name for name in names if name)
+    return Reading(**given)
+
+
+def gather(
+    paths: Iterable[str], front: Front, include: Sequence[str] = (), exclude: Sequence[str] = ()
+) -> Meant:
+    """List the recordings that are meant, for a model.
 
     Parameters
     ----------
     paths
         Files, folders (to any depth) and URLs.
+    front
+        The model's front end: whether these are recordings of sound.
     include, exclude
         Patterns as of a shell, for the path or the name alone: only what matches one
         of the first (if there are any), and none of the others.
@@ -48,9 +83,9 @@ def gather(paths: Iterable[str], include: Sequence[str] = (), exclude: Sequence[
     for path in paths:
         try:
             if is_url(path):
-                found |= {r.url: Stamp(r.size, 0, r.version) for r in find_remote(path)}
+                found |= {r.url: Stamp(r.size, 0, r.version) for r in find_remote(path, front)}
             else:
-                found |= dict.fromkeys(map(str, find_recordings([path])))
+                found |= dict.fromkeys(map(str, find_for([path], front)))
         except AudioError as error:
             missing.append(str(error))
     if include or exclude:

@@ -10,6 +10,7 @@ from audiocnn.commands.watch import Watch
 from audiocnn.labeling.recordings import Labeled
 
 WORTH_A_LINE = 1e-3  # seconds; less is no news
+LOST = frozenset({"missing", "not finite", "unreadable"})  # why that is worth a line
 
 
 @dataclass
@@ -22,6 +23,7 @@ class Tally:
     padded: int = 0
     seconds: float = 0.0
     scored: float = 0.0
+    interpolated: float = 0.0
     skipped: dict[str, float] = field(default_factory=dict)
 
     def add(self, result: Labeled) -> None:
@@ -32,6 +34,7 @@ class Tally:
         self.padded += result.coverage.padded > WORTH_A_LINE
         self.seconds += result.coverage.seconds
         self.scored += result.coverage.scored
+        self.interpolated += result.coverage.interpolated
         for skipped in result.coverage.skipped:
             self.skipped[skipped.reason] = self.skipped.get(skipped.reason, 0) + skipped.seconds
 
@@ -49,7 +52,7 @@ def watched(results: Iterable[Labeled], watch: Watch, tally: Tally) -> Iterator[
         tally.add(result)
         watch.finished(result.coverage.seconds, result.error)
         for skipped in result.coverage.skipped:
-            if skipped.reason in ("not finite", "unreadable") and skipped.seconds > WORTH_A_LINE:
+            if skipped.reason in LOST and skipped.seconds > WORTH_A_LINE:
                 watch.say(
                     f"{result.path}: {skipped.seconds:.3f} s {skipped.reason}, "
                     f"from {skipped.first:.3f} s on"
@@ -62,10 +65,11 @@ def summary(tally: Tally, watch: Watch) -> str:
     skipped = "".join(
         f", {duration(seconds)} skipped ({reason})" for reason, seconds in tally.skipped.items()
     )
+    filled = f", {duration(tally.interpolated)} interpolated" if tally.interpolated else ""
     padded = f", {counted(tally.padded, 'recording')} padded to a window" if tally.padded else ""
     said = (
         f"{counted(tally.recordings, 'recording')}, {duration(tally.seconds)}: "
-        f"{duration(tally.scored)} scored{skipped}{padded}; "
+        f"{duration(tally.scored)} scored{skipped}{filled}{padded}; "
         f"{counted(tally.events, 'event')}, {tally.failed} failed"
     )
     if watch.interrupted:

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from audiocnn.commands.recordings import reading_of
 from audiocnn.commands.report import write
 from audiocnn.errors import AudiocnnError
 from audiocnn.judging.doctor import check_dataset
@@ -51,6 +52,8 @@ def _train(args: argparse.Namespace, train_bundle: Callable[..., Any]) -> int:
             start=args.start,
             reviews=args.reviews,
             cache=args.cache,
+            reading=reading_of(args),
+            kind=args.front,
             seed=args.seed,
             devices=args.devices,
             log=args.log,

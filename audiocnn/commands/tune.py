@@ -13,7 +13,9 @@ from pathlib import Path
 import numpy as np
 
 from audiocnn.bundle import Bundle, folder_of, load, save
+from audiocnn.channels import Reading
 from audiocnn.commands.evaluate import check_labels
+from audiocnn.commands.recordings import reading_of
 from audiocnn.commands.watch import Watch, watching
 from audiocnn.errors import ArgumentError, AudioError, DatasetError
 from audiocnn.judging.halves import background_clips, chosen_half
@@ -33,14 +35,16 @@ def run(args: argparse.Namespace) -> int:
     if Path(args.output).resolve() == source.resolve():
         raise ArgumentError(f"-o {args.output} is the model itself: give the new one a folder")
     bundle = load(args.model)
-    clips = [c for c in read_manifest(args.data, where=parse_where(args.where)) if c.labels]
+    reading = reading_of(args, bundle.front)
+    found = read_manifest(args.data, parse_where(args.where), reading, bundle.rate)
+    clips = [clip for clip in found if clip.labels]
     check_labels(args.data, labels_of(clips), bundle)
-    others = background_clips(args.background, parse_where(args.background_where))
+    others = background_clips(args.background, parse_where(args.background_where), bundle.front)
     split = parse_where(args.split)
     check_split(split, clips, others)
     with watching("tune", len(clips) + len(others)) as watch:
-        examples = hear_all(bundle, clips, args.data, watch)
-        background = hear_all(bundle, others, args.background, watch)
+        examples = hear_all(bundle, clips, args.data, watch, reading)
+        background = hear_all(bundle, others, args.background, watch, reading)
     rng = np.random.default_rng(args.seed)
     halves = [in_halves(heard, split, args.group, rng) for heard in (background, examples)]
     tuned = tune(bundle, halves[0], halves[1], args.false_alarms)
@@ -62,10 +66,12 @@ def check_split(
             )
 
 
-def hear_all(bundle: Bundle, clips: Sequence[Clip], where: str, watch: Watch) -> Heard:
+def hear_all(
+    bundle: Bundle, clips: Sequence[Clip], where: str, watch: Watch, reading: Reading
+) -> Heard:
     """Score all clips, saying which could not be read."""
     parts: list[Heard] = []
-    for result in hear_clips(bundle, clips):
+    for result in hear_clips(bundle, clips, reading):
         if isinstance(result, AudioError):
             watch.finished(0.0, str(result))
         else:

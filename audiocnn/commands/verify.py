@@ -6,7 +6,7 @@ import argparse
 
 from audiocnn.bundle import load
 from audiocnn.commands.label import tell_rounding
-from audiocnn.commands.recordings import gather
+from audiocnn.commands.recordings import gather, reading_of
 from audiocnn.commands.tally import counted
 from audiocnn.commands.watch import watching
 from audiocnn.labeling.verifying import ALLOWED, Verified, verify_recording
@@ -15,7 +15,8 @@ from audiocnn.labeling.verifying import ALLOWED, Verified, verify_recording
 def run(args: argparse.Namespace) -> int:
     """Compare every recording; 1 if one differs by more than is allowed, or cannot be read."""
     bundle = load(args.model)
-    meant = gather(args.paths)
+    reading = reading_of(args, bundle.front)
+    meant = gather(args.paths, bundle.front)
     paths, missing = meant.paths, meant.missing
     tell_rounding(bundle, args.hop)
     worst, failed = 0.0, len(missing)
@@ -23,7 +24,7 @@ def run(args: argparse.Namespace) -> int:
         for problem in missing:
             watch.say(f"audiocnn verify: {problem}")
         for path in paths:
-            result = verify_recording(bundle, path, args.hop, args.seed)
+            result = verify_recording(bundle, path, args.hop, args.seed, reading)
             watch.finished(0.0, result.error)
             print(as_text(result), flush=True)
             failed += not result.good

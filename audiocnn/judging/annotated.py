@@ -15,8 +15,11 @@ from numpy.typing import NDArray
 from audiocnn.annotations import FORMATS, read_events
 from audiocnn.audio import find_recordings
 from audiocnn.bundle import Bundle, grid_of
+from audiocnn.channels import AS_IT_IS, Reading
 from audiocnn.errors import DatasetError
 from audiocnn.events import Event, find_events
+from audiocnn.finding import find_for
+from audiocnn.fronts import Front
 from audiocnn.judging.rules import clip_runs
 from audiocnn.judging.windows import Heard, hear_clip
 from audiocnn.manifest import Clip, read_manifest
@@ -54,7 +57,9 @@ class Detected:
 
 
 def read_annotated(
-    data: str | Path, where: Mapping[str, Collection[str]] | None = None
+    data: str | Path,
+    where: Mapping[str, Collection[str]] | None = None,
+    front: Front | None = None,
 ) -> list[Annotated]:
     """List recordings with their annotated events.
 
@@ -68,6 +73,8 @@ def read_annotated(
         without is left out.
     where
         Only the rows that have these values by column.
+    front
+        Of the model, if it is one of other signals than sound.
 
     Raises
     ------
@@ -84,9 +91,9 @@ def read_annotated(
     if where:
         raise DatasetError(f"{data} has no clips.csv, so --where has no columns to look at")
     found = []
-    for path in find_recordings([data]):
+    for path in find_recordings([data]) if front is None else find_for([data], front):
         beside = [path.with_name(path.stem + suffix) for suffix in FORMATS]
-        if here := [file for file in beside if file.exists()]:
+        if here := [file for file in beside if file != path and file.exists()]:
             found.append(Annotated(path, tuple(read_events(here[0]))))
     if not found:
         raise DatasetError(
@@ -96,15 +103,22 @@ def read_annotated(
     return found
 
 
-def detect(bundle: Bundle, recording: Annotated) -> Detected:
+def detect(bundle: Bundle, recording: Annotated, reading: Reading = AS_IT_IS) -> Detected:
     """Find events in a recording, by the bundle's rules.
+
+    Parameters
+    ----------
+    bundle, recording
+        The model, and what to look through.
+    reading
+        How a signal other than sound is read.
 
     Raises
     ------
     AudioError
         If it cannot be read.
     """
-    stretches = hear_clip(bundle, Clip(recording.path, ()))
+    stretches = hear_clip(bundle, Clip(recording.path, ()), reading)
     grid, parts = grid_of(bundle), []
     found: list[Event] = []
     for stretch in stretches:

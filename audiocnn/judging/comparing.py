@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from audiocnn.bundle import Bundle, grid_of
+from audiocnn.channels import AS_IT_IS, Reading
 from audiocnn.events import Event, find_events
 from audiocnn.judging.rules import clip_runs
 from audiocnn.judging.windows import hear_clip
@@ -88,7 +89,13 @@ class Compared:
 
 
 def compare_clip(
-    a: Bundle, b: Bundle, clip: Clip, *, labelled: bool, overlap: float = 0.2
+    a: Bundle,
+    b: Bundle,
+    clip: Clip,
+    *,
+    labelled: bool,
+    overlap: float = 0.2,
+    reading: Reading = AS_IT_IS,
 ) -> Compared:
     """Let two models hear a clip, and match what they say.
 
@@ -102,13 +109,15 @@ def compare_clip(
         Whether its labels are known.
     overlap
         See `match`.
+    reading
+        How a signal other than sound is read.
 
     Raises
     ------
     AudioError
         If it cannot be read.
     """
-    heard = [_events(bundle, clip) for bundle in (a, b)]
+    heard = [_events(bundle, clip, reading) for bundle in (a, b)]
     pairs = []
     for pair in match(heard[0], heard[1], overlap):
         other = b if pair.b is None else a if pair.a is None else None
@@ -199,11 +208,11 @@ def summarize(results: Iterable[Compared]) -> Summary:
     )  # fmt: skip
 
 
-def _events(bundle: Bundle, clip: Clip) -> list[Event]:
+def _events(bundle: Bundle, clip: Clip, reading: Reading) -> list[Event]:
     grid = grid_of(bundle)
     found = [
         event
-        for stretch in hear_clip(bundle, clip)
+        for stretch in hear_clip(bundle, clip, reading)
         for _, runs in clip_runs(stretch, grid, bundle.calibration)
         for event in find_events(runs, bundle.rules, source=str(clip.path))
     ]

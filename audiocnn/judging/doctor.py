@@ -9,16 +9,19 @@ what to do; nothing is changed.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from audiocnn.audio import find_recordings
-from audiocnn.errors import AudioError
+from audiocnn.channels import AS_IT_IS, Reading
+from audiocnn.errors import ArgumentError, AudioError
 from audiocnn.grouping import BY_NAME, suggest_groups
 from audiocnn.judging.examinations import examine_all
-from audiocnn.judging.examining import Examined
+from audiocnn.judging.examining import Examined, examine
+from audiocnn.judging.examining_signals import examine_signal
 from audiocnn.judging.findings import (
     ERROR,
     NOTE,
@@ -29,9 +32,12 @@ from audiocnn.judging.findings import (
     span_of,
 )
 from audiocnn.judging.label_faults import about_labels, about_predictions
+from audiocnn.judging.signal_findings import about_signals
 from audiocnn.judging.twins import about_groups, about_twins, find_twins
 from audiocnn.layouts import list_clips
 from audiocnn.manifest import Clip, filter_clips, labels_of
+from audiocnn.series import file_of
+from audiocnn.signals import is_signal_file
 from audiocnn.tables import no_column
 
 SEVERITIES = (ERROR, WARNING, NOTE)
@@ -81,6 +87,7 @@ def check_dataset(
     cache: Path | None = None,
     workers: int | None = None,
     progress: Callable[[int, int], None] | None = None,
+    reading: Reading = AS_IT_IS,
 ) -> Report:
     """Examine a dataset.
 
@@ -97,6 +104,9 @@ def check_dataset(
         CSV of scores, see `about_predictions`.
     cache, workers, progress
         See `examine_all`.
+    reading
+        How signals other than sound are read; recordings of sound are taken for such if it
+        says anything.
 
     Raises
     ------
@@ -106,7 +116,7 @@ def check_dataset(
         If an option makes no sense.
     """
     path = Path(data)
-    clips, faults = list_clips(path)
+    clips, faults = list_clips(path, reading)
     clips = filter_clips(path, clips, where or {})
     for clip in clips if group and group != BY_NAME else ():
         if group not in clip.columns:
@@ -114,9 +124,14 @@ def check_dataset(
     if group == BY_NAME and suggest_groups(clips) is None:
         raise no_column(str(path), group, clips[0].columns if clips else ())
     files = list(dict.fromkeys(clip.path for clip in clips))
-    found = examine_all(files, cache=cache, workers=workers, progress=progress)
-    findings = [*_about_layout(path, clips, faults, whole=not where)]
-    findings += about_files(clips, found)
+    signals = reading != AS_IT_IS or any(is_signal_file(file_of(file)) for file in files)
+    if signals and cache is not None:
+        raise ArgumentError(f"{cache}: only what is measured of sound is kept in a cache")
+    look = functools.partial(examine_signal, reading=reading) if signals else examine
+    found = examine_all(files, look=look, cache=cache, workers=workers, progress=progress)
+    whole = not where and not signals
+    findings = [*_about_layout(path, clips, faults, whole=whole)]
+    findings += about_signals(clips, found) if signals else about_files(clips, found)
     findings += about_twins(clips, find_twins(found))
     findings += about_groups(clips, group, found)
     findings += about_labels(clips)

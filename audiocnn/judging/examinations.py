@@ -25,12 +25,14 @@ from audiocnn.judging.examining import Examined, examine
 VERSION = 1  # of what is measured: another one is not taken from the cache
 AT_ONCE = 16  # recordings that a process is handed
 WORTH_PROCESSES = 64  # recordings, below which starting processes takes longer
+Look = Callable[[Path], Examined]
 ARRAYS = {"levels": "<f4", "prints": "<u4", "frames": "<i4"}
 
 
 def examine_all(
     paths: Sequence[Path],
     *,
+    look: Look = examine,
     cache: Path | None = None,
     workers: int | None = None,
     progress: Callable[[int, int], None] | None = None,
@@ -41,6 +43,8 @@ def examine_all(
     ----------
     paths
         The recordings.
+    look
+        Examines one.
     cache
         An SQLite file that is made if it is missing; nothing is kept if None.
     workers
@@ -65,7 +69,7 @@ def examine_all(
         if store is not None:
             found = {path: e for path in paths if (e := _recall(store, path)) is not None}
         left = [path for path in dict.fromkeys(paths) if path not in found]
-        for number, (path, e) in enumerate(_examined(left, workers), start=1):
+        for number, (path, e) in enumerate(_examined(left, look, workers), start=1):
             found[path] = e
             if store is not None and not e.error:
                 _keep(store, path, e)
@@ -74,14 +78,16 @@ def examine_all(
     return {path: found[path] for path in paths}
 
 
-def _examined(paths: Sequence[Path], workers: int | None) -> Iterator[tuple[Path, Examined]]:
+def _examined(
+    paths: Sequence[Path], look: Look, workers: int | None
+) -> Iterator[tuple[Path, Examined]]:
     n = min(workers or _cores(), len(paths) // AT_ONCE + 1)
     if n == 1 or len(paths) < WORTH_PROCESSES:
-        yield from ((path, examine(path)) for path in paths)
+        yield from ((path, look(path)) for path in paths)
         return
     # Spawned: a forked child would inherit locks of threads that it does not have.
     with ProcessPoolExecutor(n, mp_context=multiprocessing.get_context("spawn")) as pool:
-        yield from zip(paths, pool.map(examine, paths, chunksize=AT_ONCE), strict=True)
+        yield from zip(paths, pool.map(look, paths, chunksize=AT_ONCE), strict=True)
 
 
 def _cores() -> int:

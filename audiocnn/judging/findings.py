@@ -71,7 +71,7 @@ class Finding:
 
 def about_files(clips: Sequence[Clip], found: Mapping[Path, Examined]) -> Iterator[Finding]:
     """Judge each recording by itself, and its rate and length beside the others."""
-    yield from _unreadable(found)
+    yield from about_unreadable(found)
     good = {path: e for path, e in found.items() if not e.error}
     yield from _silent(clips, good)
     for kind, places, message, advice in (
@@ -88,10 +88,11 @@ def about_files(clips: Sequence[Clip], found: Mapping[Path, Examined]) -> Iterat
             severity = NOTE if kind == "narrow" else WARNING
             yield Finding(kind, severity, f"{_count(places)} {message}", advice, tuple(places))
     yield from _rates(good)
-    yield from _lengths(clips, good)
+    yield from about_lengths(clips, good)
 
 
-def _unreadable(found: Mapping[Path, Examined]) -> Iterator[Finding]:
+def about_unreadable(found: Mapping[Path, Examined]) -> Iterator[Finding]:
+    """Name the recordings that cannot be read, and why."""
     places = [Place(str(path), e.error) for path, e in found.items() if e.error]
     if places:
         yield Finding(
@@ -164,9 +165,10 @@ def _rates(good: Mapping[Path, Examined]) -> Iterator[Finding]:
         yield Finding("rate", NOTE, f"several rates: {told}", advice)
 
 
-def _lengths(clips: Sequence[Clip], good: Mapping[Path, Examined]) -> Iterator[Finding]:
-    spans = [(clip, span_of(clip, good[clip.path])) for clip in clips
-             if clip.path in good and clip.labels]  # fmt: skip
+def about_lengths(clips: Sequence[Clip], found: Mapping[Path, Examined]) -> Iterator[Finding]:
+    """Name the clips that are far shorter or longer than most."""
+    spans = [(clip, span_of(clip, found[clip.path])) for clip in clips
+             if clip.path in found and not found[clip.path].error and clip.labels]  # fmt: skip
     if not spans:
         return
     lengths = np.array([end - start for _, (start, end) in spans])

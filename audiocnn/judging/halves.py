@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 
 from audiocnn.audio import find_recordings
 from audiocnn.errors import ArgumentError
+from audiocnn.finding import find_for
+from audiocnn.fronts import Front
 from audiocnn.manifest import Clip, read_manifest
 
 GROUP_COLUMNS = ("group", "source", "speaker", "site", "recording")
@@ -112,7 +114,9 @@ def chosen_half(
 
 
 def background_clips(
-    folder: str | Path, where: Mapping[str, Collection[str]] | None = None
+    folder: str | Path,
+    where: Mapping[str, Collection[str]] | None = None,
+    front: Front | None = None,
 ) -> list[Clip]:
     """List sounds that are none of the classes.
 
@@ -122,6 +126,8 @@ def background_clips(
         With a ``clips.csv``, its rows without a label; else every recording in it.
     where
         Only the rows of the ``clips.csv`` that have these values by column.
+    front
+        Of the model, if it is one of other signals than sound.
 
     Raises
     ------
@@ -132,7 +138,8 @@ def background_clips(
     if not (folder.suffix.lower() == ".csv" or (folder / "clips.csv").exists()):
         if where:
             raise ArgumentError(f"{folder} has no clips.csv, so its sounds have no {list(where)}")
-        return [Clip(path, ()) for path in find_recordings([folder])]
+        found = find_recordings([folder]) if front is None else find_for([folder], front)
+        return [Clip(path, ()) for path in found]
     clips = [clip for clip in read_manifest(folder, where=where or {}) if not clip.labels]
     if not clips:
         raise ArgumentError(

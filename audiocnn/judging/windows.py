@@ -11,13 +11,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from audiocnn.audio import read_audio, read_blocks
 from audiocnn.blocks import Block
 from audiocnn.bundle import Bundle, grid_of
+from audiocnn.channels import AS_IT_IS, Reading
 from audiocnn.engine import hear
 from audiocnn.errors import AudioError
 from audiocnn.labeling.coverage import window_times
 from audiocnn.manifest import Clip
+from audiocnn.model_input import read_for, read_part
 from audiocnn.scoring import score_windows
 
 Array = NDArray[np.float32]
@@ -47,8 +48,15 @@ class Heard:
     ends: Times
 
 
-def hear_clip(bundle: Bundle, clip: Clip) -> list[Heard]:
+def hear_clip(bundle: Bundle, clip: Clip, reading: Reading = AS_IT_IS) -> list[Heard]:
     """Score a clip, in constant memory if it is a whole recording; a result a stretch.
+
+    Parameters
+    ----------
+    bundle, clip
+        The model, and what to score.
+    reading
+        How a signal other than sound is read.
 
     Raises
     ------
@@ -57,10 +65,9 @@ def hear_clip(bundle: Bundle, clip: Clip) -> list[Heard]:
     """
     blocks: Iterable[Block]
     if clip.start or clip.end is not None:
-        samples = read_audio(clip.path, bundle.rate, start=clip.start, end=clip.end)
-        blocks = [Block(samples, 0, bundle.rate)]
+        blocks = read_part(clip.path, bundle.front, clip.start, clip.end, reading)
     else:
-        blocks = read_blocks(clip.path, bundle.rate)
+        blocks = read_for(clip.path, bundle.front, reading)
     grid, out = grid_of(bundle), []
     logits: list[Array] = []
     times: list[Times] = []
@@ -75,11 +82,13 @@ def hear_clip(bundle: Bundle, clip: Clip) -> list[Heard]:
     return out
 
 
-def hear_clips(bundle: Bundle, clips: Iterable[Clip]) -> Iterator[list[Heard] | AudioError]:
+def hear_clips(
+    bundle: Bundle, clips: Iterable[Clip], reading: Reading = AS_IT_IS
+) -> Iterator[list[Heard] | AudioError]:
     """Score clip after clip; one that cannot be read is its error."""
     for clip in clips:
         try:
-            yield hear_clip(bundle, clip)
+            yield hear_clip(bundle, clip, reading)
         except AudioError as error:
             yield error
 

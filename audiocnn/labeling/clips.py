@@ -12,9 +12,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from audiocnn.audio import read_audio
-from audiocnn.blocks import Block
 from audiocnn.bundle import Bundle, grid_of
+from audiocnn.channels import AS_IT_IS, Reading
 from audiocnn.engine import Grid, hear
 from audiocnn.errors import ArgumentError, AudioError
 from audiocnn.evaluation import (
@@ -26,8 +25,10 @@ from audiocnn.evaluation import (
     one_hot,
 )
 from audiocnn.events import Event, find_events
+from audiocnn.fronts import is_sound
 from audiocnn.labeling.coverage import window_times
 from audiocnn.manifest import Clip, split_by
+from audiocnn.model_input import read_part
 from audiocnn.rates import false_alarms
 from audiocnn.reliability import bootstrap_bounds, measure_reliability
 from audiocnn.scoring import Calibration, calibrate, score_windows
@@ -58,21 +59,30 @@ class ScoredClip:
     bare: NDArray[np.float32]
 
 
-def score_clip(bundle: Bundle, clip: Clip) -> ScoredClip:
+def score_clip(bundle: Bundle, clip: Clip, reading: Reading = AS_IT_IS) -> ScoredClip:
     """Score a clip, which is read into memory as a whole.
+
+    Parameters
+    ----------
+    bundle, clip
+        The model, and what to score.
+    reading
+        How a signal other than sound is read.
 
     Raises
     ------
     AudioError
         If it cannot be read, or lacks samples.
     """
-    samples = read_audio(clip.path, bundle.rate, start=clip.start, end=clip.end)
+    blocks = list(read_part(clip.path, bundle.front, clip.start, clip.end, reading))
     grid = grid_of(bundle)
-    columns = hear(bundle.graph, bundle.front, grid, [Block(samples, 0, bundle.rate)])
+    columns = hear(bundle.graph, bundle.front, grid, blocks)
     bare = list(score_windows(columns, grid))
     runs = [replace(run, values=calibrate(run.values, bundle.calibration)) for run in bare]
     begins = np.concatenate([window_times(run)[0] for run in runs])
-    audible = window_power(samples, begins, grid) >= SILENCE_POWER
+    audible = np.ones(begins.size, bool)  # a signal at rest says something too, silence does not
+    if is_sound(bundle.front):
+        audible = window_power(blocks[0].samples, begins, grid) >= SILENCE_POWER
     events = tuple(
         replace(event, start=event.start + clip.start, end=(event.end or 0.0) + clip.start)
         for event in find_events(runs, bundle.rules, source=str(clip.path))
@@ -83,7 +93,8 @@ def score_clip(bundle: Bundle, clip: Clip) -> ScoredClip:
         clip_score(np.concatenate(values, axis=1), bundle.clip_score, audible)
         for values in ([run.values for run in runs], before)
     )
-    return ScoredClip(clip, scores, events, samples.size / bundle.rate, uncalibrated)
+    seconds = sum(block.samples.shape[-1] for block in blocks) / bundle.rate
+    return ScoredClip(clip, scores, events, seconds, uncalibrated)
 
 
 def window_power(
@@ -96,11 +107,13 @@ def window_power(
     return np.asarray((sums[last] - sums[first]) / np.maximum(1, last - first))
 
 
-def score_clips(bundle: Bundle, clips: Iterable[Clip]) -> Iterator[ScoredClip | AudioError]:
+def score_clips(
+    bundle: Bundle, clips: Iterable[Clip], reading: Reading = AS_IT_IS
+) -> Iterator[ScoredClip | AudioError]:
     """Score clip after clip; one that cannot be read is its error."""
     for clip in clips:
         try:
-            yield score_clip(bundle, clip)
+            yield score_clip(bundle, clip, reading)
         except AudioError as error:
             yield error
 

@@ -18,8 +18,10 @@ from numpy.typing import NDArray
 from audiocnn.blocks import Block
 from audiocnn.decoding import AudioInfo
 from audiocnn.scoring import Scores
+from audiocnn.signals import Signal
 
 NOT_FINITE = "not finite"
+MISSING = "missing"  # of signals whose missing values are to be gaps
 BETWEEN = "between windows"  # the hop is longer than a window
 REST = "ends shorter than a column"
 UNREADABLE = "unreadable"
@@ -60,12 +62,15 @@ class Coverage:
         Seconds of zeros behind what was shorter than a window; no part of ``seconds``.
     skipped
         The rest of its seconds, by reason.
+    interpolated
+        Seconds of a signal at which values were missing and were drawn over.
     """
 
     seconds: float = 0.0
     scored: float = 0.0
     padded: float = 0.0
     skipped: tuple[Skipped, ...] = ()
+    interpolated: float = 0.0
 
 
 @dataclass
@@ -76,9 +81,12 @@ class Meter:
     ----------
     rate
         Of its blocks.
+    gap
+        What to call what is not there.
     """
 
-    rate: int
+    rate: float
+    gap: str = NOT_FINITE
     end: int = 0  # of the last block, in samples
     ends: deque[float] = field(default_factory=deque)  # of segments whose windows are to come
     scored: float = 0.0
@@ -100,9 +108,9 @@ def watch_blocks(blocks: Iterable[Block], meter: Meter) -> Iterator[Block]:
         if sounding and block.start != meter.end:  # also an empty one: the segment has ended
             meter.ends.append(meter.end / meter.rate)
             sounding = False
-        if block.samples.size:
-            meter.skip(NOT_FINITE, meter.end / meter.rate, block.start / meter.rate)
-            meter.end, sounding = block.start + block.samples.size, True
+        if n := block.samples.shape[-1]:
+            meter.skip(meter.gap, meter.end / meter.rate, block.start / meter.rate)
+            meter.end, sounding = block.start + n, True
         yield block
     if sounding:
         meter.ends.append(meter.end / meter.rate)
@@ -152,3 +160,13 @@ def coverage_of(meter: Meter, info: AudioInfo | None, error: str) -> Coverage:
         meter.skip(UNREADABLE if error else NOT_FINITE, end, promised)
         end = promised
     return Coverage(end, meter.scored, meter.padded, tuple(meter.skipped.values()))
+
+
+def signal_coverage(meter: Meter, signal: Signal | None, interpolates: bool) -> Coverage:
+    """Add up, once a signal other than sound has streamed by; None if it could not be opened."""
+    if signal is None or signal.rate is None:
+        return Coverage()
+    end = max(meter.end, signal.n_samples) / signal.rate
+    meter.skip(meter.gap, meter.end / meter.rate, end)
+    filled = signal.missed.samples / signal.rate if interpolates else 0.0
+    return Coverage(end, meter.scored, meter.padded, tuple(meter.skipped.values()), filled)

@@ -17,6 +17,8 @@ from audiocnn.labeling.errands import Result, Stamp
 from audiocnn.labeling.ledger import Ledger, transaction
 from audiocnn.labeling.recordings import Labeled
 
+INTERPOLATED = "interpolated"
+
 
 @dataclass(frozen=True)
 class Known:
@@ -61,7 +63,7 @@ def record(ledger: Ledger, result: Result, rules: int) -> None:
     c, stamp = result.coverage, result.stamp
     values = (
         "failed" if result.error else "done", stamp.size, stamp.mtime_ns, stamp.digest,
-        result.error, c.seconds, c.scored, c.padded, json.dumps([asdict(s) for s in c.skipped]),
+        result.error, c.seconds, c.scored, c.padded, _pack_skipped(c),
         rules, result.scores, _key(result.name),
     )  # fmt: skip
     with transaction(ledger):
@@ -134,8 +136,7 @@ def labeled(ledger: Ledger) -> Iterator[Labeled]:
     for number, key, error, seconds, scored, padded, skipped in rows:
         path = _path(key)
         events = tuple(event for _, event in _events(ledger, number, path))
-        reasons = tuple(Skipped(**one) for one in json.loads(skipped or "[]"))
-        coverage = Coverage(seconds or 0.0, scored or 0.0, padded or 0.0, reasons)
+        coverage = _coverage(seconds or 0.0, scored or 0.0, padded or 0.0, skipped or "[]")
         yield Labeled(path, events, coverage, error)
 
 
@@ -146,6 +147,21 @@ def count_states(ledger: Ledger) -> dict[str, int]:
             "SELECT state, count(*) FROM recordings WHERE place IS NOT NULL GROUP BY state"
         )
     )
+
+
+def _pack_skipped(coverage: Coverage) -> str:
+    """Write what was skipped, and behind it what was interpolated, if anything was."""
+    told = list(coverage.skipped)
+    if coverage.interpolated:
+        told.append(Skipped(INTERPOLATED, coverage.interpolated, 0.0))
+    return json.dumps([asdict(one) for one in told])
+
+
+def _coverage(seconds: float, scored: float, padded: float, packed: str) -> Coverage:
+    told = [Skipped(**one) for one in json.loads(packed)]
+    filled = sum(one.seconds for one in told if one.reason == INTERPOLATED)
+    skipped = tuple(one for one in told if one.reason != INTERPOLATED)
+    return Coverage(seconds, scored, padded, skipped, filled)
 
 
 def _put_events(ledger: Ledger, number: int, events: Iterable[Event]) -> None:

@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from audiocnn.bundle import SHIPPED, Bundle, grid_of, load
+from audiocnn.channels import AS_IT_IS, Reading
 from audiocnn.errors import AudioError
 from audiocnn.events import Event, EventRule
 from audiocnn.labeling.coverage import Coverage
@@ -32,6 +33,7 @@ from audiocnn.labeling.recordings import (
 )
 from audiocnn.labeling.remote import is_url, local_copy
 from audiocnn.scoring import Scores
+from audiocnn.series import file_of, parted
 
 CHUNK = 1 << 20  # bytes read at once to tell a file by its content
 
@@ -52,6 +54,8 @@ class Job:
         Whether a recording's content is to be told by a digest.
     accelerator
         What runs the network, see `load`.
+    reading
+        How signals other than sound are read.
     """
 
     model: Mapping[str, bytes] = field(repr=False)
@@ -59,6 +63,7 @@ class Job:
     rules: Mapping[str, EventRule]
     by_content: bool = False
     accelerator: str = "cpu"
+    reading: Reading = AS_IT_IS
 
 
 @dataclass(frozen=True)
@@ -158,14 +163,16 @@ def stamp_of(path: str | Path, by_content: bool = False) -> Stamp:
     OSError
         If it is not there, or cannot be read.
     """
-    found = os.stat(path)
+    found = os.stat(file_of(path))
     return Stamp(found.st_size, found.st_mtime_ns, digest_of(path) if by_content else "")
 
 
 def digest_of(path: str | Path) -> str:
-    """Tell a file by its content."""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=20)).hexdigest()
+    """Tell a file, or a series in it, by its content."""
+    there, number = parted(path)
+    with open(there, "rb") as file:
+        digest = hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=20)).hexdigest()
+    return digest if number is None else f"{digest}#{number}"
 
 
 def errand_of(path: str | Path) -> Errand:
@@ -194,7 +201,7 @@ def label_errand(
     AudioError
         If a part cannot be scored: the recording must be read as a whole.
     """
-    if not is_url(errand.where) and not os.path.exists(errand.where):
+    if not is_url(errand.where) and not file_of(errand.where).exists():
         return Unseen(socket.gethostname())
     try:
         if errand.part is not None:
@@ -216,7 +223,9 @@ def label_file(job: Job, errand: Errand, path: Path, taps: Taps = NO_TAPS) -> Re
         before = errand.stamp if copied else stamp_of(path, job.by_content)
     except OSError as problem:
         return Result(errand.name, Stamp(), error=f"{errand.name}: {problem.strerror}")
-    runs, coverage, error = score_recording(bundle_of(job), path, hop=job.hop, taps=taps)
+    runs, coverage, error = score_recording(
+        bundle_of(job), path, hop=job.hop, taps=taps, reading=job.reading
+    )
     error = error.replace(str(path), errand.name)
     if not copied and _changed(path, before):
         error = f"{errand.name} changed while it was read: label it again when it is complete"

@@ -16,6 +16,7 @@ from audiocnn.bundle import Bundle, grid_of
 from audiocnn.decoding import AudioInfo, open_recording
 from audiocnn.engine import Grid
 from audiocnn.errors import AudioError
+from audiocnn.fronts import is_sound
 from audiocnn.labeling.cluster import Lost
 from audiocnn.labeling.entries import (
     Known,
@@ -129,7 +130,8 @@ def run_job(
         Of a recording, once the ledger has it.
     """
     grid = grid_of(bundle_of(job), job.hop)
-    puzzle = _Puzzle(job, grid)  # whoever does the work, or the scores would differ by a hair
+    # Parts are those of any executor, or the scores would differ by a hair.
+    puzzle = _Puzzle(job, grid, is_sound(bundle_of(job).front))
     work: Iterable[Errand] = puzzle.parted(errands)
     while True:
         whole: list[Errand] = []  # recordings whose parts did not do
@@ -178,13 +180,14 @@ class _Puzzle:
 
     job: Job
     grid: Grid
+    sound: bool = True
     infos: dict[str, AudioInfo] = field(default_factory=dict)
     parts: dict[str, dict[int, PartScores | None]] = field(default_factory=dict)
 
     def parted(self, errands: Iterable[Errand]) -> Iterator[Errand]:
         """Give errands, long recordings in parts."""
         for errand in errands:
-            info = _info(errand)
+            info = _info(errand) if self.sound else None
             parts = split(info, self.grid) if info else []
             if not parts or info is None:
                 yield errand

@@ -19,6 +19,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from audiocnn.channels import AS_IT_IS, Reading
 from audiocnn.errors import ArgumentError, AudiocnnError, DatasetError
 from audiocnn.events import EventRule
 
@@ -76,12 +77,15 @@ class Settings:
         Seconds between windows, as rounded.
     rules
         By which events are found; they alone may change within a ledger.
+    reading
+        How signals other than sound are read.
     """
 
     model: str
     checksum: str
     hop: float
     rules: Mapping[str, EventRule]
+    reading: Reading = AS_IT_IS
 
 
 @contextlib.contextmanager
@@ -151,11 +155,13 @@ def begin_run(ledger: Ledger, settings: Settings) -> int:
         If the run that is there would give other scores; says what differs.
     """
     now = {"model": settings.model, "checksum": settings.checksum, "hop": settings.hop}
+    now |= _told(settings.reading)
     before = dict(ledger.connection.execute("SELECT name, value FROM run"))
-    old = {name: json.loads(before[name]) for name in now if name in before}
+    old = _told(AS_IT_IS) if before else {}  # older runs knew sound alone
+    old |= {name: json.loads(before[name]) for name in now if name in before}
     differ = [
         f"{name} {old[name]!r} there, {now[name]!r} now"
-        for name in ("checksum", "hop")
+        for name in ("checksum", "hop", *_told(settings.reading))
         if name in old and old[name] != now[name]
     ]
     if differ:
@@ -190,7 +196,15 @@ def settings_of(ledger: Ledger) -> Settings:
         raise DatasetError(f"{ledger.path}: no run has begun in it")
     rules = {label: EventRule(**rule) for label, rule in json.loads(found["rules"]).items()}
     model, checksum, hop = (json.loads(found[name]) for name in ("model", "checksum", "hop"))
-    return Settings(model, checksum, hop, rules)
+    told = {name: json.loads(found[name]) for name in _told(AS_IT_IS) if name in found}
+    reading = Reading(**told | {"columns": tuple(told.get("columns", ()))})
+    return Settings(model, checksum, hop, rules, reading)
+
+
+def _told(reading: Reading) -> dict[str, Any]:
+    """Say how signals are read, as JSON has it."""
+    return {"columns": list(reading.columns), "time": reading.time, "rate": reading.rate,
+            "missing": reading.missing}  # fmt: skip
 
 
 @contextlib.contextmanager

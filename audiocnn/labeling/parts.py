@@ -153,7 +153,7 @@ def score_part(bundle: Bundle, grid: Grid, path: str | Path, part: Part) -> Part
 
 
 def join_parts(
-    parts: Sequence[PartScores], info: AudioInfo, rate: int
+    parts: Sequence[PartScores], info: AudioInfo, rate: float
 ) -> tuple[list[Scores], Coverage]:
     """Put the parts of a recording together, in order: its scores, and what was heard."""
     end = parts[-1].end

@@ -15,21 +15,30 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from audiocnn.audio import AudioInfo, audio_info, read_blocks
+from audiocnn.audio import AudioInfo, audio_info
 from audiocnn.blocks import Block
 from audiocnn.bundle import Bundle, grid_of
+from audiocnn.channels import AS_IT_IS, Reading
 from audiocnn.engine import Columns, Grid, hear
 from audiocnn.errors import ArgumentError, AudioError
 from audiocnn.events import Event, EventRule, find_events
+from audiocnn.fronts import Front, RawSpec, SpectrumSpec
 from audiocnn.labeling.coverage import (
+    MISSING,
+    NOT_FINITE,
     Coverage,
     Meter,
     coverage_of,
+    signal_coverage,
     watch_blocks,
     watch_windows,
     window_times,
 )
+from audiocnn.mel import MelSpec
+from audiocnn.model_input import blocks_of, open_for, read_for
 from audiocnn.scoring import Scores, score_columns, score_windows
+from audiocnn.series import file_of
+from audiocnn.signals import Signal, is_signal_file
 
 TakeRows = Callable[[str, NDArray[np.float64], NDArray[np.float32]], None]
 
@@ -85,6 +94,7 @@ def label_recording(
     hop: float | None = None,
     rules: Mapping[str, EventRule] | None = None,
     taps: Taps = NO_TAPS,
+    reading: Reading = AS_IT_IS,
 ) -> Labeled:
     """Find the events of one recording, in constant memory (but for the events).
 
@@ -100,27 +110,33 @@ def label_recording(
         Instead of the bundle's.
     taps
         What listens in.
+    reading
+        How a signal other than sound is read.
 
     Raises
     ------
     ArgumentError
         If ``hop`` makes no sense. What is wrong with the recording is in the result.
     """
-    source, meter = _Source(path), Meter(bundle.rate)
-    runs = _scored(bundle, source, meter, hop, taps)
+    source = _Source(path, bundle.front, reading)
+    runs = _scored(bundle, source, hop, taps)
     found = events_of(runs, rules or bundle.rules, str(path))
-    coverage = coverage_of(meter, source.info, source.error)
-    return Labeled(str(path), found, coverage, source.error)
+    return Labeled(str(path), found, source.coverage(), source.error)
 
 
 def score_recording(
-    bundle: Bundle, path: str | Path, *, hop: float | None = None, taps: Taps = NO_TAPS
+    bundle: Bundle,
+    path: str | Path,
+    *,
+    hop: float | None = None,
+    taps: Taps = NO_TAPS,
+    reading: Reading = AS_IT_IS,
 ) -> tuple[tuple[Scores, ...], Coverage, str]:
     """Score a recording and keep the scores: a few megabytes a day.
 
     Parameters
     ----------
-    bundle, path, hop, taps
+    bundle, path, hop, taps, reading
         As for `label_recording`.
 
     Returns
@@ -130,9 +146,9 @@ def score_recording(
     coverage, error
         As in `Labeled`.
     """
-    source, meter = _Source(path), Meter(bundle.rate)
-    runs = tuple(_scored(bundle, source, meter, hop, taps))
-    return runs, coverage_of(meter, source.info, source.error), source.error
+    source = _Source(path, bundle.front, reading)
+    runs = tuple(_scored(bundle, source, hop, taps))
+    return runs, source.coverage(), source.error
 
 
 def events_of(
@@ -150,12 +166,13 @@ def label_recordings(
     hop: float | None = None,
     rules: Mapping[str, EventRule] | None = None,
     taps: Taps = NO_TAPS,
+    reading: Reading = AS_IT_IS,
 ) -> Iterator[Labeled]:
     """Label many recordings, one after the other, as they are asked for.
 
     Parameters
     ----------
-    bundle, hop, rules, taps
+    bundle, hop, rules, taps, reading
         As for `label_recording`.
     paths
         The recordings.
@@ -166,7 +183,7 @@ def label_recordings(
         One a recording, in the order of ``paths``, whatever became of it.
     """
     for path in paths:
-        yield label_recording(bundle, path, hop=hop, rules=rules, taps=taps)
+        yield label_recording(bundle, path, hop=hop, rules=rules, taps=taps, reading=reading)
 
 
 def with_threshold(rules: Mapping[str, EventRule], on: float) -> dict[str, EventRule]:
@@ -192,11 +209,9 @@ def with_threshold(rules: Mapping[str, EventRule], on: float) -> dict[str, Event
     }
 
 
-def _scored(
-    bundle: Bundle, source: _Source, meter: Meter, hop: float | None, taps: Taps
-) -> Iterator[Scores]:
-    grid, name = grid_of(bundle, hop), str(source.path)
-    blocks = watch_blocks(_readable(source, bundle.rate), meter)
+def _scored(bundle: Bundle, source: _Source, hop: float | None, taps: Taps) -> Iterator[Scores]:
+    grid, name, meter = grid_of(bundle, hop), str(source.path), source.meter
+    blocks = watch_blocks(_readable(source), meter)
     if taps.heard:
         blocks = _tell_heard(blocks, source, partial(taps.heard, name))
     columns = hear(bundle.graph, bundle.front, grid, blocks)
@@ -211,15 +226,34 @@ class _Source:
     """A recording that is being read, and what is learnt of it on the way."""
 
     path: str | Path
+    front: Front
+    reading: Reading = AS_IT_IS
     info: AudioInfo | None = None
+    signal: Signal | None = None
     error: str = ""
+    meter: Meter = field(init=False)
+
+    def __post_init__(self) -> None:
+        sound = isinstance(self.front, MelSpec)
+        self.meter = Meter(self.front.rate, NOT_FINITE if sound else MISSING)
+
+    def coverage(self) -> Coverage:
+        """Say what was heard of it, once it has streamed by."""
+        if isinstance(self.front, MelSpec):
+            return coverage_of(self.meter, self.info, self.error)
+        return signal_coverage(self.meter, self.signal, self.reading.missing == "interpolate")
 
 
-def _readable(source: _Source, rate: int) -> Iterator[Block]:
+def _readable(source: _Source) -> Iterator[Block]:
     """Read as far as it goes: what was good before the damage counts."""
     try:
-        source.info = audio_info(source.path)
-        yield from read_blocks(source.path, rate)
+        if isinstance(source.front, RawSpec | SpectrumSpec):
+            with open_for(source.path, source.front, source.reading) as source.signal:
+                yield from blocks_of(source.signal)
+            return
+        if not is_signal_file(file_of(source.path)):
+            source.info = audio_info(source.path)
+        yield from read_for(source.path, source.front)
     except AudioError as problem:
         source.error = str(problem)
     except Exception as problem:  # decoders are many, and no recording may cost another
@@ -230,7 +264,7 @@ def _tell_heard(
     blocks: Iterable[Block], source: _Source, tell: Callable[..., None]
 ) -> Iterator[Block]:
     for block in blocks:
-        seconds = (block.start + block.samples.size) / block.rate
+        seconds = (block.start + block.samples.shape[-1]) / block.rate
         tell(seconds, source.info.duration if source.info else None)
         yield block
 

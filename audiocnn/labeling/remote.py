@@ -19,9 +19,13 @@ from typing import Any
 
 from audiocnn.audio import AUDIO_SUFFIXES
 from audiocnn.bundle import Bundle
+from audiocnn.channels import AS_IT_IS, Reading
 from audiocnn.errors import AudiocnnError, AudioError
 from audiocnn.events import EventRule
+from audiocnn.fronts import Front, is_sound
 from audiocnn.labeling.recordings import NO_TAPS, Labeled, Taps, label_recording
+from audiocnn.series import ARCHIVE
+from audiocnn.signals import SIGNAL_SUFFIXES
 
 URL = re.compile(r"[a-z][a-z0-9+.-]+://", re.IGNORECASE)  # C:\ is none
 WHEN = ("mtime", "LastModified", "last_modified", "updated", "modified", "created", "ETag", "etag")
@@ -51,13 +55,15 @@ def is_url(path: str) -> bool:
     return URL.match(path) is not None
 
 
-def find_remote(url: str) -> list[Remote]:
+def find_remote(url: str, front: Front | None = None) -> list[Remote]:
     """List the recordings below a URL, at any depth, or the one that it names.
 
     Parameters
     ----------
     url
         As in s3://bucket/folder; what fsspec has a package for.
+    front
+        Of the model, if it is one of other signals than sound.
 
     Returns
     -------
@@ -76,11 +82,13 @@ def find_remote(url: str) -> list[Remote]:
         if system.isfile(path):
             return [_remote(system, path, system.info(path))]
         found = system.find(path, detail=True)
+    other = front is not None and not is_sound(front)
+    suffixes = AUDIO_SUFFIXES | (SIGNAL_SUFFIXES - {ARCHIVE} if other else frozenset())
     below = path.rstrip("/") + "/"
     recordings = [
         _remote(system, name, info)
         for name, info in found.items()
-        if PurePosixPath(name).suffix.lower() in AUDIO_SUFFIXES
+        if PurePosixPath(name).suffix.lower() in suffixes
         and not any(part.startswith(".") for part in name.removeprefix(below).split("/"))
     ]
     if not recordings:
@@ -100,6 +108,8 @@ def local_copy(path: str) -> Iterator[Path]:
     if not is_url(path):
         yield Path(path)
         return
+    if PurePosixPath(path).suffix.lower() == ARCHIVE:
+        raise AudioError(f"{path}: series in an archive are not read by URL; copy it here first")
     with tempfile.TemporaryDirectory(prefix="audiocnn-") as folder:
         there = Path(folder, "recording" + PurePosixPath(path).suffix)
         with _speaking(path):
@@ -115,10 +125,11 @@ def label_anywhere(
     hop: float | None = None,
     rules: Mapping[str, EventRule] | None = None,
     taps: Taps = NO_TAPS,
+    reading: Reading = AS_IT_IS,
 ) -> Labeled:
     """Label a recording as `label_recording` does, wherever it lies."""
     if not is_url(path):
-        return label_recording(bundle, path, hop=hop, rules=rules, taps=taps)
+        return label_recording(bundle, path, hop=hop, rules=rules, taps=taps, reading=reading)
 
     def under_its_url(tell: Callable[..., None] | None) -> Callable[..., None] | None:
         return tell and (lambda _, *told: tell(path, *told))
@@ -126,7 +137,9 @@ def label_anywhere(
     here = Taps(*map(under_its_url, (taps.windows, taps.frames, taps.heard)))
     try:
         with local_copy(path) as there:
-            result = label_recording(bundle, there, hop=hop, rules=rules, taps=here)
+            result = label_recording(
+                bundle, there, hop=hop, rules=rules, taps=here, reading=reading
+            )
             return renamed(result, there, path)
     except AudioError as error:  # it could not be fetched
         return Labeled(path, error=str(error))

@@ -14,14 +14,17 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from audiocnn.audio import read_blocks
 from audiocnn.blocks import Block, cut_blocks, mix
-from audiocnn.bundle import Bundle
+from audiocnn.bundle import Bundle, grid_of
+from audiocnn.channels import AS_IT_IS, Reading
 from audiocnn.decoding import open_recording
 from audiocnn.errors import AudioError
 from audiocnn.events import Event, find_events
+from audiocnn.fronts import RawSpec, SpectrumSpec
 from audiocnn.labeling.coverage import window_times
 from audiocnn.listening import listen
+from audiocnn.mel import MelSpec
+from audiocnn.model_input import open_for, read_for
 from audiocnn.scoring import Scores
 
 ALLOWED = 1e-5  # DESIGN.md: whole or in pieces, the scores agree within it
@@ -63,7 +66,11 @@ class Verified:
 
 
 def verify_recording(
-    bundle: Bundle, path: str | Path, hop: float | None = None, seed: int = 0
+    bundle: Bundle,
+    path: str | Path,
+    hop: float | None = None,
+    seed: int = 0,
+    reading: Reading = AS_IT_IS,
 ) -> Verified:
     """Score a recording whole and in random pieces, and compare.
 
@@ -76,6 +83,8 @@ def verify_recording(
         Seconds between windows; the bundle's if None.
     seed
         Of the cuts.
+    reading
+        How a signal other than sound is read.
     """
     errors: list[str] = []
 
@@ -89,8 +98,8 @@ def verify_recording(
         return list(listen(bundle, readable(blocks), hop))
 
     try:
-        whole = score(read_blocks(path, bundle.rate, seconds=WHOLE))
-        pieces = score(random_blocks(path, bundle.rate, np.random.default_rng(seed)))
+        whole = score(read_for(path, bundle.front, reading, seconds=WHOLE))
+        pieces = score(_random_blocks(bundle, path, np.random.default_rng(seed), reading))
     except AudioError as error:
         return Verified(str(path), 0, 0, 0.0, True, str(error))
     found, again = (list(find_events(runs, bundle.rules)) for runs in (whole, pieces))
@@ -100,7 +109,7 @@ def verify_recording(
     return Verified(str(path), windows, len(found), difference, same, "".join(errors[:1]))
 
 
-def random_blocks(path: str | Path, rate: int, rng: np.random.Generator) -> Iterator[Block]:
+def random_blocks(path: str | Path, rate: float, rng: np.random.Generator) -> Iterator[Block]:
     """Read a recording in pieces cut at random, at its own rate and at ``rate``."""
     with open_recording(path) as source:
         longest = max(1, round(LONGEST * source.info.rate))
@@ -112,15 +121,42 @@ def random_blocks(path: str | Path, rate: int, rng: np.random.Generator) -> Iter
                 at += cut.size
 
 
+def random_signal_blocks(
+    path: str | Path,
+    front: RawSpec | SpectrumSpec,
+    longest: int,
+    rng: np.random.Generator,
+    reading: Reading = AS_IT_IS,
+) -> Iterator[Block]:
+    """Read a signal other than sound in pieces cut at random, and again behind its gaps."""
+    with open_for(path, front, reading) as signal:
+        pieces = (cut for piece in signal.pieces for cut in random_cuts(piece, longest, rng))
+        for block in cut_blocks(pieces, front.rate, front.rate):
+            at = block.start
+            for cut in random_cuts(block.samples, longest, rng):
+                yield Block(cut, at, front.rate)
+                at += cut.shape[-1]
+
+
+def _random_blocks(
+    bundle: Bundle, path: str | Path, rng: np.random.Generator, reading: Reading
+) -> Iterator[Block]:
+    front = bundle.front
+    if isinstance(front, MelSpec):
+        return random_blocks(path, front.rate, rng)
+    longest = max(round(LONGEST * front.rate), grid_of(bundle).window_samples)
+    return random_signal_blocks(path, front, longest, rng, reading)
+
+
 def random_cuts(
     samples: NDArray[np.float32], longest: int, rng: np.random.Generator
 ) -> Iterator[NDArray[np.float32]]:
     """Cut samples at random: an eighth of the pieces are empty, an eighth single samples."""
     at = 0
-    while at < samples.size:
+    while at < samples.shape[-1]:
         kind = rng.integers(8)
         n = 0 if kind == 0 else 1 if kind == 1 else int(rng.integers(1, longest + 1))
-        yield samples[at : at + n]
+        yield samples[..., at : at + n]
         at += n
 
 

@@ -41,6 +41,9 @@ class TrunkSpec:
         How often time is halved.
     pooling
         ``"attention"`` or ``"mean"``: how columns become a window's logit.
+    kernel
+        Frames that ``cnn1d``'s full convolutions cover, for raw samples; 0 for the
+        architecture's own small ones, for spectra.
     """
 
     arch: str
@@ -50,6 +53,7 @@ class TrunkSpec:
     n_classes: int
     pools: int = 3
     pooling: str = "attention"
+    kernel: int = 0
 
     def __post_init__(self) -> None:
         """Check the names and counts."""
@@ -64,6 +68,8 @@ class TrunkSpec:
             raise ArgumentError(
                 f"planes, n_bands and n_classes must be at least 1, got {asdict(self)}"
             )
+        if self.kernel and self.arch != "cnn1d":
+            raise ArgumentError(f"kernel is for cnn1d, got {self.kernel} with {self.arch}")
 
 
 class Classifier(nn.Module):
@@ -78,8 +84,9 @@ class Classifier(nn.Module):
     def __init__(self, spec: TrunkSpec, dropout: float = 0.2) -> None:
         super().__init__()
         self.spec = spec
+        kernel = {"kernel": spec.kernel} if spec.kernel else {}
         self.trunk: Chain = ARCHITECTURES[spec.arch](
-            spec.planes, spec.n_bands, spec.size, spec.pools
+            spec.planes, spec.n_bands, spec.size, spec.pools, **kernel
         )
         self.receptive_field, self.stride = self.trunk.receptive_field, self.trunk.stride
         self.n_tails = self.trunk.n_tails

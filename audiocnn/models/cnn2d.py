@@ -46,28 +46,34 @@ def cnn2d(planes: int, n_bands: int, size: str = "small", pools: int = 3) -> Cha
     planes
         Input planes P; 1 for sound.
     n_bands
-        Bands M of the front end, at least 16.
+        Bands M of the front end, at least 2. They are halved four times, fewer than
+        16 as often as there are bands to halve.
     size
         ``"small"`` or ``"large"``: channels of the five stages.
     pools
-        How often time is halved, 1 to 3: a stride of 2, 4 or 8 frames.
+        How often time is halved, 0 to 3: a stride of 1, 2, 4 or 8 frames.
     """
     if size not in SIZES:
         raise ArgumentError(f"size must be one of {', '.join(SIZES)}, got {size!r}")
-    if not 1 <= pools <= 3:
-        raise ArgumentError(f"pools must lie between 1 and 3, got {pools}")
-    if n_bands < 16:
-        raise ArgumentError(f"cnn2d needs at least 16 bands, got {n_bands}")
+    if not 0 <= pools <= 3:
+        raise ArgumentError(f"pools must lie between 0 and 3, got {pools}")
+    if n_bands < 2:
+        raise ArgumentError(f"cnn2d needs at least 2 bands, got {n_bands}; cnn1d does with one")
     a, b, c, d, e = SIZES[size]
+    first = 2 if n_bands >= 16 else 1
+    left = -(-n_bands // first)  # bands after the stem
+    over = []  # bands that each of three poolings takes together
+    for _ in range(3):
+        over.append(min(2, left))
+        left //= over[-1]
     layers: list[Streamable] = [
-        conv2d(planes, a, (5, 5), (2, 2)),
+        conv2d(planes, a, (5, 5), (first, 2 if pools >= 1 else 1)),
         conv2d(a, b),
-        pool2d(2, 2 if pools >= 2 else 1),
+        pool2d(over[0], 2 if pools >= 2 else 1),
         _residual(b, c),
-        pool2d(2, 2 if pools >= 3 else 1),
+        pool2d(over[1], 2 if pools >= 3 else 1),
         _residual(c, d),
-        pool2d(2, 1),
+        pool2d(over[2], 1),
     ]
-    left = (n_bands + 1) // 2 // 8  # bands after the stem and three poolings
     collapse = nn.Sequential(nn.Conv2d(d, e, (left, 3), bias=False), nn.BatchNorm2d(e), nn.ReLU())
     return Chain([*layers, Windowed(collapse, 3, 1), Flatten()])

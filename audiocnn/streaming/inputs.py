@@ -7,6 +7,7 @@ full: nothing is lost.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import queue
 import threading
@@ -45,34 +46,38 @@ class FileInput:
         If it cannot be opened; from `pieces`, if it is damaged further on.
     """
 
+    lost = ""  # why samples are NaN, if they are not so in the recording
+
     def __init__(self, path: str | Path, *, realtime: bool = False, seconds: float = 0.1) -> None:
-        self._opened = open_recording(path)
-        self._source = self._opened.__enter__()
-        self.name, self.rate = str(path), self._source.info.rate
+        self._opened = contextlib.ExitStack()
+        source = self._source = self._opened.enter_context(open_recording(path))
+        self.name = str(path)
+        self.rate: float = source.info.rate
         self._realtime, self._seconds, self._closed = realtime, seconds, False
 
     def pieces(self) -> Iterator[Piece]:
         """Give the recording, cut to length."""
         began, given = time.monotonic(), 0
         size = max(1, round(self._seconds * self.rate))
-        try:
-            for frames in self._source.pieces:
-                samples = mix(frames)
-                for at in range(0, samples.size, size):
+        with self._opened:
+            for samples in self._arrays():
+                for at in range(0, samples.shape[-1], size):
                     if self._closed:
                         return
-                    piece = samples[at : at + size]
-                    given += piece.size
+                    piece = samples[..., at : at + size]
+                    given += piece.shape[-1]
                     yield from self._wait(began + given / self.rate)
-                    yield Piece(piece, time.time() if self._realtime else None)
-            if self._source.damage:
-                raise AudioError(f"{self.name} {self._source.damage}; heard up to there")
-        finally:
-            self._opened.__exit__(None, None, None)
+                    yield Piece(piece, time.time() if self._realtime else None, self.lost)
 
     def close(self) -> None:
         """Stop giving pieces."""
         self._closed = True
+
+    def _arrays(self) -> Iterator[Samples]:
+        for frames in self._source.pieces:
+            yield mix(frames)
+        if self._source.damage:
+            raise AudioError(f"{self.name} {self._source.damage}; heard up to there")
 
     def _wait(self, until: float) -> Iterator[Piece]:
         while self._realtime and not self._closed and (left := until - time.monotonic()) > 0:
@@ -109,34 +114,58 @@ class PipeInput:
         self.rate, self._channels = rate, channels
         self._kind, self._full_scale = FORMATS[format]
         self._frame = np.dtype(self._kind).itemsize * channels
-        self._descriptor, self._closed = descriptor, False
-        self._queue: queue.Queue[tuple[bytes, float] | None] = queue.Queue(WAITING)
-        threading.Thread(target=self._read, name="pipe", daemon=True).start()
+        self._bytes = Bytes(descriptor)
 
     def pieces(self) -> Iterator[Piece]:
         """Give samples as they come; what is left of half a sample at the end is dropped."""
         rest = b""
-        while not self._closed:
-            try:
-                item = self._queue.get(timeout=PATIENCE)
-            except queue.Empty:
-                yield Piece(np.empty(0, np.float32))
-                continue
-            if item is None:
-                return
-            data = rest + item[0]
+        for new, when in self._bytes.chunks():
+            data = rest + new
             whole = len(data) // self._frame * self._frame
             rest = data[whole:]
             if whole:
-                yield Piece(self._decode(data[:whole]), item[1])
+                yield Piece(self._decode(data[:whole]), when)
+            elif when is None:
+                yield Piece(np.empty(0, np.float32))
 
     def close(self) -> None:
         """Stop giving pieces."""
-        self._closed = True
+        self._bytes.close()
 
     def _decode(self, data: bytes) -> Samples:
         frames = np.frombuffer(data, self._kind).astype(np.float32)
         return mix(frames.reshape(-1, self._channels) / np.float32(self._full_scale))
+
+
+class Bytes:
+    """What comes out of a file descriptor, read ahead by a thread.
+
+    Parameters
+    ----------
+    descriptor
+        What to read; 0 is stdin.
+    """
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor, self._closed = descriptor, False
+        self._queue: queue.Queue[tuple[bytes, float] | None] = queue.Queue(WAITING)
+        threading.Thread(target=self._read, name="pipe", daemon=True).start()
+
+    def chunks(self) -> Iterator[tuple[bytes, float | None]]:
+        """Give bytes and when they came, until the end; none and None while nothing comes."""
+        while not self._closed:
+            try:
+                item = self._queue.get(timeout=PATIENCE)
+            except queue.Empty:
+                yield b"", None
+                continue
+            if item is None:
+                return
+            yield item
+
+    def close(self) -> None:
+        """Stop giving anything."""
+        self._closed = True
 
     def _read(self) -> None:
         while not self._closed:

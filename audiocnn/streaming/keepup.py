@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from audiocnn.bundle import Bundle, grid_of
+from audiocnn.fronts import example, is_sound
 from audiocnn.scoring import Scores
 from audiocnn.streaming.live import run_session
 from audiocnn.streaming.pieces import Piece, Samples
@@ -50,34 +51,40 @@ class FromMemory:
 
     name = "memory"
 
-    def __init__(self, sound: Samples, rate: int, seconds: float, piece: float = PIECE) -> None:
+    def __init__(
+        self, sound: Samples, rate: float, seconds: float, piece: float = PIECE, warm: float = WARM
+    ) -> None:
         self.rate, self._sound = rate, sound
-        self._n_pieces, self._size = round(seconds / piece), round(piece * rate)
+        self._size = max(1, round(piece * rate))
+        self._n_pieces = round(seconds * rate / self._size)
+        self._n_warm = min(self._n_pieces // 2, round(warm * rate / self._size))
         self.taken: list[float] = []  # wall seconds that each piece took
         self.cpu = 0.0  # at the first piece behind the warm-up
 
     def pieces(self) -> Iterator[Piece]:
         """Give pieces as fast as they are taken, noting how long each took."""
-        warm, span = round(WARM / PIECE), self._sound.size - self._size
+        span = self._sound.shape[-1] - self._size
         for number in range(self._n_pieces):
-            if number == warm:
+            if number == self._n_warm:
                 self.cpu = time.process_time()
                 self.taken.clear()
             at = number * self._size % max(1, span)
             begin = time.perf_counter()
-            yield Piece(self._sound[at : at + self._size])
+            yield Piece(self._sound[..., at : at + self._size])
             self.taken.append(time.perf_counter() - begin)
 
     def close(self) -> None:
         """Need nothing."""
 
 
-def bursts(seconds: float, rate: int, seed: int = 0) -> Samples:
-    """Make sound that a model has something to do with: noise that comes and goes."""
+def material(bundle: Bundle, seconds: float, rate: float, seed: int = 0) -> Samples:
+    """Make something that a model has to do with: for sound, noise that comes and goes."""
     rng = np.random.default_rng(seed)
-    x = rng.standard_normal(round(seconds * rate)).astype(np.float32)
-    level = np.repeat(10 ** rng.uniform(-3, -0.5, round(seconds * 4) + 1), rate // 4)
-    return x * level[: x.size].astype(np.float32)
+    n = round(seconds * rate)
+    if not is_sound(bundle.front):
+        return example(bundle.front, n, rng)
+    level = np.repeat(10 ** rng.uniform(-3, -0.5, round(seconds * 4) + 1), round(rate / 4))
+    return rng.standard_normal(n, dtype=np.float32) * level[:n].astype(np.float32)
 
 
 def measure_hop(bundle: Bundle, hop: float, seconds: float = 30.0) -> Cost:
@@ -88,10 +95,16 @@ def measure_hop(bundle: Bundle, hop: float, seconds: float = 30.0) -> Cost:
     bundle, hop
         The model, and seconds from window to window.
     seconds
-        Of sound to hear, `WARM` of them before the clock starts.
+        Of sound to hear, beside `WARM` before the clock starts. Of other signals, a
+        window counts for a second.
     """
-    source = FromMemory(bursts(10, RATE), RATE, WARM + seconds)
-    session = Session(RATE, lambda message: None, Plan(hop, heartbeat=0))
+    rate, unit = (RATE, 1.0) if is_sound(bundle.front) else (bundle.rate, grid_of(bundle).window)
+    seconds *= unit
+    source = FromMemory(
+        material(bundle, 10.0 * unit, rate), rate, WARM * unit + seconds, PIECE * unit, WARM * unit
+    )
+    block = min(10.0, max(2 * PIECE * unit, 1 / rate))
+    session = Session(rate, lambda message: None, Plan(hop, heartbeat=0, block=block))
     windows: list[Scores] = []
     run_session(bundle, source, session, on_scores=windows.append)
     used = time.process_time() - source.cpu

@@ -111,7 +111,7 @@ def _until(source: Input, session: Session, errors: list[Exception]) -> Iterator
         if piece is None:
             return
         if left is not None:
-            if piece.samples.size > left:
-                piece = Piece(piece.samples[:left], piece.time, piece.lost)
-            left -= piece.samples.size
+            if piece.samples.shape[-1] > left:
+                piece = Piece(piece.samples[..., :left], piece.time, piece.lost)
+            left -= piece.samples.shape[-1]
         yield piece

@@ -26,8 +26,8 @@ class Piece:
     Parameters
     ----------
     samples
-        (N,) mono, full scale at 1; NaN where samples were lost. N may be 0: nothing
-        came for a while, and the session may see to other things.
+        (N,) mono sound, full scale at 1, or (K, N) another signal; NaN where samples were
+        lost. N may be 0: nothing came for a while, and the session may see to other things.
     time
         UTC, seconds since 1970, at which the last sample was heard; None if it was not
         heard now (a file).
@@ -48,7 +48,7 @@ class Input(Protocol):
         """What is heard, for messages to the user."""
 
     @property
-    def rate(self) -> int:
+    def rate(self) -> float:
         """Samples per second of all pieces; known once the input is open."""
 
     def pieces(self) -> Iterator[Piece]:

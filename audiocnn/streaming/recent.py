@@ -21,7 +21,7 @@ class Recent:
         How much is kept at least; 0 keeps nothing.
     """
 
-    def __init__(self, rate: int, seconds: float) -> None:
+    def __init__(self, rate: float, seconds: float) -> None:
         self.rate, self._most = rate, round(rate * seconds)
         self._pieces: deque[tuple[int, Samples]] = deque()  # where each begins
         self._end = 0
@@ -32,11 +32,11 @@ class Recent:
         with self._lock:
             if self._most:
                 self._pieces.append((self._end, samples))
-            self._end += samples.size
+            self._end += samples.shape[-1]
             while len(self._pieces) > 1 and self._end - self._pieces[1][0] >= self._most:
                 self._pieces.popleft()
 
-    def fetch(self, start: float, end: float) -> tuple[Samples, int, float]:
+    def fetch(self, start: float, end: float) -> tuple[Samples, float, float]:
         """Give what there is of a stretch, up to where samples were lost.
 
         Parameters

@@ -32,7 +32,7 @@ class Recorder:
         If the suffix is another, the file is there, or cannot be made.
     """
 
-    def __init__(self, path: str | Path, rate: int) -> None:
+    def __init__(self, path: str | Path, rate: float) -> None:
         import soundfile  # here, so that the command line starts quickly
 
         path = Path(path)
@@ -43,7 +43,7 @@ class Recorder:
             raise ArgumentError(f"--record {path}: is there already; name another file, or move it")
         try:
             self._file: Any = soundfile.SoundFile(
-                path, "w", rate, 1, "FLOAT", format=SUFFIXES[path.suffix.lower()]
+                path, "w", round(rate), 1, "FLOAT", format=SUFFIXES[path.suffix.lower()]
             )
         except (soundfile.LibsndfileError, OSError) as error:
             raise ArgumentError(f"--record {path}: cannot be written: {error}") from error

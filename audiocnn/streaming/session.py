@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from audiocnn.blocks import LOUDEST
+from audiocnn.blocks import finite
 from audiocnn.errors import ArgumentError
 from audiocnn.events import Event
 from audiocnn.scoring import Scores
@@ -96,10 +96,10 @@ class Session:
         Where messages get sound from; the newest sound that was heard if None.
     """
 
-    rate: int
+    rate: float
     send: Callable[[Message], None]
     plan: Plan = Plan()
-    fetch: Callable[[float, float], tuple[Samples, int, float]] | None = None
+    fetch: Callable[[float, float], tuple[Samples, float, float]] | None = None
     began: float = field(default_factory=time.time)
     samples: int = 0  # of the stream so far, lost ones too
     lost: int = 0  # of them
@@ -139,10 +139,10 @@ class Session:
 
     def take(self, piece: Piece) -> None:
         """Note a piece before it goes its way."""
-        good = np.abs(piece.samples) <= LOUDEST
+        good = finite(piece.samples)
         back = self._lost_from is not None
         begin = self.samples
-        self.samples += piece.samples.size
+        self.samples += good.size
         if not good.all() or back:
             edges = np.flatnonzero(np.diff(good, prepend=not back)).tolist()
             for at in edges:
@@ -151,8 +151,8 @@ class Session:
                     self._reason = piece.lost or "not finite"
                 else:
                     self._end_gap(begin + at)
-            self.lost += int(piece.samples.size - np.count_nonzero(good))
-        if piece.samples.size and good[-1]:
+            self.lost += int(good.size - np.count_nonzero(good))
+        if good.size and good[-1]:
             self.clock.note(self.seconds, piece.time, anew=back)
         self.recent.add(piece.samples)
 

@@ -39,7 +39,7 @@ class Spectrum:
         What a picture shows at least, once as much was heard.
     """
 
-    def __init__(self, rate: int, seconds: float = 30.0) -> None:
+    def __init__(self, rate: float, seconds: float = 30.0) -> None:
         self.size = max(16, round(rate * TICK))
         self.tick = self.size / rate  # seconds
         self.seconds = seconds
@@ -154,7 +154,7 @@ class Spectrum:
             self.high = high
 
 
-def band_starts(rate: int, size: int, f_min: float, f_max: float) -> NDArray[np.intp]:
+def band_starts(rate: float, size: int, f_min: float, f_max: float) -> NDArray[np.intp]:
     """Give the first bin of each band, and of what lies above: equal steps on the mel scale.
 
     Returns

@@ -38,14 +38,17 @@ from audiocnn.streaming.eventlog import EventLog
 from audiocnn.streaming.layout import Layout, arrange
 from audiocnn.streaming.ranking import Ranking
 from audiocnn.streaming.spectrum import Meter, Spectrum
+from audiocnn.streaming.traces import Traces
 from audiocnn.streaming.viewlines import (
     alarm_line,
     axis_line,
+    channels_line,
     entry_line,
     level_line,
     score_line,
     status_line,
     title_line,
+    with_channels,
     with_frequencies,
 )
 
@@ -71,6 +74,8 @@ class View:
         Where to draw; stderr if left out, for stdout carries results.
     refresh
         Redraws a second at most.
+    traces
+        Instead of a spectrogram and a level, for signals that are not sound.
 
     Raises
     ------
@@ -82,11 +87,12 @@ class View:
         self,
         labels: Sequence[str],
         thresholds: Sequence[float],
-        rate: int,
+        rate: float,
         title: str,
         *,
         console: Console | None = None,
         refresh: float = 5.0,
+        traces: Traces | None = None,
     ) -> None:
         if len(labels) != len(thresholds):
             raise ArgumentError(f"{len(labels)} labels, but {len(thresholds)} thresholds")
@@ -96,7 +102,8 @@ class View:
         self._labels, self._title = list(labels), title
         self._refresh = refresh
         self._ranking = Ranking(np.asarray(thresholds, np.float64))
-        self._spectrum, self._meter, self._log = Spectrum(rate), Meter(), EventLog()
+        self._spectrum: Spectrum | Traces = traces or Spectrum(rate)
+        self._meter, self._log = Meter(), EventLog()
         self._canvas = Canvas(self.console)
         self._text, self._lost, self._load, self._alarm = "", 0.0, 0.0, ""
         self._started = self._gone = False
@@ -140,7 +147,7 @@ class View:
         self.stop()
 
     def hear(self, samples: NDArray[np.float32]) -> None:
-        """Take samples (N,) as they come, full scale at 1; NaN where they were lost."""
+        """Take samples (N,) of sound, or (K, N), as they come; NaN where they were lost."""
         if self._started:
             self._spectrum.hear(samples)
 
@@ -232,7 +239,10 @@ class View:
         layout, canvas = arrange(width, height, len(self._labels)), self._canvas
         alarm = alarm_line(canvas, self._alarm, width)
         lines = [alarm if alarm and not layout.airy else title_line(canvas, self._title, width)]
-        lines.append(level_line(canvas, self._meter, width))
+        if isinstance(self._spectrum, Traces):
+            lines.append(channels_line(canvas, self._spectrum, self._meter.silenced, width))
+        else:
+            lines.append(level_line(canvas, self._meter, width))
         if layout.airy:
             lines.append(alarm)
         lines += self._sound(layout, width)
@@ -252,7 +262,10 @@ class View:
             rows = layout.picture * self._canvas.rows_per_line
             picture = spectrum.picture(columns, rows)
             lines = self._canvas.paint(picture, spectrum.low, spectrum.high)
-            lines = with_frequencies(self._canvas, lines, spectrum, layout.gutter)
+            if isinstance(spectrum, Traces):
+                lines = with_channels(self._canvas, lines, spectrum, layout.gutter)
+            else:
+                lines = with_frequencies(self._canvas, lines, spectrum, layout.gutter)
             if layout.airy:
                 lines.append(axis_line(self._canvas, columns, per * spectrum.tick, layout.gutter))
             self._picture = key, lines

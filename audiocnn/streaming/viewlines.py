@@ -11,6 +11,7 @@ from rich.segment import Segment
 from audiocnn.streaming.canvas import Canvas, Line, width_of
 from audiocnn.streaming.eventlog import Entry, spell
 from audiocnn.streaming.spectrum import Meter, Spectrum
+from audiocnn.streaming.traces import Traces
 
 QUIETEST_SHOWN = -72.0  # dBFS, the left end of the level's bar
 NARROW = 20  # columns; with fewer there is no bar
@@ -48,6 +49,24 @@ def level_line(canvas: Canvas, meter: Meter, width: int) -> Line:
     bar = canvas.bar(level, max(0, width - name - numbers), LOUD, marks)
     numbers = min(width, numbers)
     return [canvas.text("level", name, "dim"), *bar, canvas.text(told, numbers, style, right=True)]
+
+
+def channels_line(canvas: Canvas, traces: Traces, silenced: bool, width: int) -> Line:
+    """Say what comes in of a signal that is not sound, or that nothing does."""
+    n = len(traces.names)
+    told = f"{n} channel{'' if n == 1 else 's'} at {traces.rate:g} Hz"
+    if silenced:
+        return [canvas.text(f"{told}: no signal", width, "bad")]
+    return [canvas.text(told, width, "dim")]
+
+
+def with_channels(canvas: Canvas, picture: list[Line], traces: Traces, gutter: int) -> list[Line]:
+    """Put the names of channels left of their strips."""
+    rows = traces.rows(len(picture) * canvas.rows_per_line)[:: canvas.rows_per_line]
+    names = [traces.names[row] if row not in rows[:at] else "" for at, row in enumerate(rows)]
+    return [
+        [canvas.text(name, gutter, "dim"), *line] for name, line in zip(names, picture, strict=True)
+    ]
 
 
 def with_frequencies(

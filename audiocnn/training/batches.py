@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from audiocnn.training.cache import LEVEL_STEP, Waveforms
+from audiocnn.training.cache import Stored
 from audiocnn.training.recipe import Recipe
 
 Array = NDArray[np.float32]
@@ -36,10 +36,10 @@ class Examples:
         Which of those to use.
     """
 
-    waveforms: Waveforms
+    waveforms: Stored
     targets: Array
     members: NDArray[np.int64]
-    backgrounds: Waveforms | None
+    backgrounds: Stored | None
     background_members: NDArray[np.int64]
 
 
@@ -58,18 +58,18 @@ class Batch:
 
 
 def audible_starts(
-    levels: Array, length: int, n_window: int, rate: int, silence_db: float, faint_db: float
+    levels: Array, length: int, n_window: int, step: int, silence_db: float, faint_db: float
 ) -> NDArray[np.int64]:
     """Say where in a clip a window may begin so that there is something to hear.
 
     Parameters
     ----------
     levels
-        (L,) mean powers of the clip, `LEVEL_STEP` apart.
+        (L,) mean powers of the clip, each of ``step`` samples.
     length, n_window
         Samples of the clip and of a window.
-    rate
-        Samples per second.
+    step
+        Samples between the places where a window may begin.
     silence_db, faint_db
         A window must lie above ``silence_db`` relative to full scale, and above
         ``faint_db`` relative to the clip's loudest window.
@@ -80,7 +80,6 @@ def audible_starts(
         Samples; empty if the clip is silent. A clip that is shorter than a
         window has at most one start, 0.
     """
-    step = max(1, round(rate * LEVEL_STEP))
     per_window = max(1, n_window // step)
     sums = np.concatenate(([0.0], np.cumsum(levels.astype(np.float64))))
     n = max(1, levels.size - per_window + 1)
@@ -128,7 +127,7 @@ def _starts(examples: Examples, recipe: Recipe, n_window: int) -> dict[int, NDAr
     waves = examples.waveforms
     return {
         int(k): audible_starts(
-            waves.clip_levels(k), waves.length(k), n_window, waves.rate,
+            waves.clip_levels(k), waves.length(k), n_window, waves.step,
             recipe.silence_db, recipe.faint_db,
         )
         for k in examples.members
@@ -140,18 +139,18 @@ def _balanced(
     rng: np.random.Generator,
 ) -> list[int]:  # fmt: skip
     """List the clips of an epoch, each as often as it is to be drawn."""
-    step = max(1, round(examples.waveforms.rate * LEVEL_STEP))
+    step = examples.waveforms.step
     times = {
         k: min(8, max(1, round(s.size * step / n_window + 1))) for k, s in starts.items() if s.size
     }
-    drawn = [k for k, n in times.items() for _ in range(n)]
+    drawn = [k for k, n in times.items() for _ in range(n * recipe.draws)]
     if recipe.balance != "sampling":
         return drawn
     counts = sum(examples.targets[k] for k in drawn)
     wanted = np.max(counts, initial=0)
     for label in range(examples.targets.shape[1]):
         of_label = [k for k in times if examples.targets[k, label]]
-        missing = min(wanted - counts[label], 4 * len(of_label)) if of_label else 0
+        missing = min(wanted - counts[label], 4 * len(of_label) * recipe.draws) if of_label else 0
         drawn += rng.choice(of_label, int(missing)).tolist() if missing > 0 else []
     return drawn
 
@@ -161,8 +160,9 @@ def _draw_batch(
     recipe: Recipe, n_window: int, rng: np.random.Generator,
 ) -> Batch:  # fmt: skip
     a = recipe.augmentation
-    samples = np.zeros((len(clips), n_window), np.float32)
-    under = np.zeros((len(clips), n_window), np.float32)  # not zeros_like, which writes them
+    shape = (len(clips), *examples.waveforms.read(0, 0, 0).shape[:-1], n_window)
+    samples = np.zeros(shape, np.float32)
+    under = np.zeros(shape, np.float32)  # not zeros_like, which writes them
     targets = np.zeros((len(clips), examples.targets.shape[1]), np.float32)
     for row, clip in enumerate(clips):
         # Half of the windows keep their speed: most sound is not changed in the world.
@@ -173,7 +173,7 @@ def _draw_batch(
         targets[row] = examples.targets[clip]
         samples[row] = _clip_window(examples.waveforms, clip, starts[clip], n_window, rng, speed)
         if rng.random() < a.roll and examples.waveforms.length(clip) > n_window:
-            samples[row] = np.roll(samples[row], rng.integers(n_window))
+            samples[row] = np.roll(samples[row], rng.integers(n_window), axis=-1)
         if rng.random() < a.background:
             snr = rng.uniform(*a.background_snr_db)
             under[row] = _at_snr(_background(examples, n_window, rng, 1.0), samples[row], snr)
@@ -181,31 +181,31 @@ def _draw_batch(
 
 
 def _clip_window(
-    waves: Waveforms, clip: int, starts: NDArray[np.int64], n_window: int,
+    waves: Stored, clip: int, starts: NDArray[np.int64], n_window: int,
     rng: np.random.Generator, speed: float,
 ) -> Array:  # fmt: skip
     """Cut a window where the clip is audible, or place a short clip in silence."""
     length, n_read = waves.length(clip), round(n_window * speed)
     if length > n_read:
-        start = int(rng.choice(starts)) + int(rng.integers(-1, 2) * waves.rate * LEVEL_STEP / 2)
+        start = int(rng.choice(starts)) + int(rng.integers(-1, 2) * waves.step / 2)
         return stretch(waves.read(clip, min(max(0, start), length - n_read), n_read), n_window)
     # Half of the short clips stand at the window's beginning, as a file does;
     # the others anywhere, also cut by at most a quarter, as in a stream.
     whole = stretch(waves.read(clip, 0, length), max(1, round(length / speed)))
-    offset = 0
+    offset, n = 0, whole.shape[-1]
     if rng.random() < 0.5:
-        cut = whole.size // 4
-        offset = int(rng.integers(-cut, max(1 - cut, n_window - whole.size + cut)))
-    out = np.zeros(n_window, np.float32)
-    a, b = max(0, offset), min(n_window, offset + whole.size)
-    out[a:b] = whole[a - offset : b - offset]
+        cut = n // 4
+        offset = int(rng.integers(-cut, max(1 - cut, n_window - n + cut)))
+    out = np.zeros((*whole.shape[:-1], n_window), np.float32)
+    a, b = max(0, offset), min(n_window, offset + n)
+    out[..., a:b] = whole[..., a - offset : b - offset]
     return out
 
 
 def _background(examples: Examples, n_window: int, rng: np.random.Generator, speed: float) -> Array:
     waves = examples.backgrounds
     if waves is None or not examples.background_members.size:
-        return np.zeros(n_window, np.float32)
+        return np.zeros((*examples.waveforms.read(0, 0, 0).shape[:-1], n_window), np.float32)
     # Long recordings more often than short ones, but not as much as they are longer.
     share = np.cumsum(np.sqrt(np.diff(waves.starts)[examples.background_members]))
     at = np.searchsorted(share, rng.random() * share[-1], side="right")
@@ -224,7 +224,9 @@ def _at_snr(background: Array, samples: Array, snr_db: float) -> Array:
 
 
 def stretch(x: Array, n: int) -> Array:
-    """Give ``n`` samples of the same sound: faster or slower, higher or lower (linear)."""
-    if x.size == n:
+    """Give ``n`` samples of the same signal: faster or slower, higher or lower (linear)."""
+    if x.shape[-1] == n:
         return x
+    if x.ndim > 1:
+        return np.stack([stretch(row, n) for row in x])
     return np.interp(np.linspace(0, x.size - 1, n), np.arange(x.size), x).astype(np.float32)

@@ -18,7 +18,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import SpooledTemporaryFile
-from typing import IO
+from typing import IO, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +31,40 @@ VERSION = 1
 Spool = SpooledTemporaryFile[bytes]
 SPOOLED = 1 << 22  # bytes of a clip that are held in memory before it goes to disk
 LEVEL_STEP = 0.05  # seconds over which `levels` are taken
+
+
+class Stored(Protocol):
+    """What training needs of the clips of a dataset, sound or not; see `Waveforms`."""
+
+    @property
+    def starts(self) -> NDArray[np.int64]:
+        """Where each clip begins, and the last ends, in samples."""
+
+    @property
+    def rate(self) -> float:
+        """Samples per second."""
+
+    @property
+    def step(self) -> int:
+        """Samples between the places where a window may begin."""
+
+    def read(self, clip: int, start: int, length: int) -> NDArray[np.float32]:
+        """Give part of a clip, as the front end sees it; zeros where it has none."""
+
+    def recorded(self, clip: int, start: int, length: int) -> NDArray[np.float32]:
+        """Give part of a clip, as it was recorded."""
+
+    def length(self, clip: int) -> int:
+        """Count the samples of a clip."""
+
+    def clip_levels(self, clip: int) -> NDArray[np.float32]:
+        """Give the mean power of every step of a clip."""
+
+    def power(self, clip: int, start: int, length: int) -> float:
+        """Measure the energy of part of a clip."""
+
+    def digest(self) -> tuple[NDArray[Any], ...]:
+        """Give what tells these clips from others, small."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +104,15 @@ class Waveforms:
             out[at : at + b - a] = self.samples[a:b] * (self.scales[clip] / 32767)
         return out
 
+    @property
+    def step(self) -> int:
+        """Samples between the places where a window may begin."""
+        return max(1, round(self.rate * LEVEL_STEP))
+
+    def recorded(self, clip: int, start: int, length: int) -> NDArray[np.float32]:
+        """Give part of a clip as it was recorded: the same."""
+        return self.read(clip, start, length)
+
     def length(self, clip: int) -> int:
         """Count the samples of a clip."""
         return int(self.starts[clip + 1] - self.starts[clip])
@@ -77,6 +120,14 @@ class Waveforms:
     def clip_levels(self, clip: int) -> NDArray[np.float32]:
         """Give the mean powers of a clip."""
         return self.levels[self.level_starts[clip] : self.level_starts[clip + 1]]
+
+    def power(self, clip: int, start: int, length: int) -> float:
+        """Measure the energy of part of a clip."""
+        return float(np.square(self.read(clip, start, length), dtype=np.float64).sum())
+
+    def digest(self) -> tuple[NDArray[Any], ...]:
+        """Give what tells these clips from others, a thousandth of the samples."""
+        return self.levels, self.starts, self.scales
 
 
 def cached_waveforms(
@@ -113,7 +164,7 @@ def cached_waveforms(
             continue
         what = (str(clip.path.resolve()), stat.st_size, stat.st_mtime_ns, clip.start, clip.end)
         key.update(repr(what).encode())
-    _refuse(missing, len(clips))
+    refuse_unreadable(missing, len(clips))
     stem = folder / key.hexdigest()[:24]
     if not stem.with_suffix(".npz").exists():
         folder.mkdir(parents=True, exist_ok=True)
@@ -148,7 +199,7 @@ def _decode(
                         progress(done, len(clips))
     if bad:
         temporary.unlink()
-        _refuse(bad, len(clips))
+        refuse_unreadable(bad, len(clips))
     temporary.replace(stem.with_suffix(".pcm"))
     index = stem.with_suffix(f".{os.getpid()}.npz.tmp")
     with index.open("wb") as file:
@@ -218,8 +269,14 @@ def _store(spooled: Spool, file: IO[bytes], rate: int) -> tuple[int, float, NDAr
     return n, scale, np.concatenate(powers)
 
 
-def _refuse(bad: list[str], n_clips: int) -> None:
-    """Name the clips that cannot be read, if there are any."""
+def refuse_unreadable(bad: list[str], n_clips: int) -> None:
+    """Name the clips that cannot be read, if there are any.
+
+    Raises
+    ------
+    DatasetError
+        With the first twenty.
+    """
     if bad:
         raise DatasetError(
             f"{len(bad)} of {n_clips} clips cannot be read; repair or remove them:\n"

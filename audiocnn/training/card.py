@@ -71,7 +71,7 @@ def make_card(
             f"# {name}",
             "",
             f"Made with `audiocnn train`: {recipe.arch} {recipe.size}{start}; "
-            f"{recipe.front.rate} Hz, windows of {recipe.window:g} s, {recipe.epochs} epochs, "
+            f"{recipe.front.rate:g} Hz, windows of {recipe.window:g} s, {recipe.epochs} epochs, "
             f"seed {recipe.seed}.",
             "",
             f"How good it is: {judged}",

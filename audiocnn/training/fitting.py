@@ -25,9 +25,9 @@ from audiocnn.engine import make_grid
 from audiocnn.errors import ArgumentError, AudiocnnError, DatasetError
 from audiocnn.models.classifier import Classifier
 from audiocnn.training.batches import Examples, epoch_batches
-from audiocnn.training.frontend import MelPower
 from audiocnn.training.recipe import Recipe
 from audiocnn.training.resuming import KeepLast, WholeCheckpoints, claim, describe, finished
+from audiocnn.training.seeing import Seeing
 from audiocnn.training.task import Epochs, Fit, class_weights, moving_average
 from audiocnn.training.watching import Watch, Watcher
 
@@ -37,24 +37,24 @@ NO_CLIPS = np.zeros(0, np.int64)
 
 
 def measure_bands(
-    examples: Examples, recipe: Recipe, n_window: int, mel: MelPower
+    examples: Examples, recipe: Recipe, n_window: int, front: Seeing
 ) -> tuple[Tensor, Tensor]:
     """Measure mean and standard deviation of each band over the training clips.
 
     Returns
     -------
     mean, scale
-        Each (1, 1, M, 1); ``scale`` is one over the deviation.
+        Each (1, P, M, 1); ``scale`` is one over the deviation.
     """
     n, total, squares = 0, torch.zeros(1).double(), torch.zeros(1).double()
     for batch in itertools.islice(epoch_batches(examples, recipe, n_window, 0), SURVEYED):
-        frames = mel.log(mel(torch.from_numpy(batch.samples))).double()
-        n += frames.shape[0] * frames.shape[2]
-        total = total + frames.sum((0, 2))
-        squares = squares + frames.square().sum((0, 2))
+        frames = front.plain(torch.from_numpy(batch.samples)).double()
+        n += frames.shape[0] * frames.shape[3]
+        total = total + frames.sum((0, 3))
+        squares = squares + frames.square().sum((0, 3))
     mean = total / n
     deviation = (squares / n - mean.square()).clamp(min=0).sqrt()
-    return mean.float().view(1, 1, -1, 1), (1 / (deviation + 0.1)).float().view(1, 1, -1, 1)
+    return mean.float()[None, ..., None], (1 / (deviation + 0.1)).float()[None, ..., None]
 
 
 def fit(
@@ -111,7 +111,7 @@ def fit(
         recipe.front, task.model.receptive_field, task.model.stride, recipe.window, recipe.hop
     )
     if start is None:
-        bands = measure_bands(examples, recipe, grid.window_samples, task.mel)
+        bands = measure_bands(examples, recipe, grid.window_samples, task.front)
         task.model.mean, task.model.scale = bands
     else:
         task.model.load_state_dict(start.state_dict())

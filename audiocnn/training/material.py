@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from audiocnn.audio import find_recordings
 from audiocnn.errors import DatasetError
+from audiocnn.finding import find_for
 from audiocnn.manifest import Clip
+from audiocnn.mel import MelSpec
 from audiocnn.models.classifier import Classifier
+from audiocnn.signals import Reading
 from audiocnn.training.batches import Examples
-from audiocnn.training.cache import Waveforms, cached_waveforms
+from audiocnn.training.cache import Stored, cached_waveforms
 from audiocnn.training.recipe import Recipe
 from audiocnn.training.results import targets_of
+from audiocnn.training.signal_cache import cached_signals, require_fit
 from audiocnn.training.splits import Split, split_background
 
 
@@ -43,10 +47,10 @@ class Material:
     labels: tuple[str, ...]
     targets: NDArray[np.float32]
     split: Split
-    waveforms: Waveforms
+    waveforms: Stored
     background: list[Clip]
     background_part: NDArray[np.int64]
-    background_waveforms: Waveforms | None
+    background_waveforms: Stored | None
     recipe: Recipe
     start: Classifier | None
 
@@ -58,24 +62,42 @@ class Material:
         )  # fmt: skip
 
 
-def decode(
+Store = Callable[[Sequence[Clip]], Stored]
+
+
+def store_for(recipe: Recipe, reading: Reading, folder: Path) -> Store:
+    """Give what reads clips once, for a recipe's front end, and keeps them in a folder."""
+    front = recipe.front
+    if isinstance(front, MelSpec):
+        return lambda clips: cached_waveforms(clips, front.rate, folder)
+    n_window = round(recipe.window * front.rate)
+
+    def store(clips: Sequence[Clip]) -> Stored:
+        found = cached_signals(clips, reading, folder, wanted=front.names)
+        require_fit(found, front)
+        return found.seen_through(front, n_window)
+
+    return store
+
+
+def gather(
     clips: list[Clip], labels: tuple[str, ...], split: Split, background: str | Path | None,
-    recipe: Recipe, start: Classifier | None, folder: Path,
+    recipe: Recipe, start: Classifier | None, store: Store,
 ) -> Material:  # fmt: skip
-    """Decode everything once, and refuse what nothing can be learnt from."""
+    """Read everything once, and refuse what nothing can be learnt from."""
     others: list[Clip] = []
     part, other_waves = np.zeros(0, np.int64), None
     if background is not None:
-        found = [Clip(path, ()) for path in find_recordings([background])]
+        found = [Clip(path, ()) for path in find_for([background], recipe.front)]
         others, part = split_background(found, split)
-        other_waves = cached_waveforms(others, recipe.front.rate, folder)
+        other_waves = store(others)
     if len(labels) == 1 and not others and all(clip.labels for clip in clips):
         raise DatasetError(
             f"there is one class only ({labels[0]}), and nothing that is not it: to detect a "
             "single sound, give sounds that are none of it with --background FOLDER, or rows "
             "of the CSV with an empty label"
         )
-    waves = cached_waveforms(clips, recipe.front.rate, folder)
+    waves = store(clips)
     targets = targets_of(clips, labels)
     limit = 10 ** (recipe.silence_db / 10)
     loud = np.array([waves.clip_levels(k).max() >= limit for k in range(len(clips))])

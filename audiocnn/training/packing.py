@@ -50,7 +50,7 @@ def pack(
         "parameters": n_parameters(model),
         "mmac_per_second": round(macs_per_column(model) * per_second / 1e6, 2),
     }
-    told = {k: v for k, v in card.items() if k != "readme"} | {"recipe": _plain(asdict(recipe))}
+    told = {k: v for k, v in card.items() if k != "readme"} | {"recipe": _plain(recipe.described())}
     bundle = Bundle(
         labels, recipe.front, trunk, recipe.window, recipe.hop, dict(rules), calibration,
         recipe.clip_score, told, export_graph(model), folder.name,

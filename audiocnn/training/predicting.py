@@ -14,7 +14,7 @@ from audiocnn.engine import Graph, Grid, hear, make_grid, open_graph
 from audiocnn.models.classifier import Classifier
 from audiocnn.models.export import export_graph
 from audiocnn.scoring import score_windows
-from audiocnn.training.cache import Waveforms
+from audiocnn.training.cache import Stored
 from audiocnn.training.recipe import Recipe
 
 Array = NDArray[np.float32]
@@ -76,7 +76,7 @@ def load_predictions(path: Path) -> Predictions:
 
 
 def predict(
-    model: Classifier, recipe: Recipe, waveforms: Waveforms, members: Iterable[int],
+    model: Classifier, recipe: Recipe, waveforms: Stored, members: Iterable[int],
     hop: float | None = None,
 ) -> Predictions:  # fmt: skip
     """Run the exported network over clips, as the runtime does.
@@ -99,12 +99,12 @@ def predict(
 
 
 def _predict_clip(
-    graph: Graph, recipe: Recipe, grid: Grid, waveforms: Waveforms, clip: int
+    graph: Graph, recipe: Recipe, grid: Grid, waveforms: Stored, clip: int
 ) -> tuple[Array, NDArray[np.int64], Array, Array, Array]:
-    length = waveforms.length(clip)
+    length, at_once = waveforms.length(clip), max(1, round(BLOCK * grid.rate))
     blocks = (
-        Block(waveforms.read(clip, at, min(BLOCK * grid.rate, length - at)), at, grid.rate)
-        for at in range(0, length, BLOCK * grid.rate)
+        Block(waveforms.recorded(clip, at, min(at_once, length - at)), at, grid.rate)
+        for at in range(0, length, at_once)
     )
     logits, begins = [], []
     for run in score_windows(hear(graph, recipe.front, grid, blocks), grid):
@@ -114,8 +114,7 @@ def _predict_clip(
     first = np.rint(starts * grid.rate).astype(np.int64)
     ends = np.minimum(first + grid.window_samples, length)
     power = [
-        float(np.square(waveforms.read(clip, a, b - a), dtype=np.float64).sum())
-        for a, b in zip(first.tolist(), ends.tolist(), strict=True)
+        waveforms.power(clip, a, b - a) for a, b in zip(first.tolist(), ends.tolist(), strict=True)
     ]
     return (
         np.concatenate(logits, axis=1),

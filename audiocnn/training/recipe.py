@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 from audiocnn.errors import ArgumentError
-from audiocnn.mel import MelSpec
+from audiocnn.fronts import Front, describe
 
 BALANCES = ("sampling", "loss", "none")
 
@@ -111,12 +112,13 @@ class Recipe:
     ----------
     front
         The front end.
-    arch, size, pools, pooling
+    arch, size, pools, kernel, pooling
         The network, see `audiocnn.models.classifier.TrunkSpec`.
     window, hop
         Seconds: what a training example is, and the sliding window of the bundle.
-    epochs
-        An epoch draws as many windows from each clip as it is long, at least one.
+    epochs, draws
+        An epoch draws as many windows from each clip as it is long, at least one, and
+        that `draws` times.
     batch
         Windows a step.
     learning_rate, weight_decay, dropout, label_smoothing
@@ -149,14 +151,16 @@ class Recipe:
         The bundle that training went on from; empty for none.
     """
 
-    front: MelSpec
+    front: Front
     arch: str = "cnn2d"
     size: str = "small"
     pools: int = 3
+    kernel: int = 0
     pooling: str = "attention"
     window: float = 2.0
     hop: float = 0.5
     epochs: int = 120
+    draws: int = 1
     batch: int = 64
     learning_rate: float = 4e-3
     weight_decay: float = 0.02
@@ -177,7 +181,7 @@ class Recipe:
     def __post_init__(self) -> None:
         """Check the ranges."""
         checks = {
-            "epochs must be at least 1": self.epochs >= 1,
+            "epochs and draws must be at least 1": min(self.epochs, self.draws) >= 1,
             "batch must be at least 2": self.batch >= 2,
             "window and hop must be above 0 seconds": self.window > 0 and self.hop > 0,
             "learning_rate must be above 0": self.learning_rate > 0,
@@ -190,3 +194,7 @@ class Recipe:
         for message, good in checks.items():
             if not good:
                 raise ArgumentError(f"{message}, got {self}")
+
+    def described(self) -> dict[str, Any]:
+        """Give plain values, for JSON."""
+        return asdict(self) | {"front": describe(self.front)}

@@ -26,8 +26,8 @@ from numpy.typing import NDArray
 
 from audiocnn.errors import DatasetError
 from audiocnn.events import EventRule
+from audiocnn.fronts import front_of
 from audiocnn.manifest import Clip
-from audiocnn.mel import MelSpec
 from audiocnn.scoring import Calibration
 from audiocnn.training.predicting import Predictions, load_predictions
 from audiocnn.training.recipe import Augmentation, Recipe
@@ -151,7 +151,7 @@ def save_training(training: Training, folder: Path) -> None:
         "format": FORMAT,
         "data": training.data,
         "labels": list(training.labels),
-        "recipe": asdict(training.recipe),
+        "recipe": training.recipe.described(),
         "clips": [_clip_row(clip) for clip in training.clips],
         "background": [_clip_row(clip) for clip in training.background],
         "fold": training.fold.tolist(),
@@ -213,7 +213,8 @@ def read_recipe(told: Mapping[str, Any]) -> Recipe:
     varied: dict[str, Any] = {
         n: tuple(v) if isinstance(v, list) else v for n, v in told["augmentation"].items()
     }
-    values |= {"front": MelSpec(**told["front"]), "augmentation": Augmentation(**varied)}
+    front = front_of({"kind": "log-mel", **told["front"]})  # the only kind, once
+    values |= {"front": front, "augmentation": Augmentation(**varied)}
     return Recipe(**values)
 
 

@@ -12,7 +12,6 @@ import hashlib
 import json
 import uuid
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +23,7 @@ from lightning.pytorch.plugins.io import TorchCheckpointIO
 
 from audiocnn.errors import DatasetError
 from audiocnn.training.batches import Examples
-from audiocnn.training.cache import Waveforms
+from audiocnn.training.cache import Stored
 from audiocnn.training.recipe import Recipe
 
 CHECKPOINT = "last.ckpt"
@@ -125,7 +124,7 @@ def describe(
 ) -> dict[str, Any]:
     """Say what makes a fit what it is: recipe, sounds, labels, first weights."""
     what: dict[str, Any] = {
-        "recipe": asdict(recipe),
+        "recipe": recipe.described(),
         "sounds": _digest_of(examples.waveforms, examples.members),
         "labels": _digest(examples.targets[examples.members]),
         "background": "none"
@@ -138,9 +137,8 @@ def describe(
     return what
 
 
-def _digest_of(waves: Waveforms, members: np.ndarray[Any, Any]) -> str:
-    """Tell sounds apart by their levels, a thousandth of the samples."""
-    return _digest(waves.levels, waves.starts, waves.scales, members)
+def _digest_of(waves: Stored, members: np.ndarray[Any, Any]) -> str:
+    return _digest(*waves.digest(), members)
 
 
 def _digest(*arrays: np.ndarray[Any, Any]) -> str:

@@ -53,7 +53,7 @@ def start_choices(bundle: Bundle, chosen: Mapping[str, Any]) -> dict[str, Any]:
         If something was asked for that contradicts the bundle.
     """
     fixed = {name: bundle.trunk[name] for name in ("arch", "size", "pools", "pooling")}
-    fixed["front"] = bundle.front
+    fixed |= {"front": bundle.front, "kernel": bundle.trunk.get("kernel", 0)}
     for name, value in fixed.items():
         if name in chosen and chosen[name] != value:
             raise ArgumentError(
@@ -89,7 +89,8 @@ def start_network(
         ones, the rows of its head too.
     """
     torch.manual_seed(recipe.seed)
-    told = {f.name: bundle.trunk[f.name] for f in fields(TrunkSpec)} | {"n_classes": len(labels)}
+    names = {f.name for f in fields(TrunkSpec)}  # a bundle of before may not name them all
+    told = {k: v for k, v in bundle.trunk.items() if k in names} | {"n_classes": len(labels)}
     fresh = Classifier(TrunkSpec(**told), recipe.dropout)
     state = fresh.state_dict()
     for name, value in network.state_dict().items():

@@ -19,8 +19,6 @@ from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset
 
 from audiocnn.models.classifier import Classifier, TrunkSpec, window_logits
-from audiocnn.training.augment import hide, vary_power
-from audiocnn.training.augment_samples import vary_samples
 from audiocnn.training.batches import (
     Array,
     Batch,
@@ -29,8 +27,8 @@ from audiocnn.training.batches import (
     count_batches,
     epoch_batches,
 )
-from audiocnn.training.frontend import MelPower
 from audiocnn.training.recipe import Recipe
+from audiocnn.training.seeing import hide_frames, seen_through
 
 HEAVIEST = 10.0  # how much more a rare class may count, with balance="loss"
 HELD_OUT_WINDOWS = 128  # that a curve is measured on: enough to see, a twentieth of the cost
@@ -54,7 +52,7 @@ class Fit(pl.LightningModule):
         self.recipe = recipe
         self.model = Classifier(trunk_spec(recipe, n_classes), recipe.dropout)
         self.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.mel = MelPower(recipe.front)
+        self.front = seen_through(recipe.front)
         self.weights = torch.ones(n_classes) if weights is None else weights
 
     def transfer_batch_to_device(self, batch: Batch, device: torch.device, at: int) -> Batch:
@@ -71,10 +69,9 @@ class Fit(pl.LightningModule):
             for x in (batch.samples, batch.under, batch.targets)
         )
         with torch.no_grad():
-            power = self.mel(vary_samples(samples, under, a, self.recipe.front.rate, rng))
-            power, targets = vary_power(power, targets, a, rng)
-            frames = (self.mel.log(power)[:, None] - self.model.mean) * self.model.scale
-            frames = hide(frames[:, 0], a, rng)[:, None] / self.model.scale + self.model.mean
+            frames, targets = self.front.varied(samples, under, targets, a, rng)
+            frames = hide_frames((frames - self.model.mean) * self.model.scale, a, rng)
+            frames = frames / self.model.scale + self.model.mean
         torch.manual_seed(batch.seed + share)  # dropout draws from the global generator
         logits = window_logits(self.model(frames.contiguous(memory_format=torch.channels_last)))
         smooth = self.recipe.label_smoothing
@@ -89,9 +86,9 @@ class Fit(pl.LightningModule):
 
     def validation_step(self, batch: Batch, index: int) -> None:
         """Measure plain windows that the network is not fitted on, with averaged weights."""
-        frames = self.mel.log(self.mel(torch.from_numpy(batch.samples).to(self.device)))
+        frames = self.front.plain(torch.from_numpy(batch.samples).to(self.device))
         targets = torch.from_numpy(batch.targets).to(self.device)
-        logits = window_logits(self.model(frames[:, None]))
+        logits = window_logits(self.model(frames))
         right = targets.gather(1, logits.argmax(1, keepdim=True)).float().mean()
         loss = self.loss(logits, targets).sum(1).mean()
         for name, value in (("held_out_loss", loss), ("held_out_accuracy", right)):
@@ -121,9 +118,11 @@ class Fit(pl.LightningModule):
 
 def trunk_spec(recipe: Recipe, n_classes: int) -> TrunkSpec:
     """Say which network a recipe makes."""
+    front = recipe.front
     return TrunkSpec(
-        recipe.arch, recipe.size, 1, recipe.front.n_mels, n_classes, recipe.pools, recipe.pooling
-    )
+        recipe.arch, recipe.size, front.planes, front.n_bands, n_classes, recipe.pools,
+        recipe.pooling, recipe.kernel,
+    )  # fmt: skip
 
 
 def class_weights(examples: Examples, recipe: Recipe) -> Tensor:
@@ -213,7 +212,7 @@ def plain_windows(
     waves, cut = examples.waveforms, []
     for clip in clips[:: max(1, -(-len(clips) // HELD_OUT_WINDOWS))].tolist():
         starts = audible_starts(
-            waves.clip_levels(clip), waves.length(clip), n_window, waves.rate,
+            waves.clip_levels(clip), waves.length(clip), n_window, waves.step,
             recipe.silence_db, recipe.faint_db,
         )  # fmt: skip
         n = min(starts.size, max(1, HELD_OUT_WINDOWS // len(clips)), 4)

@@ -20,18 +20,23 @@ from audiocnn.engine import make_grid
 from audiocnn.errors import DatasetError
 from audiocnn.grouping import with_groups
 from audiocnn.manifest import Clip, labels_of, read_manifest
+from audiocnn.mel import MelSpec
 from audiocnn.models.classifier import Classifier
+from audiocnn.series import file_of
+from audiocnn.signals import Reading, is_signal_file
 from audiocnn.training.card import in_words, make_card
 from audiocnn.training.figures import HeldOut, judge
 from audiocnn.training.fitting import is_first_process, resolved_precision
 from audiocnn.training.folds import Fits
-from audiocnn.training.material import Material, decode
+from audiocnn.training.material import Material, gather, store_for
 from audiocnn.training.packing import pack
 from audiocnn.training.predicting import Predictions, join
 from audiocnn.training.proposing import default_front, default_recipe, look_at
+from audiocnn.training.proposing_signals import count_windows, signal_in_words, signal_recipe
 from audiocnn.training.recipe import Recipe
 from audiocnn.training.results import NEVER, Curve, Training, save_training, targets_of
 from audiocnn.training.reviewed import add_reviews, reviewed_in_words
+from audiocnn.training.signal_cache import cached_signals
 from audiocnn.training.splits import Split, judging_parts, split_clips
 from audiocnn.training.starting import open_start, start_choices, start_network
 from audiocnn.training.watching import Watcher
@@ -53,6 +58,8 @@ def train_bundle(
     start: str | Path | None = None,
     reviews: Sequence[str | Path] = (),
     cache: str | Path | None = None,
+    reading: Reading | None = None,
+    kind: str | None = None,
     seed: int = 0,
     devices: int = 1,
     log: str = "csv",
@@ -85,6 +92,11 @@ def train_bundle(
     cache
         Folder for decoded sound that several trainings share; in the run folder, and
         removed in the end, if None.
+    reading
+        How signals other than sound are read; by what the files say, if None.
+    kind
+        Of front end: ``"log-mel"``, ``"raw"`` or ``"log-spectrum"``; chosen by what the
+        files are, if None.
     seed
         Of all draws.
     devices, log
@@ -110,14 +122,12 @@ def train_bundle(
     tell = (progress if is_first_process() else None) or (lambda line: None)
     run = Path(out).with_name(Path(out).name + ".run")
     sounds = Path(cache) if cache else run / "sound"
-    clips = with_groups(gather_clips(data, where or {}), group, tell)
-    look = look_at(clips)
+    reading = reading or Reading()
+    clips = with_groups(gather_clips(data, where or {}, reading), group, tell)
     origin = open_start(start) if start else None
     if origin:
         chosen = start_choices(origin[0], chosen)
-    recipe = default_recipe(clips, look, seed=seed, **chosen)
-    recipe = replace(recipe, precision=resolved_precision(recipe.precision))
-    windows = look.windows(recipe.window)
+    recipe, windows = _propose(clips, reading, kind, sounds, tell, seed=seed, **chosen)
     split = split_clips(clips, windows=windows, valid=valid, folds=folds, group=group, seed=seed)
     labels = labels_of(clips)
     first = start_network(*origin, labels, recipe) if origin else None
@@ -126,7 +136,8 @@ def train_bundle(
         n = len(clips)
         clips, split = add_reviews(clips, split, reviews, labels)
         tell(reviewed_in_words(clips[n:]))
-    material = decode(clips, labels, split, background, recipe, first, sounds)
+    store = store_for(recipe, reading, sounds)
+    material = gather(clips, labels, split, background, recipe, first, store)
     fits = Fits(material, run, tell, watcher, devices, log)
     held_out, quiet, model = fits.all()
     if not is_first_process():
@@ -142,9 +153,35 @@ def train_bundle(
     return bundle
 
 
-def gather_clips(data: str | Path, where: Mapping[str, Collection[str]]) -> list[Clip]:
+def _propose(
+    clips: Sequence[Clip], reading: Reading, kind: str | None, sounds: Path, tell: Progress,
+    **chosen: Any,
+) -> tuple[Recipe, int]:  # fmt: skip
+    """Give the recipe, and about how many windows an epoch draws."""
+    front = chosen.get("front")
+    if kind == "log-mel" or isinstance(front, MelSpec) or not (kind or front or others(clips)):
+        look = look_at(clips)
+        recipe = default_recipe(clips, look, **chosen)
+        windows = look.windows(recipe.window)
+    else:
+        wanted = None if front is None else front.names
+        stored = cached_signals(clips, reading, sounds, wanted=wanted)
+        recipe = signal_recipe(stored, kind, **chosen)
+        windows = count_windows(stored, recipe.window)
+        tell(signal_in_words(stored, recipe))
+    return replace(recipe, precision=resolved_precision(recipe.precision)), windows
+
+
+def others(clips: Sequence[Clip]) -> bool:
+    """Tell whether clips are of other signals than sound, by their files."""
+    return any(is_signal_file(file_of(clip.path)) for clip in clips)
+
+
+def gather_clips(
+    data: str | Path, where: Mapping[str, Collection[str]], reading: Reading
+) -> list[Clip]:
     """List what is trained on."""
-    clips = read_manifest(data, where=where)
+    clips = read_manifest(data, where=where, reading=reading)
     if not labels_of(clips):
         raise DatasetError(f"{data}: none of the {len(clips)} clips has a label")
     return clips
@@ -176,7 +213,7 @@ def _plan(clips: Sequence[Clip], labels: Sequence[str], split: Split, recipe: Re
     held = int((split.part != NEVER).sum())
     how = f"{len(split.parts)} folds" if split.crossed else f"{held} kept apart"
     return (
-        f"{len(clips)} clips of {len(labels)} classes, {how}; {recipe.front.rate} Hz, windows of "
+        f"{len(clips)} clips of {len(labels)} classes, {how}; {recipe.front.rate:g} Hz, windows of "
         f"{recipe.window:g} s, {recipe.arch} {recipe.size}, {recipe.epochs} epochs"
     )
 

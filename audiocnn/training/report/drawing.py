@@ -22,6 +22,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from PIL import Image
 
+from audiocnn.fronts import Front, RawSpec, SpectrumSpec
 from audiocnn.mel import MelSpec, mel_filters
 
 # Stand-ins for the page's colours; `svg_of` writes the variables.
@@ -31,6 +32,7 @@ THEME = {
     INK: "--ink", MUTED: "--muted", GRID: "--grid", FIRST: "--first", SECOND: "--second",
     THIRD: "--third",
 }  # fmt: skip
+TRACES = 6  # channels that are drawn, at most
 LEVELS = 64  # colours of a spectrogram: more are not seen, and cost
 HEAT = matplotlib.colormaps["magma"].resampled(LEVELS)
 SIGNED = matplotlib.colormaps["RdBu_r"].resampled(LEVELS)
@@ -116,29 +118,61 @@ def band_frequencies(front: MelSpec) -> NDArray[np.float64]:
     return np.asarray(mel_filters(front).argmax(0) * front.rate / front.n_fft, np.float64)
 
 
-def draw_spectrogram(
-    ax: Any, frames: NDArray[np.floating], front: MelSpec, *, lowest: float | None = None
+def draw_frames(
+    ax: Any, frames: NDArray[np.floating], front: Front, *, lowest: float | None = None
 ) -> None:
-    """Draw log-mel frames (M, T): time to the right, pitch upward, loud is bright.
+    """Draw frames (P, M, T): time to the right, pitch upward, loud is bright; traces if raw.
 
     Parameters
     ----------
     ax
         Of matplotlib.
     frames
-        Natural logarithms of power.
+        What the front end gives.
     front
         Where they come from.
     lowest
-        Drawn darkest; 70 dB under the loudest if None.
+        Power (its natural logarithm) that is drawn darkest; 70 dB under the loudest if
+        None.
     """
+    if isinstance(front, RawSpec):
+        _draw_traces(ax, frames[0], front)
+    elif isinstance(front, SpectrumSpec):
+        _draw_bands(ax, frames.mean(0), front, lowest)
+        top = front.rate / 2
+        ax.set_yticks(
+            np.linspace(0, front.n_bands - 1, 3), [f"{f:g} Hz" for f in (0, top / 2, top)]
+        )
+    else:
+        _draw_mel(ax, frames[0], front, lowest)
+    ax.set_xlabel("seconds")
+
+
+def _draw_traces(ax: Any, frames: NDArray[np.floating], front: RawSpec) -> None:
+    """Draw channels over each other, in units of their deviation."""
+    seconds = np.arange(frames.shape[1]) / front.rate
+    for name, row in zip(front.names[:TRACES], frames, strict=False):
+        ax.plot(seconds, row, lw=1, alpha=0.85, label=name)
+    ax.margins(x=0)
+    if 1 < len(front.names) <= TRACES:
+        ax.legend(fontsize=7, ncols=TRACES, loc="lower left", bbox_to_anchor=(0, 1), borderpad=0,
+                  handlelength=1, columnspacing=0.8)  # fmt: skip
+
+
+def _draw_bands(
+    ax: Any, frames: NDArray[np.floating], front: MelSpec | SpectrumSpec, lowest: float | None
+) -> None:
     top = float(frames.max(initial=-20.0))
     low = top - 7 * np.log(10) if lowest is None else lowest
     seconds = frames.shape[1] * front.hop / front.rate
     ax.imshow(
         frames, origin="lower", aspect="auto", interpolation="none", cmap=HEAT, vmin=low,
-        vmax=max(top, low + 1e-3), extent=(0, seconds, -0.5, front.n_mels - 0.5),
+        vmax=max(top, low + 1e-3), extent=(0, seconds, -0.5, front.n_bands - 0.5),
     )  # fmt: skip
+
+
+def _draw_mel(ax: Any, frames: NDArray[np.floating], front: MelSpec, lowest: float | None) -> None:
+    _draw_bands(ax, frames, front, lowest)
     centres = band_frequencies(front)
     ticks: dict[int, float] = {}
     for f in (10000, 3000, 1000, 300, 100):  # high ones first: low ones stand close together
@@ -148,16 +182,15 @@ def draw_spectrogram(
             ticks[f] = at
     names = [f"{f // 1000} kHz" if f >= 1000 else f"{f} Hz" for f in ticks]
     ax.set_yticks(list(ticks.values()), names)
-    ax.set_xlabel("seconds")
 
 
-def spectrogram(
-    frames: NDArray[np.floating], front: MelSpec, said: str, width: float = 4.2,
+def picture_of(
+    frames: NDArray[np.floating], front: Front, said: str, width: float = 4.2,
     lowest: float | None = None,
 ) -> str:  # fmt: skip
-    """Draw one spectrogram as a picture of its own."""
+    """Draw frames (P, M, T) as a picture of their own."""
     with canvas(width, 1.7) as figure:
-        draw_spectrogram(figure.subplots(), frames, front, lowest=lowest)
+        draw_frames(figure.subplots(), frames, front, lowest=lowest)
         return svg_of(figure, said)
 
 

@@ -9,12 +9,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from audiocnn.mel import MelSpec, log_mel
 from audiocnn.models.classifier import Classifier
 from audiocnn.models.layers import Residual, Windowed
 from audiocnn.training.report import drawing
 from audiocnn.training.report.page import Section, grid, paragraph, picture, text
-from audiocnn.training.report.sounds import Samples, player
+from audiocnn.training.report.sounds import Samples
 from audiocnn.training.report.subject import Subject
 
 KERNELS = 32  # of the first layer that are drawn
@@ -29,7 +28,7 @@ def inside_section(subject: Subject) -> Section:
     if examples:
         body += "<h3>From the first layer to the last</h3>"
         body += _layers(subject, *examples[0])
-        body += "<h3>Where it heard it</h3>"
+        body += "<h3>Where it found it</h3>"
         body += _evidence(subject, examples)
     else:
         body += paragraph("No recording is there any more to show more with.")
@@ -59,7 +58,7 @@ def kernel_picture(network: nn.Module) -> str:
         drawn = drawing.svg_of(figure, "kernels of the first layer")
     said = (
         f"Each square is a kernel, {height} bands high and {width} frames long, laid over every "
-        "place of the spectrogram: red adds, blue takes away. Red beside blue finds a beginning "
+        "place of its input: red adds, blue takes away. Red beside blue finds a beginning "
         "or an end, red above blue the edge of a tone; the later layers join what these find."
     )
     return "<h3>The first layer's kernels</h3>" + picture(drawn, said)
@@ -71,9 +70,9 @@ def _plain(ax: Any, image: NDArray[np.floating], colours: Any, low: float, high:
 
 
 def layer_maps(
-    network: Classifier, samples: Samples, front: MelSpec
+    network: Classifier, frames: NDArray[np.float32]
 ) -> list[tuple[str, NDArray[np.float32]]]:
-    """Give what each layer of the trunk is and makes of a sound: (C, H, T) or (C, T).
+    """Give what each layer of the trunk is and makes of frames (P, M, T): (C, H, T) or (C, T).
 
     Layers that only rename axes are left out.
     """
@@ -93,7 +92,7 @@ def layer_maps(
     hooks = [layer.register_forward_hook(note) for layer in network.trunk.layers]
     try:
         with torch.no_grad():
-            network(torch.from_numpy(log_mel(samples, front))[None])
+            network(torch.from_numpy(frames)[None])
     finally:
         for hook in hooks:
             hook.remove()
@@ -103,10 +102,10 @@ def layer_maps(
 def _layers(subject: Subject, label: str, samples: Samples) -> str:
     front = subject.bundle.front
     frames = subject.frames(samples)
-    cells = [f"<h4>{text(label)}: what goes in</h4><small>{frames.shape[0]} bands x "
-             f"{frames.shape[1]} frames</small>"
-             + drawing.spectrogram(frames, front, "input", 2.6)]  # fmt: skip
-    for number, (kind, maps) in enumerate(layer_maps(subject.network, samples, front), 1):
+    cells = [f"<h4>{text(label)}: what goes in</h4><small>{frames.shape[0] * frames.shape[1]} "
+             f"bands x {frames.shape[2]} frames</small>"
+             + drawing.picture_of(frames, front, "input", 2.6)]  # fmt: skip
+    for number, (kind, maps) in enumerate(layer_maps(subject.network, frames), 1):
         joined = maps if maps.ndim == 2 else maps.reshape(maps.shape[0], -1, maps.shape[-1])
         shape = " x ".join(map(str, maps.shape[1:]))
         name = f"layer {number}"
@@ -119,9 +118,9 @@ def _layers(subject: Subject, label: str, samples: Samples) -> str:
         cells.append(f"<h4>{name}: {kind}</h4><small>{told}</small>{drawn}")
     said = (
         "The same sound as each layer sees it; the eight liveliest maps of each (where bands are "
-        "gone, every row is a channel). The first ones still look like the spectrogram, with "
+        "gone, every row is a channel). The first ones still look like what goes in, with "
         "edges brought out; the last are coarse in time and each says how much of one kind of "
-        "sound is there. Bright is much."
+        "thing is there. Bright is much."
     )
     return grid(cells, said, "cells two")
 
@@ -149,11 +148,11 @@ def _evidence(subject: Subject, examples: list[tuple[str, Samples]]) -> str:
     cells = []
     for label, samples in examples:
         drawn = _evidence_picture(subject, label, samples)
-        cells.append(f"<h4>{text(label)}</h4>{drawn}{player(samples, subject.rate, subject.room)}")
+        cells.append(f"<h4>{text(label)}</h4>{drawn}{subject.play(samples)}")
     attends = subject.bundle.trunk.get("pooling") == "attention"
     weights = ", and the line how much each moment counts" if attends else ""
     said = (
-        "Under each spectrogram: how much speaks for each class at each moment (red for, blue "
+        "Under each picture: how much speaks for each class at each moment (red for, blue "
         f"against){weights}. This is no guess at what went on: the score is the weighted mean "
         "of exactly these numbers, made a probability by the calibration. A moment is drawn in the "
         "middle of what the network sees for it."
@@ -177,7 +176,7 @@ def _evidence_picture(subject: Subject, label: str, samples: Samples) -> str:
         top, counts, under = figure.subplots(
             3, 1, sharex=True, height_ratios=(1.2, 0.35, 0.14 * len(rows) + 0.1)
         )
-        drawing.draw_spectrogram(top, subject.frames(samples), front)
+        drawing.draw_frames(top, subject.frames(samples), front)
         top.set_xlabel("")
         counts.plot(middle, weight[own], color=drawing.FIRST, lw=1.4)
         counts.set(ylim=(0, 1.1), yticks=(0, 1), ylabel="counts")
@@ -187,7 +186,7 @@ def _evidence_picture(subject: Subject, label: str, samples: Samples) -> str:
         )  # fmt: skip
         under.set_yticks(range(len(rows)), [_short(subject.labels[i]) for i in rows])
         under.tick_params(axis="y", length=0)
-        under.set_xlim(0, samples.size / subject.rate)
+        under.set_xlim(0, samples.shape[-1] / subject.rate)
         under.set_xlabel("seconds")
         return drawing.svg_of(figure, f"evidence over time for {label}")
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -124,7 +123,7 @@ def _place(place: Mapping[str, str]) -> str:
 def recipe_section(subject: Subject) -> Section:
     """List how it was trained: for those who want to repeat it."""
     t = subject.training
-    recipe = asdict(t.recipe)
+    recipe = t.recipe.described()
     varied, front = recipe.pop("augmentation"), recipe.pop("front")
     body = paragraph(f"Data: {t.data}. The recipe is stored in the bundle too.")
     for title, values in (("Recipe", recipe), ("Front end", front), ("Augmentation", varied)):

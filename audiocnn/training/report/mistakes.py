@@ -13,7 +13,6 @@ from audiocnn.judging.rules import clip_runs
 from audiocnn.manifest import Clip
 from audiocnn.training.report import drawing
 from audiocnn.training.report.page import Section, grid, paragraph, table, text
-from audiocnn.training.report.sounds import player, read_clip
 from audiocnn.training.report.subject import Subject
 from audiocnn.training.report.summary import counted, number, percent
 
@@ -42,16 +41,19 @@ def mistakes_section(subject: Subject) -> Section:
     if wrong:
         head = (
             f"{wrong} of {int(labelled.sum())} clips were named wrongly. These are the worst: "
-            "surest of the wrong name. Listen: some labels may be wrong, not the network."
+            "surest of the wrong name. Look closely: some labels may be wrong, not the network."
         )
     elif len(subject.labels) < 2:
         head = "There is nothing to mistake it for. These clips had the lowest scores."
     else:
         head = "No clip was named wrongly. These came closest to it."
-    said = (
-        "Time runs to the right, pitch upward, bright is loud. The score of 1 would be certainty. "
-        "Players hold at most the first 6 seconds, made about equally loud."
-    )
+    said = "The score of 1 would be certainty. Time runs to the right"
+    if subject.sound:
+        said += (
+            ", pitch upward, bright is loud. "
+            "Players hold at most the first 6 seconds, made about equally loud"
+        )
+    said += "."
     return Section("mistakes", "The worst mistakes", paragraph(head) + grid(cards, said, "cards"))
 
 
@@ -68,12 +70,12 @@ def _clip_card(subject: Subject, clip: Clip, scores: Array, true: list[str]) -> 
 
 
 def _seen_and_heard(subject: Subject, clip: Clip, said: str, begin: float = 0.0) -> str:
-    samples = read_clip(clip, subject.rate, begin)
-    if samples is None or samples.size < subject.bundle.front.n_fft:
+    samples = subject.read(clip, begin)
+    if samples is None or samples.shape[-1] < subject.bundle.front.n_fft:
         return "<p><small>the recording is not there any more</small></p>"
     frames = subject.frames(samples)
-    drawn = drawing.spectrogram(frames, subject.bundle.front, f"spectrogram: {said}", 3.4)
-    return drawn + player(samples, subject.rate, subject.room)
+    drawn = drawing.picture_of(frames, subject.bundle.front, f"input: {said}", 3.4)
+    return drawn + subject.play(samples)
 
 
 def _name_of(clip: Clip) -> str:

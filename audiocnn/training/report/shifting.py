@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from audiocnn.fronts import Front, padding
 from audiocnn.training.report import drawing
 from audiocnn.training.report.page import Section, paragraph, picture
 from audiocnn.training.report.sounds import Samples
@@ -18,7 +19,8 @@ SHARE = 0.5  # of the window that the sound fills while it is moved
 
 def shifting_section(subject: Subject) -> Section:
     """Draw scores against a shift in time and in pitch."""
-    title, examples = "A sound that comes later, or higher", subject.examples()
+    sound, examples = subject.sound, subject.examples()
+    title = "A sound that comes later, or higher" if sound else "What comes later, or faster"
     if not examples:
         return Section("shifting", title, paragraph("No recording is there any more to show it."))
     moves = np.linspace(-SHARE, SHARE, STEPS)
@@ -27,45 +29,59 @@ def shifting_section(subject: Subject) -> Section:
     tones: dict[str, NDArray[np.float64]] = {}
     for label, samples in examples:
         at = subject.labels.index(label)
-        times[label] = subject.probabilities([moved(samples, m) for m in moves])[at]
-        higher = [changed_speed(samples, 2 ** (p / 12)) for p in pitches]
+        energy, front = subject.energy(samples), subject.bundle.front
+        laid = [moved(samples, energy, move, front) for move in moves]
+        times[label] = subject.probabilities(laid)[at]
+        higher = [changed_speed(samples, 2 ** (p / 12), front) for p in pitches]
         tones[label] = subject.probabilities(higher)[at]
     window = subject.grid.window
     inside = SHARE * window / 2
     time = _lines(moves * window, times, "seconds later", "score against a shift in time",
                   (-inside, inside))  # fmt: skip
+    said_time, said_pitch = _said(window, sound)
+    under = "semitones higher (and faster)" if sound else "twelfths of an octave faster"
+    pitch = _lines(pitches, tones, under, "score against speed")
+    body = f'<div class="pair">{picture(time, said_time)}{picture(pitch, said_pitch)}</div>'
+    heard = "that it has learnt from" if subject.crossed else "that were new to it"
+    return Section("shifting", title, paragraph(
+        f"Measured with the network of the bundle, on examples {heard}."
+    ) + body)  # fmt: skip
+
+
+def _said(window: float, sound: bool) -> tuple[str, str]:
+    """Explain the two pictures."""
     said_time = (
-        f"The loudest {SHARE * window:.2g} s of a sound, laid at different places in a silent "
-        f"window of {window:.2g} s. Around the middle the curve should be flat, because the same "
+        f"The strongest {SHARE * window:.3g} s of an example, laid at different places in an empty "
+        f"window of {window:.3g} s. Around the middle the curve should be flat, because the same "
         "kernels are used everywhere; toward the thin lines fewer of the window's columns see "
-        "it, and beyond them it is cut off. A stream's windows overlap, so that each sound comes "
+        "it, and beyond them it is cut off. A stream's windows overlap, so that everything comes "
         "to stand in the middle of one."
     )
+    if not sound:
+        said_time += " Where a class is told by its place in the window, the curve is a peak."
     said_pitch = (
         "The same sounds played slower and lower (left) or faster and higher (right), in "
         "semitones; 12 are an octave. A wide hill is a network that knows the sound of a larger "
         "and a smaller source; a hill without an end would mean that pitch says nothing about "
         "this sound."
-    )
-    pitch = _lines(pitches, tones, "semitones higher (and faster)", "score against pitch")
-    body = f'<div class="pair">{picture(time, said_time)}{picture(pitch, said_pitch)}</div>'
-    heard = "that it has learnt from" if subject.crossed else "that it had not heard before"
-    return Section("shifting", title, paragraph(
-        f"Measured with the network of the bundle, on sounds {heard}."
-    ) + body)  # fmt: skip
+    ) if sound else (
+        "The same examples slower (left) or faster (right); 12 steps are twice as fast. A wide "
+        "hill is a network that knows what is slower or faster as the same."
+    )  # fmt: skip
+    return said_time, said_pitch
 
 
-def moved(samples: Samples, share: float) -> Samples:
-    """Lay the loudest half of a window into silence, its middle ``share`` windows off centre."""
-    n = samples.size
+def moved(samples: Samples, energy: NDArray[np.float64], share: float, front: Front) -> Samples:
+    """Lay the loudest half of a window into nothing, its middle ``share`` windows off centre."""
+    n = samples.shape[-1]
     half = round(n * SHARE)
-    sums = np.concatenate(([0.0], np.cumsum(samples.astype(np.float64) ** 2)))
+    sums = np.concatenate(([0.0], np.cumsum(energy)))
     begin = int(np.argmax(sums[half:] - sums[: n - half + 1]))
     start = (n - half) // 2 + round(share * n)
-    out = np.zeros(n, np.float32)
+    out = padding(front, n)
     a, b = max(0, start), min(n, start + half)
     if b > a:
-        out[a:b] = samples[begin + a - start : begin + b - start]
+        out[..., a:b] = samples[..., begin + a - start : begin + b - start]
     return out
 
 

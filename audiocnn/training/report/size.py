@@ -12,10 +12,10 @@ def size_section(subject: Subject) -> Section:
     """Compare parameters layer by layer."""
     layers = dense_layers(subject.network)
     shared, dense = sum(x.parameters for x in layers), sum(x.dense for x in layers)
-    front, trunk = subject.bundle.front, subject.bundle.trunk
+    trunk = subject.bundle.trunk
     reach = subject.grid.reach / subject.rate
     head = (
-        f"Each column of scores sees {reach:.2g} s of sound: {front.n_mels} bands x "
+        f"Each column of scores sees {reach:.2g} s: {trunk['planes'] * trunk['n_bands']} bands x "
         f"{trunk['receptive_field']} frames. The convolutions on the way have {shared:,} "
         f"weights, because a kernel is used at every place. Layers that join every value with "
         f"every value, with the same reach and as many values between them, would have "

@@ -1,4 +1,4 @@
-"""Sound in the page: short, compressed, and not more than fits."""
+"""Recordings read again for a page; sound in it: short, compressed, and not more than fits."""
 
 from __future__ import annotations
 
@@ -13,11 +13,16 @@ from numpy.typing import NDArray
 
 from audiocnn.audio import read_audio
 from audiocnn.errors import AudioError
+from audiocnn.fronts import Front
 from audiocnn.manifest import Clip
+from audiocnn.mel import MelSpec
+from audiocnn.model_input import read_part
+from audiocnn.signals import Reading
 
 Samples = NDArray[np.float32]
 RATES = (48000, 44100, 32000, 24000, 22050, 16000, 12000, 11025, 8000)  # of MP3
 LONGEST = 6.0  # seconds of a clip that are shown and played
+WINDOWS = 4  # of another signal than sound that are shown
 BUDGET = 4_500_000  # bytes of all players of a page
 PEAK = 0.9
 
@@ -69,11 +74,27 @@ def loudness_gain(samples: Samples) -> float:
     return PEAK / peak if peak > 0 else 1.0
 
 
-def read_clip(clip: Clip, rate: int, begin: float = 0.0) -> Samples | None:
-    """Read at most `LONGEST` seconds of a clip; None if it is not there any more."""
+def read_clip(clip: Clip, front: Front, window: float, begin: float = 0.0) -> Samples | None:
+    """Read the first seconds of a clip; None if it is not there any more.
+
+    Parameters
+    ----------
+    clip
+        What is read.
+    front
+        Of the model: sound is read for it as (N,), other signals as (K, N).
+    window
+        Seconds, of the model's window.
+    begin
+        Seconds in the clip.
+    """
     start = clip.start + begin
-    end = start + LONGEST if clip.end is None else min(clip.end, start + LONGEST)
+    length = LONGEST if isinstance(front, MelSpec) else WINDOWS * window
+    end = start + length if clip.end is None else min(clip.end, start + length)
     try:
-        return read_audio(clip.path, rate, start=start, end=end)
+        if isinstance(front, MelSpec):
+            return read_audio(clip.path, front.rate, start=start, end=end)
+        blocks = read_part(clip.path, front, start, end, Reading(missing="interpolate"))
+        return np.concatenate([block.samples for block in blocks], axis=1)
     except AudioError:
         return None

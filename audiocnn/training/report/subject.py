@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 from audiocnn.bundle import Bundle, grid_of, load
 from audiocnn.engine import Grid
 from audiocnn.errors import DatasetError
+from audiocnn.fronts import is_sound, no_samples, padding, stream_frames
 from audiocnn.manifest import Clip
-from audiocnn.mel import log_mel
 from audiocnn.models.classifier import Classifier
 from audiocnn.training.packing import load_network
-from audiocnn.training.report.sounds import Room, Samples, read_clip
+from audiocnn.training.report.sounds import Room, Samples, player, read_clip
 from audiocnn.training.results import NEVER, Training, load_training
 
 EXAMPLES = 4  # classes that are looked at closely
@@ -48,8 +48,8 @@ class Subject:
     room: Room = field(default_factory=Room)
 
     @property
-    def rate(self) -> int:
-        """Samples per second that the model hears."""
+    def rate(self) -> float:
+        """Samples per second that the model takes."""
         return self.bundle.rate
 
     @property
@@ -72,9 +72,29 @@ class Subject:
         """Where the windows lie."""
         return grid_of(self.bundle)
 
+    @property
+    def sound(self) -> bool:
+        """Whether the model is one of sound."""
+        return is_sound(self.bundle.front)
+
+    def read(self, clip: Clip, begin: float = 0.0) -> Samples | None:
+        """Read the first seconds of a clip: (N,) of sound, (K, N) of other signals."""
+        return read_clip(clip, self.bundle.front, self.grid.window, begin)
+
+    def play(self, samples: Samples, gain: float | None = None) -> str:
+        """Give a player; nothing for what is not sound."""
+        return player(samples, round(self.rate), self.room, gain) if self.sound else ""
+
     def frames(self, samples: Samples) -> NDArray[np.float32]:
-        """Give log-mel frames (M, T)."""
-        return np.asarray(log_mel(samples, self.bundle.front)[0])
+        """Give the frames (P, M, T) that the network takes."""
+        front = self.bundle.front
+        return np.asarray(stream_frames(no_samples(front), samples, front)[0])
+
+    def energy(self, samples: Samples) -> NDArray[np.float64]:
+        """Give the power (N,) of each sample, about the channels' means."""
+        away = samples - padding(self.bundle.front, 1)
+        power = away.astype(np.float64) ** 2
+        return power if power.ndim == 1 else np.asarray(power.sum(0))
 
     def examples(self) -> list[tuple[str, Samples]]:
         """Choose a sound for each of a few classes: judged right and sure, a window long.
@@ -99,21 +119,21 @@ class Subject:
         return chosen
 
     def loudest(self, clip: Clip) -> Samples | None:
-        """Read the loudest window of a clip, zeros behind if it is short; None if unreadable."""
-        samples = read_clip(clip, self.rate)
+        """Read the loudest window of a clip, padded if it is short; None if unreadable."""
+        samples = self.read(clip)
         if samples is None or not samples.size:
             return None
-        n = self.grid.window_samples
-        if samples.size <= n:
-            return np.pad(samples, (0, n - samples.size))
-        sums = np.concatenate(([0.0], np.cumsum(samples.astype(np.float64) ** 2)))
-        starts = np.arange(0, samples.size - n + 1, max(1, self.rate // 20))
+        n, length = self.grid.window_samples, samples.shape[-1]
+        if length <= n:
+            return np.concatenate((samples, padding(self.bundle.front, n - length)), axis=-1)
+        sums = np.concatenate(([0.0], np.cumsum(self.energy(samples))))
+        starts = np.arange(0, length - n + 1, max(1, min(round(self.rate / 20), n // 8)))
         at = int(starts[np.argmax(sums[starts + n] - sums[starts])])
-        return samples[at : at + n]
+        return samples[..., at : at + n]
 
     def columns(self, samples: Samples) -> NDArray[np.float32]:
         """Give the network's columns (2, C, T') of a sound: evidence, and how much it counts."""
-        frames = torch.from_numpy(log_mel(samples, self.bundle.front))[None]
+        frames = torch.from_numpy(self.frames(samples))[None]
         with torch.no_grad():
             return np.asarray(self.network(frames)[0].numpy())
 
@@ -121,7 +141,7 @@ class Subject:
         """Score windows (W of them, one window long each): (C, W), calibrated."""
         logits = []
         for at in range(0, len(windows), 32):
-            frames = np.stack([log_mel(x, self.bundle.front) for x in windows[at : at + 32]])
+            frames = np.stack([self.frames(x) for x in windows[at : at + 32]])
             with torch.no_grad():
                 evidence, weight = self.network(torch.from_numpy(frames)).unbind(1)
             logits.append(((evidence * weight).sum(-1) / weight.sum(-1)).numpy())

@@ -9,15 +9,16 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from audiocnn.training.augment import hide, vary_power
+from audiocnn.fronts import Front, RawSpec, padding
+from audiocnn.mel import MelSpec
 from audiocnn.training.augment_samples import vary_samples
 from audiocnn.training.batches import stretch
-from audiocnn.training.frontend import MelPower
 from audiocnn.training.recipe import Augmentation
 from audiocnn.training.report import drawing
 from audiocnn.training.report.page import Section, grid, paragraph, text
-from audiocnn.training.report.sounds import Samples, loudness_gain, player, read_clip
+from audiocnn.training.report.sounds import Samples, loudness_gain
 from audiocnn.training.report.subject import Subject
+from audiocnn.training.seeing import hide_frames, seen_through
 
 NOTHING = Augmentation(
     speed=1, roll=0, pitch=0, reverb=0, polarity=0, background=0, noise=0, clipping=0,
@@ -42,6 +43,17 @@ WORDS = {
     "freq_masks": "with bands hidden",
     "time_masks": "with moments hidden",
 }
+SIGNAL_WORDS = {
+    "speed": "slower or faster",
+    "roll": "begun somewhere else, the beginning put behind the end",
+    "polarity": "upside down",
+    "background": "with something else under it",
+    "noise": "with noise",
+    "gain_db": "stronger or weaker",
+    "mixup": "mixed with another clip, and labelled as both",
+    "freq_masks": "with channels or bands hidden",
+    "time_masks": "with moments hidden",
+}
 HEARD = {"speed", "roll", "pitch", "reverb", "background", "noise", "clipping", "companding"}
 ALL_TOGETHER = 3
 
@@ -58,42 +70,43 @@ class Sound:
 
 def variation_section(subject: Subject) -> Section:
     """Show each variation that the recipe switches on, and all together."""
-    title, examples = "What was done to the sounds", subject.examples()
+    title, examples = "How what it learnt from was varied", subject.examples()
     if not examples:
         return Section("variation", title, paragraph("No recording is there any more to show it."))
     a = subject.training.recipe.augmentation
     sound = _gather(subject, examples)
-    mel = MelPower(subject.bundle.front)
-    lowest = float(np.log(subject.bundle.front.floor))
-    before = _frames(mel, torch.from_numpy(sound.samples)[None])
+    front = subject.bundle.front
+    lowest = None if isinstance(front, RawSpec) else float(np.log(front.floor))
+    before = subject.frames(sound.samples)
     gain = 0.5 * loudness_gain(sound.samples)  # one for all, so that they compare
     cells = [
         f"<h4>{text(sound.label)}, as it is</h4>"
-        + drawing.spectrogram(before, subject.bundle.front, "before", 2.6, lowest)
-        + player(sound.samples, subject.rate, subject.room, gain)
+        + drawing.picture_of(before, front, "before", 2.6, lowest)
+        + subject.play(sound.samples, gain)
     ]
-    for at, name in enumerate(name for name in WORDS if is_on(a, name)):
+    words = WORDS if subject.sound else SIGNAL_WORDS
+    for at, name in enumerate(name for name in words if is_on(a, name)):
         if (name == "background" and sound.under is None) or (
             name == "mixup" and sound.other is None
         ):
             continue
         seed = _swapping(100) if name == "mixup" else 100 + at
-        samples, frames = vary(sound, only(a, name), name, mel, seed)
-        heard = player(samples, subject.rate, subject.room, gain) if name in HEARD else ""
-        drawn = drawing.spectrogram(frames, subject.bundle.front, WORDS[name], 2.6, lowest)
-        cells.append(f"<h4>{text(WORDS[name])}</h4>{drawn}{heard}")
+        samples, frames = vary(sound, only(a, name), name, front, seed)
+        heard = subject.play(samples, gain) if name in HEARD else ""
+        drawn = drawing.picture_of(frames, front, words[name], 2.6, lowest)
+        cells.append(f"<h4>{text(words[name])}</h4>{drawn}{heard}")
     for at in range(ALL_TOGETHER):
-        frames = vary(sound, a, "", mel, 200 + at)[1]
-        drawn = drawing.spectrogram(frames, subject.bundle.front, "all together", 2.6, lowest)
+        frames = vary(sound, a, "", front, 200 + at)[1]
+        drawn = drawing.picture_of(frames, front, "all together", 2.6, lowest)
         cells.append(f"<h4>all of it, by chance ({at + 1})</h4>{drawn}")
     head = (
         "Each time a clip is learnt from it is varied, so that the network cannot learn it by "
-        "heart, and knows the sound again in another place, through another microphone."
+        "heart, and knows it again in another place, through another microphone or sensor."
     )
     said = (
-        "One sound and what each variation alone makes of it; where it acts on the sound itself, "
+        "One example and what each variation alone makes of it; where it acts on sound itself, "
         "hear it. The last pictures are what the network really gets, with everything drawn by "
-        "chance. All pictures have one scale of brightness."
+        "chance. Spectrograms have one scale of brightness."
     )
     return Section("variation", title, paragraph(head) + grid(cells, said, "cells varied"))
 
@@ -115,7 +128,7 @@ def only(a: Augmentation, name: str) -> Augmentation:
 
 
 def vary(
-    sound: Sound, a: Augmentation, name: str, mel: MelPower, seed: int
+    sound: Sound, a: Augmentation, name: str, front: Front, seed: int
 ) -> tuple[Samples, NDArray[np.float32]]:
     """Vary a sound as in training.
 
@@ -127,45 +140,60 @@ def vary(
         What is done.
     name
         Of what is done alone; empty for all.
-    mel
+    front
         The front end.
     seed
         Of the draws.
 
     Returns
     -------
-    samples (N,), frames (M, T)
-        What is heard of it, and what the network gets.
+    samples (N,), frames (P, M, T)
+        What is heard of it, and what the network gets. Samples of signals that are not
+        sound, (K, N), are not varied: nobody hears them.
     """
     rng, draw = torch.Generator().manual_seed(seed), np.random.default_rng(seed)
     x = sound.samples
     if a.speed > 1:
         away = a.speed if name and seed % 2 else 1 / a.speed  # alone: as far as it goes
-        x = changed_speed(x, away if name else a.speed ** draw.uniform(-1, 1))
+        x = changed_speed(x, away if name else a.speed ** draw.uniform(-1, 1), front)
+    n = x.shape[-1]
     if draw.random() < a.roll:
-        x = np.roll(x, int(draw.integers(x.size // 4, 3 * x.size // 4)))
+        x = np.roll(x, int(draw.integers(n // 4, 3 * n // 4)), axis=-1)
+    x, beside, below = (as_seen(y, front) for y in (x, sound.other, sound.under))
     under = np.zeros_like(x)
-    if sound.under is not None and draw.random() < a.background:
-        own, other = float(np.mean(x**2)), float(np.mean(sound.under**2))
+    if below.any() and draw.random() < a.background:
+        own, other = float(np.mean(x**2)), float(np.mean(below**2))
         snr = (
             draw.uniform(*a.background_snr_db) if not name else float(np.mean(a.background_snr_db))
         )
-        under = sound.under * np.float32(np.sqrt(own / max(other, 1e-12)) * 10 ** (-snr / 20))
-    rows = [x, x if sound.other is None else sound.other]
-    batch = torch.from_numpy(np.stack(rows))
-    below = torch.from_numpy(np.stack([under, np.zeros_like(x)]))
-    varied = vary_samples(batch, below, a, mel.spec.rate, rng)
-    power, _ = vary_power(mel(varied), torch.eye(2), a, rng)
-    frames = mel.log(power)
-    mean = frames.mean((0, 2))[None, :, None]
-    frames = hide(frames - mean, a, rng) + mean
-    return varied[0].numpy(), frames[0].numpy()
+        under = below * np.float32(np.sqrt(own / max(other, 1e-12)) * 10 ** (-snr / 20))
+    batch = torch.from_numpy(np.stack([x, beside if sound.other is not None else x]))
+    lies = torch.from_numpy(np.stack([under, np.zeros_like(x)]))
+    heard = x
+    if isinstance(front, MelSpec):
+        again = torch.Generator().manual_seed(seed)  # the same draws, to hear them
+        heard = vary_samples(batch, lies, a, front.rate, again)[0].numpy()
+    frames = seen_through(front).varied(batch, lies, torch.eye(2), a, rng)[0]
+    mean = frames.mean((0, 3))[None, ..., None]
+    frames = hide_frames(frames - mean, a, rng) + mean
+    return heard, frames[0].numpy()
 
 
-def changed_speed(samples: Samples, ratio: float) -> Samples:
-    """Play faster (above 1) or slower, in a window as long as before; zeros behind."""
-    changed = stretch(samples, max(1, round(samples.size / ratio)))[: samples.size]
-    return np.pad(changed, (0, samples.size - changed.size))
+def as_seen(samples: Samples | None, front: Front) -> Samples:
+    """Give samples as training has them: signals about their means, in their deviations."""
+    if samples is None:
+        return np.zeros(1, np.float32)
+    if isinstance(front, MelSpec):
+        return samples
+    away = samples - padding(front, 1)
+    return np.asarray(away / np.array(front.scale, np.float32)[:, None])
+
+
+def changed_speed(samples: Samples, ratio: float, front: Front) -> Samples:
+    """Play faster (above 1) or slower, in a window as long as before; nothing behind."""
+    n = samples.shape[-1]
+    changed = stretch(samples, max(1, round(n / ratio)))[..., :n]
+    return np.concatenate((changed, padding(front, n - changed.shape[-1])), axis=-1)
 
 
 def _swapping(seed: int) -> int:
@@ -179,11 +207,8 @@ def _gather(subject: Subject, examples: list[tuple[str, Samples]]) -> Sound:
     label, samples = examples[0]
     other = examples[1][1] if len(examples) > 1 else None
     for clip in subject.training.background[:20]:
-        found = read_clip(clip, subject.rate)
-        if found is not None and found.size >= samples.size and np.mean(found**2) > 1e-7:
-            return Sound(label, samples, other, found[: samples.size])
+        found = subject.read(clip)
+        n = samples.shape[-1]
+        if found is not None and found.shape[-1] >= n and subject.energy(found).mean() > 1e-7:
+            return Sound(label, samples, other, found[..., :n])
     return Sound(label, samples, other, None)
-
-
-def _frames(mel: MelPower, samples: torch.Tensor) -> NDArray[np.float32]:
-    return np.asarray(mel.log(mel(samples))[0].numpy())

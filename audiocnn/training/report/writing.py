@@ -74,7 +74,7 @@ def write_report(
         f"{counted(len(subject.labels), 'class', 'classes')}, "
         f"{counted(len(subject.training.clips), 'clip', 'clips')}; "
         f"{subject.bundle.trunk['arch']} {subject.bundle.trunk['size']}, windows of "
-        f"{subject.grid.window:.2g} s at {subject.rate} Hz. Made by audiocnn train."
+        f"{subject.grid.window:.3g} s at {subject.rate:g} Hz. Made by audiocnn train."
     )
     written = page(f"What {name} learnt", under, [make(subject) for make in SECTIONS])
     encoded = written.encode("utf-8", errors="replace")

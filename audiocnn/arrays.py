@@ -1,0 +1,62 @@
+"""NumPy's files: arrays out of .npy and .npz, whatever is wrong with them said in one way.
+
+The last file that was read stays at hand: a file of many series is asked for each in turn.
+"""
+
+from __future__ import annotations
+
+import functools
+import zipfile
+import zlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from audiocnn.errors import AudioError
+
+Array = NDArray[Any]
+BARE = ""  # the name of the array in an .npy
+
+
+def load_arrays(path: Path) -> Mapping[str, Array]:
+    """Read the arrays of a file, by name; that of an .npy is mapped, and called ``""``.
+
+    Raises
+    ------
+    AudioError
+        If the file is none of NumPy's, or would have to be unpickled.
+    """
+    try:
+        found = path.stat()
+        return _load(path, found.st_size, found.st_mtime_ns)
+    except (
+        EOFError, KeyError, MemoryError, NotImplementedError, OSError, OverflowError, SyntaxError,
+        TypeError, ValueError, zipfile.BadZipFile, zlib.error,
+    ) as error:  # fmt: skip
+        said = str(error) or type(error).__name__
+        raise AudioError(f"{path} is no NumPy file of numbers: {said}") from error
+
+
+def check_numbers(path: str | Path, name: str, array: Array) -> None:
+    """Refuse an array of anything but numbers.
+
+    Raises
+    ------
+    AudioError
+        If it is one.
+    """
+    if array.dtype.kind not in "biufc":
+        named = f"{name!r} " if name else ""
+        raise AudioError(f"{path}: {named}holds {array.dtype}, no numbers")
+
+
+@functools.lru_cache(maxsize=1)
+def _load(path: Path, size: int, mtime_ns: int) -> Mapping[str, Array]:
+    if path.suffix.lower() == ".npy":
+        return {BARE: np.lib.format.open_memmap(path, mode="r")}
+    # Opened here: where NumPy fails, it forgets to close.
+    with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
+        return {name: stored[name] for name in stored.files}

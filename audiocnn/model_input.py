@@ -1,0 +1,149 @@
+"""Recordings of any kind as a model takes them: its channels, at its rate, in blocks.
+
+Sound is mixed and resampled on the way (`audio`), other signals are not (`signals`): there
+a recording has the model's channels and rate, or is refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+
+from audiocnn.audio import read_audio, read_blocks
+from audiocnn.blocks import Block, finite
+from audiocnn.channels import AS_IT_IS, Reading
+from audiocnn.errors import AudioError
+from audiocnn.fronts import Front, RawSpec, SpectrumSpec
+from audiocnn.mel import MelSpec
+from audiocnn.series import file_of
+from audiocnn.signals import Signal, is_signal_file, open_signal
+
+SAME_RATE = 1e-3  # by how much a file's rate may differ from the model's
+AT_ONCE = 1 << 16  # samples of a block, all channels together, at most
+
+
+@contextmanager
+def open_for(
+    path: str | Path, front: RawSpec | SpectrumSpec, reading: Reading = AS_IT_IS
+) -> Iterator[Signal]:
+    """Open a recording for a model: its channels, in its order, at its rate.
+
+    Parameters
+    ----------
+    path
+        As for `open_signal`.
+    front
+        The model's front end. Its channels are found by name; if the file's have none
+        but numbers, by position. A file that does not say its rate has the model's.
+    reading
+        How; ``columns``, if given, stand for the model's channels in their order.
+
+    Raises
+    ------
+    AudioError
+        As `open_signal`, and if channels or rate are others than the model's.
+    """
+    with open_signal(path, reading, front.names) as signal:
+        if signal.rate is not None and abs(signal.rate / front.rate - 1) > SAME_RATE:
+            raise AudioError(
+                f"{path} is at {signal.rate:g} Hz, and the model at {front.rate:g} Hz: resample "
+                "it, or train a model at that rate"
+            )
+        signal.rate = front.rate
+        yield signal
+
+
+def read_for(
+    path: str | Path, front: Front, reading: Reading = AS_IT_IS, *, seconds: float = 10.0
+) -> Iterator[Block]:
+    """Read a recording of any kind for a model, in constant memory.
+
+    Parameters
+    ----------
+    path
+        Sound for a model of sound, see `read_blocks`; else as for `open_signal`.
+    front
+        The model's front end.
+    reading
+        How signals other than sound are read.
+    seconds
+        Length of a block of sound; it decides about memory, never about samples.
+
+    Yields
+    ------
+    Block
+        At the front end's rate; ``start`` jumps over what is missing.
+
+    Raises
+    ------
+    AudioError
+        As `read_blocks` and `open_for`.
+    """
+    if isinstance(front, RawSpec | SpectrumSpec):
+        with open_for(path, front, reading) as signal:
+            yield from blocks_of(signal)
+        return
+    if is_signal_file(file_of(path)):
+        raise AudioError(f"{path} is no sound, and sound is what the model hears: give another")
+    yield from read_blocks(path, front.rate, seconds=seconds)
+
+
+def read_part(
+    path: str | Path, front: Front, start: float, end: float | None, reading: Reading = AS_IT_IS
+) -> Iterator[Block]:
+    """Read a part of a recording for a model, as if it were a recording of its own.
+
+    Parameters
+    ----------
+    path, front, reading
+        As for `read_for`.
+    start, end
+        Seconds; to the end of the recording if ``end`` is None or lies beyond.
+
+    Raises
+    ------
+    AudioError
+        As `read_audio` and `read_for`; if the part is empty.
+    """
+    if isinstance(front, MelSpec) and not is_signal_file(file_of(path)):
+        samples = read_audio(path, front.rate, start=start, end=end)
+        yield Block(samples, 0, front.rate)
+        return
+    first = round(start * front.rate)
+    last = None if end is None else round(end * front.rate)
+    n = 0
+    for block in read_for(path, front, reading):
+        begin = max(0, first - block.start)
+        samples = block.samples[:, begin : None if last is None else max(0, last - block.start)]
+        n += samples.shape[1]
+        if samples.shape[1]:
+            yield Block(samples, block.start + begin - first, block.rate)
+        if last is not None and block.start + block.samples.shape[1] >= last:
+            break
+    if not n:
+        raise AudioError(f"{path}: no sample lies between {start:g} s and its end")
+
+
+def blocks_of(signal: Signal) -> Iterator[Block]:
+    """Give a signal as blocks; ``start`` jumps over what is missing in any channel.
+
+    Raises
+    ------
+    AudioError
+        If nothing in it can be used.
+    """
+    assert signal.rate is not None, "whoever needs blocks knows the rate"
+    size = max(1, AT_ONCE // len(signal.names))
+    n_blocks = 0
+    for at, part in signal.parts:
+        good = finite(part)
+        edges = np.flatnonzero(np.diff(good, prepend=False, append=False)).reshape(-1, 2)
+        for begin, end in edges.tolist():
+            for cut in range(begin, end, size):
+                n_blocks += 1
+                yield Block(part[:, cut : min(cut + size, end)], at + cut, signal.rate)
+    if not n_blocks:
+        raise AudioError(f"{signal.path} holds no sample at which all channels have a value")

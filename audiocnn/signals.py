@@ -1,0 +1,190 @@
+"""Recordings of other signals than sound, as channels over time, for whoever asks.
+
+A signal is (K, N), in its own units and at its own rate; it is never mixed or
+resampled. Which columns are its channels, and how the rate is known, is said by the
+file (a time column, a WAV header), by the caller, or by the model that is to see it.
+
+Missing values are refused, made gaps, or interpolated, as asked; nothing is filled in
+silence. Nothing here knows what the samples are used for.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from audiocnn.blocks import LOUDEST
+from audiocnn.channels import AS_IT_IS, Reading, choose_channels, time_column
+from audiocnn.decoding import Source, check_file, open_recording
+from audiocnn.errors import AudioError
+from audiocnn.evenness import Placed, numbered, timed
+from audiocnn.missing import Missed, counted, interpolated, refusing
+from audiocnn.row_files import ROW_SUFFIXES, open_rows
+from audiocnn.rows import Rows, check_names
+from audiocnn.series import SERIES_SUFFIXES, file_of, open_series
+
+__all__ = [
+    "AS_IT_IS",
+    "Reading",
+    "Samples",
+    "Signal",
+    "is_signal_file",
+    "open_signal",
+]
+
+Samples = NDArray[np.float32]
+
+SIGNAL_SUFFIXES = ROW_SUFFIXES | SERIES_SUFFIXES
+NAN_AT_ONCE = 1 << 14  # samples of a gap that are made at once
+
+
+@dataclass
+class Signal:
+    """An open recording; the counts grow while ``parts`` or ``pieces`` are taken.
+
+    Parameters
+    ----------
+    path
+        What it is.
+    names
+        Of its channels.
+    rate
+        Samples per second; None if nothing says it.
+    parts
+        The sample at which each begins, and (K, N) float32, in order; NaN where a value
+        is missing and stays so. Where whole rows are missing, the next part begins later.
+    missed
+        What was not there (and, if asked, was interpolated).
+    n_samples
+        Up to which there was anything so far.
+    """
+
+    path: Path
+    names: tuple[str, ...]
+    rate: float | None
+    parts: Iterator[tuple[int, Samples]] = field(default_factory=lambda: iter(()))
+    missed: Missed = field(default_factory=Missed)
+    n_samples: int = 0
+
+    @functools.cached_property
+    def pieces(self) -> Iterator[Samples]:
+        """The parts (K, N), with NaN for what is missing between them."""
+        return self._pieces()
+
+    def _pieces(self) -> Iterator[Samples]:
+        end = 0
+        for at, part in self.parts:
+            while end < at:
+                n = min(NAN_AT_ONCE, at - end)
+                yield np.full((len(self.names), n), np.nan, np.float32)
+                end += n
+            yield part
+            end = at + part.shape[1]
+
+
+def is_signal_file(path: str | Path) -> bool:
+    """Tell by its name whether a file holds signals as a table, array or archive."""
+    return Path(path).suffix.lower() in SIGNAL_SUFFIXES
+
+
+@contextmanager
+def open_signal(
+    path: str | Path, reading: Reading = AS_IT_IS, wanted: Sequence[str] | None = None
+) -> Iterator[Signal]:
+    """Open a recording of any signal.
+
+    Parameters
+    ----------
+    path
+        CSV or TSV (a row a sample), NPY ((N,), or (N, K): the longer axis is time),
+        NPZ (an array a channel), Parquet (``audiocnn[parquet]``), a series in a file of
+        many (see `series`), or sound, whose channels are kept and are called 0, 1 ...
+    reading
+        How.
+    wanted
+        Names of a model's channels, see `choose_channels`; None if there is no model.
+
+    Yields
+    ------
+    Signal
+        Open until the context ends.
+
+    Raises
+    ------
+    AudioError
+        If it cannot be read, columns are not there, steps of time are uneven, or
+        values are missing or no numbers; says where.
+    """
+    path = Path(path)
+    check_file(file_of(path))
+    if not is_signal_file(file_of(path)):
+        with open_recording(path) as source:
+            rate, there = source.info.rate, list(map(str, range(source.info.channels)))
+            names = choose_channels(path, there, reading, wanted)
+            at = [there.index(name) for name in names]
+            rows = numbered(piece[:, at].astype(np.float64) for piece in _undamaged(source))
+            yield _signal(
+                Signal(path, names, float(rate)),
+                reading,
+                rows,
+                lambda row: f"{path}, {row / rate:g} s",
+            )
+        return
+    if (series := open_series(path)) is not None:
+        yield _from_rows(path, series, reading, wanted)
+        return
+    with open_rows(path) as rows_of_file:
+        yield _from_rows(path, rows_of_file, reading, wanted)
+
+
+def _undamaged(source: Source) -> Iterator[Samples]:
+    yield from source.pieces
+    if source.damage:
+        raise AudioError(f"{source.path} {source.damage}; copy it again, or repair it")
+
+
+def _from_rows(path: Path, rows: Rows, reading: Reading, wanted: Sequence[str] | None) -> Signal:
+    check_names(str(path), rows.names)
+    time = time_column(path, rows.names, reading)
+    others = [name for name in rows.names if name != time]
+    names = choose_channels(path, others, reading, wanted)
+    if time is None or reading.rate is not None:
+        rate, placed = reading.rate or rows.rate, numbered(rows.read(names, None))
+    else:
+        rate, placed = timed(str(path), rows, names, time)
+    return _signal(Signal(path, names, rate), reading, placed, rows.place)
+
+
+def _signal(signal: Signal, reading: Reading, rows: Placed, place: Callable[[int], str]) -> Signal:
+    """Do with missing values what was asked."""
+    rows = _usable(rows)
+    if reading.missing == "refuse":
+        rows = refusing(rows, signal.names, place)
+    elif reading.missing == "gap":
+        rows = counted(rows, signal.missed)
+    else:
+        rows = interpolated(str(signal.path), rows, signal.names, signal.missed)
+    signal.parts = _watched(signal, rows)
+    return signal
+
+
+def _usable(rows: Placed) -> Placed:
+    """Take what is not finite, or beyond all measure, as missing."""
+    for at, part in rows:
+        part[~(np.abs(part) <= LOUDEST)] = np.nan
+        yield at, part
+
+
+def _watched(signal: Signal, rows: Placed) -> Iterator[tuple[int, Samples]]:
+    for at, part in rows:
+        if len(part):
+            signal.n_samples = at + len(part)
+            yield at, np.ascontiguousarray(part.T, np.float32)
+    if not signal.n_samples:
+        raise AudioError(f"{signal.path} holds no samples: record it again")
