@@ -115,5 +115,5 @@ def choose_channels(
 
 
 def _told(names: Sequence[str]) -> str:
-    some = ", ".join(names[:12]) + (" ..." if len(names) > 12 else "")
+    some = ", ".join(name[:24] for name in names[:12]) + (" ..." if len(names) > 12 else "")
     return f"{len(names)} channel{'' if len(names) == 1 else 's'} ({some})"

@@ -249,7 +249,7 @@ def empty(folder: Path) -> None:
     ("prepare", "choose", "error", "message"),
     [
         (None, {"arch": "cnn3d"}, ArgumentError, "no architecture 'cnn3d'"),
-        (None, {"epochs": 0}, ArgumentError, "epochs must be at least 1"),
+        (None, {"epochs": 0}, ArgumentError, "epochs and draws must be at least 1"),
         (None, {"window": -1.0}, ArgumentError, "window and hop must be above 0"),
         (None, {"balance": "luck"}, ArgumentError, "balance must be sampling, loss or none"),
         (None, {"devices": 9}, ArgumentError, "9 devices share each batch of 16 windows"),

@@ -78,7 +78,7 @@ class Traces:
         n = min(width, len(self._ring) // per)
         end = self.n_ticks // per * per
         ticks = self._ring[np.arange(end - n * per, end) % len(self._ring)]
-        columns = ticks.reshape(n, per, -1)[:, -1].T
+        columns = ticks.reshape(n, per, -1).mean(axis=1).T  # NaN if any of it was lost
         drawn = np.full((n_rows, width), -np.inf, np.float32)
         for row, channel in enumerate(self.rows(n_rows)):
             drawn[row, width - n :] = columns[channel]
