@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from audiocnn.annotations import read_events, write_events
     from audiocnn.audio import Block, read_audio, read_blocks
     from audiocnn.bundle import Bundle, load, shipped_models
+    from audiocnn.channels import Reading
     from audiocnn.embedding import Embeddings, embed
     from audiocnn.errors import (
         ArgumentError,
@@ -34,12 +35,14 @@ if TYPE_CHECKING:
     from audiocnn.listening import listen
     from audiocnn.manifest import Clip, read_manifest
     from audiocnn.mel import MelSpec, log_mel
+    from audiocnn.model_input import read_for
     from audiocnn.scoring import Scores
 
 _HOME = {
     "annotations": ("read_events", "write_events"),
     "audio": ("Block", "read_audio", "read_blocks"),
     "bundle": ("Bundle", "load", "shipped_models"),
+    "channels": ("Reading",),
     "embedding": ("Embeddings", "embed"),
     "errors": (
         "ArgumentError",
@@ -54,6 +57,7 @@ _HOME = {
     "listening": ("listen",),
     "manifest": ("Clip", "read_manifest"),
     "mel": ("MelSpec", "log_mel"),
+    "model_input": ("read_for",),
     "scoring": ("Scores",),
 }
 _MODULE_OF = {name: module for module, names in _HOME.items() for name in names}
@@ -73,6 +77,7 @@ __all__ = [
     "EventRule",
     "Head",
     "MelSpec",
+    "Reading",
     "Scores",
     "embed",
     "find_events",
@@ -84,6 +89,7 @@ __all__ = [
     "read_audio",
     "read_blocks",
     "read_events",
+    "read_for",
     "read_manifest",
     "shipped_models",
     "write_events",

@@ -6,6 +6,7 @@ The last file that was read stays at hand: a file of many series is asked for ea
 from __future__ import annotations
 
 import functools
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Mapping
@@ -34,7 +35,7 @@ def load_arrays(path: Path) -> Mapping[str, Array]:
         return _load(path, found.st_size, found.st_mtime_ns)
     except (
         EOFError, KeyError, MemoryError, NotImplementedError, OSError, OverflowError, SyntaxError,
-        TypeError, ValueError, zipfile.BadZipFile, zlib.error,
+        TypeError, ValueError, tokenize.TokenError, zipfile.BadZipFile, zlib.error,
     ) as error:  # fmt: skip
         said = str(error) or type(error).__name__
         raise AudioError(f"{path} is no NumPy file of numbers: {said}") from error

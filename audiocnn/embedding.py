@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from audiocnn.audio import Block
 from audiocnn.bundle import Bundle, grid_of
 from audiocnn.engine import Columns, Grid, hear
-from audiocnn.errors import ArgumentError, BundleError
+from audiocnn.errors import BundleError
+from audiocnn.model_input import check_block
 from audiocnn.scoring import score_windows
 
 
@@ -76,7 +77,7 @@ def embed(
     Raises
     ------
     ArgumentError
-        If a block has another rate than the model.
+        If a block has another rate, or other channels, than the model.
     BundleError
         If the bundle gives no embeddings.
 
@@ -98,7 +99,7 @@ def embed(
 
 
 def _embed(bundle: Bundle, blocks: Iterable[Block], grid: Grid) -> Iterator[Embeddings]:
-    checked = (_check_rate(block, bundle.rate) for block in blocks)
+    checked = (check_block(block, bundle.front) for block in blocks)
     columns = hear(bundle.graph, bundle.front, grid, checked, "embeddings")
     for run in score_windows((_weighted(c) for c in columns), grid):
         if run.values.shape[1]:
@@ -111,12 +112,3 @@ def _weighted(run: Columns) -> Columns:
     if run.values is None:
         return run
     return replace(run, values=np.stack((run.values, np.ones_like(run.values))))
-
-
-def _check_rate(block: Block, rate: float) -> Block:
-    if block.rate != rate:
-        raise ArgumentError(
-            f"the model hears {rate} Hz, got a block at {block.rate} Hz; "
-            f"read_blocks(path, bundle.rate) resamples"
-        )
-    return block

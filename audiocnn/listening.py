@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from audiocnn.audio import Block
 from audiocnn.bundle import Bundle, grid_of
 from audiocnn.engine import hear
-from audiocnn.errors import ArgumentError
+from audiocnn.model_input import check_block
 from audiocnn.scoring import Scores, score_windows
 
 
@@ -34,7 +34,7 @@ def listen(bundle: Bundle, blocks: Iterable[Block], hop: float | None = None) ->
     Raises
     ------
     ArgumentError
-        If a block has another rate than the model.
+        If a block has another rate, or other channels, than the model.
 
     Notes
     -----
@@ -50,14 +50,5 @@ def listen(bundle: Bundle, blocks: Iterable[Block], hop: float | None = None) ->
     True
     """
     grid = grid_of(bundle, hop)
-    checked = (_check_rate(block, bundle.rate) for block in blocks)
+    checked = (check_block(block, bundle.front) for block in blocks)
     return score_windows(hear(bundle.graph, bundle.front, grid, checked), grid, bundle.calibration)
-
-
-def _check_rate(block: Block, rate: float) -> Block:
-    if block.rate != rate:
-        raise ArgumentError(
-            f"the model hears {rate} Hz, got a block at {block.rate} Hz; "
-            f"read_blocks(path, bundle.rate) resamples"
-        )
-    return block

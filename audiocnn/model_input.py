@@ -15,7 +15,7 @@ import numpy as np
 from audiocnn.audio import read_audio, read_blocks
 from audiocnn.blocks import Block, finite
 from audiocnn.channels import AS_IT_IS, Reading
-from audiocnn.errors import AudioError
+from audiocnn.errors import ArgumentError, AudioError
 from audiocnn.fronts import Front, RawSpec, SpectrumSpec
 from audiocnn.mel import MelSpec
 from audiocnn.series import file_of
@@ -125,6 +125,29 @@ def read_part(
             break
     if not n:
         raise AudioError(f"{path}: no sample lies between {start:g} s and its end")
+
+
+def check_block(block: Block, front: Front) -> Block:
+    """Refuse a block that a model cannot hear.
+
+    Raises
+    ------
+    ArgumentError
+        If it has another rate than the model, or other channels.
+    """
+    sound = isinstance(front, MelSpec)
+    if block.rate != front.rate:
+        how = "read_blocks(path, bundle.rate) resamples" if sound else "resample it"
+        raise ArgumentError(
+            f"the model hears {front.rate:g} Hz, got a block at {block.rate:g} Hz; {how}"
+        )
+    wanted = "(N,)" if sound else f"({front.channels}, N)"
+    if block.samples.shape[:-1] != (() if sound else (front.channels,)):
+        raise ArgumentError(
+            f"the model hears samples of shape {wanted}, got a block of {block.samples.shape}; "
+            "read_for(path, bundle.front) gives what it hears"
+        )
+    return block
 
 
 def blocks_of(signal: Signal) -> Iterator[Block]:

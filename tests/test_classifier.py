@@ -174,11 +174,11 @@ def test_parameters_for_samples_counted_by_hand():
 
 
 @pytest.mark.parametrize("n", [*range(1, 70), 100, 199, 200, 427, 799, 800, 1460, 5000, 100_000])
-def test_the_network_for_samples_fits_into_its_window(n):
+def test_the_network_for_samples_fits_into_its_series(n):
     pools, kernel = shape_for(n)
     trunk = cnn1d(1, 2, "small", pools, kernel)
-    assert trunk.receptive_field <= n
-    if n >= 40:
+    assert trunk.receptive_field <= max(1, n / 2)
+    if n >= 58:
         assert kernel == 5
         assert trunk.receptive_field >= n / 10 or pools == 8
     assert n / trunk.stride < 142 or pools == 8  # columns, that a window is the mean of

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 import soundfile
 
+from audiocnn.blocks import Block
 from audiocnn.channels import Reading
-from audiocnn.errors import AudioError
-from audiocnn.model_input import read_for, read_part
+from audiocnn.errors import ArgumentError, AudioError
+from audiocnn.model_input import check_block, read_for, read_part
 from tests.bundles import FRONT, SIGNAL_FRONTS
 
 RAW = SIGNAL_FRONTS["raw"]  # x, y and z at 50 Hz
@@ -80,6 +81,21 @@ def test_sound_goes_its_way(tmp_path):
 def test_other_recordings_than_the_model_knows(tmp_path, how, reading, message):
     with pytest.raises(AudioError, match=message):
         list(read_for(table(tmp_path / "a.csv", **how), RAW, reading))
+
+
+@pytest.mark.parametrize(
+    ("front", "shape", "rate", "message"),
+    [
+        (RAW, (3, 9), 49.0, "the model hears 50 Hz, got a block at 49 Hz; resample it"),
+        (RAW, (9,), 50.0, r"hears samples of shape \(3, N\), got a block of \(9,\); read_for"),
+        (RAW, (2, 9), 50.0, r"got a block of \(2, 9\)"),
+        (FRONT, (1, 9), 8000, r"hears samples of shape \(N,\), got a block of \(1, 9\)"),
+        (FRONT, (9,), 44100, r"read_blocks\(path, bundle.rate\) resamples"),
+    ],
+)
+def test_blocks_that_a_model_cannot_hear(front, shape, rate, message):
+    with pytest.raises(ArgumentError, match=message):
+        check_block(Block(np.zeros(shape, np.float32), 0, rate), front)
 
 
 def test_nothing_of_use(tmp_path):

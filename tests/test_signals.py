@@ -1,14 +1,19 @@
 """Signals of any kind: their channels in place, on an even grid, with nothing made up."""
 
+import contextlib
+import io
+import warnings
+
 import numpy as np
 import pytest
 import soundfile
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from audiocnn import evenness, missing, row_files, signals
 from audiocnn.channels import AS_IT_IS, Reading, choose_channels
 from audiocnn.errors import ArgumentError, AudioError
+from audiocnn.finding import find_signals
 from audiocnn.missing import Missed
 from audiocnn.signals import open_signal
 
@@ -102,6 +107,13 @@ def test_missing_values_as_gaps(tmp_path):
         x, [[0, 1, no, 3, no, no, 6, 7, 8], [0, 10, 20, 30, no, no, 60, no, 80]]
     )
     assert (signal.missed.samples, signal.n_samples) == (4, 9)
+
+
+def test_sound_with_nothing_missing_is_as_it_is_however_missing_values_are_taken(tmp_path):
+    x = np.random.default_rng(0).uniform(-1, 1, (2, 50_000)).astype(np.float32)
+    soundfile.write(tmp_path / "a.wav", x.T, 6400, subtype="FLOAT")
+    for how in ("refuse", "gap", "interpolate"):
+        np.testing.assert_array_equal(read(tmp_path / "a.wav", Reading(missing=how))[1], x)
 
 
 def test_missing_values_interpolated(tmp_path):
@@ -259,6 +271,37 @@ def test_channels_that_a_model_does_not_know(tmp_path, there, columns, message):
 def test_readings_that_make_no_sense(options, message):
     with pytest.raises(ArgumentError, match=message):
         Reading(**options)
+
+
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.data())
+def test_damaged_files_are_read_or_named(tmp_path, data):
+    name = data.draw(st.sampled_from(["a.csv", "a.ts", "b.ts", "a.npy", "a.npz"]))
+    whole = {
+        "a.csv": b"time,x,y\n" + b"".join(b"%d,%d,?\n" % (k, k) for k in range(9)),
+        "a.ts": b"@dimensions 2\n@classLabel true a b\n@data\n1,2:?,4:a\n3:4:b\n",
+        "b.ts": b"@timeStamps true\n@data\n(0,1),(0.5,?):(0,2),(0.5,3)\n",
+        "a.npy": npy(np.arange(12.0).reshape(6, 2)),
+        "a.npz": npz(X=np.arange(12.0).reshape(2, 2, 3), y=["a", "b"], rate=5.0),
+    }[name]
+    at = data.draw(st.integers(0, len(whole)))
+    junk = data.draw(st.sampled_from([b"", b",", b"\n", b":", b"nan", b"1e400", b'"', b"\0", b"("]))
+    cut = data.draw(st.integers(0, 9))
+    (tmp_path / name).write_bytes(whole[:at] + junk + whole[at + cut :])
+    with contextlib.suppress(AudioError), warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # NumPy's, of headers by Python 2
+        for path in find_signals([tmp_path / name]):
+            read(path, Reading(missing=data.draw(st.sampled_from(["refuse", "gap"]))))
+
+
+def npy(array):
+    np.save(out := io.BytesIO(), array)
+    return out.getvalue()
+
+
+def npz(**arrays):
+    np.savez(out := io.BytesIO(), **arrays)
+    return out.getvalue()
 
 
 def test_places_of_rows_in_pieces():

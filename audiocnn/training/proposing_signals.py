@@ -18,7 +18,7 @@ FRONTS = ("raw", "log-spectrum")
 LONGEST = 4096  # samples of a window that the raw front end is proposed for
 FRAMES = 128  # in a window of a spectrum
 BATCH = 32  # windows a step
-STEPS = 1000  # of a fit; archives of a few hundred short series need no more
+STEPS = {"raw": 1000, "log-spectrum": 400}  # of a fit: hundreds of clips need no more
 FEWEST, MOST = 8, 60  # epochs: with few clips, each draws them several times
 
 
@@ -76,12 +76,13 @@ def signal_recipe(stored: Recorded, kind: str | None = None, **chosen: Any) -> R
     window = chosen.get("window") or signal_window(stored, front)
     windows = count_windows(stored, window)
     batch = int(min(BATCH, max(8, 2 ** int(np.log2(max(2, windows / 2))))))
-    passes = max(FEWEST, STEPS * batch / windows)
+    passes = max(FEWEST, STEPS[front.kind] * batch / windows)
     draws = math.ceil(passes / MOST)
+    usual = float(np.median(np.diff(stored.starts)))
     proposed: Mapping[str, Any] = {
         "front": front, "window": window, "hop": window / 4, "clip_score": "mean",
         "epochs": round(passes / draws), "draws": draws, "batch": batch,
-        **_network(front, round(window * front.rate)),
+        **_network(front, round(min(window * front.rate, usual))),
         "augmentation": Augmentation(
             speed=1.05, roll=0.0, background=0.25, gain_db=(-1.0, 1.0), mixup=0.3, tilt_db=0.0,
             band_limit=0.0, freq_masks=0, time_masks=1, time_mask=0.1,
@@ -91,7 +92,7 @@ def signal_recipe(stored: Recorded, kind: str | None = None, **chosen: Any) -> R
 
 
 def _network(front: RawSpec | SpectrumSpec, n_window: int) -> dict[str, Any]:
-    """Choose a network whose columns see no more than a window of so many samples."""
+    """Choose a network whose columns see no more than a usual window's samples."""
     if isinstance(front, RawSpec):
         pools, kernel = shape_for(n_window)
         return {"arch": "cnn1d", "pools": pools, "kernel": kernel}
