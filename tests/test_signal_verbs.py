@@ -309,3 +309,20 @@ def test_what_listen_refuses(signal_folders, tmp_path, capsys, monkeypatch, opti
     (tmp_path / "clips.toml").write_text('[clips]\nfolder = "clips"\n')
     assert main(["listen", "--model", str(signal_folders["raw"]), *options]) == 2
     assert message in capsys.readouterr().err
+
+
+def test_signals_by_url(signal_folders, tmp_path, capsys):
+    fsspec = pytest.importorskip("fsspec", reason="fsspec is not installed")
+    bundle = audiocnn.load(signal_folders["raw"])
+    text = write(tmp_path / "a.csv", bundle.front, signal(bundle.front, 4)).read_bytes()
+    memory = fsspec.filesystem("memory")
+    for name in ("a.csv", "X.ts", "notes.txt"):
+        memory.pipe(f"/signals/{name}", text)
+    try:
+        label = ["label", "--model", str(signal_folders["raw"]), "--threshold", "0.01"]
+        assert main([*label, "memory://signals"]) == 0
+        assert "memory:///signals/a.csv,0.000000," in capsys.readouterr().out
+        assert main([*label, "memory://signals/X.ts"]) == 1
+        assert "series in an archive are not read by URL; copy it here" in capsys.readouterr().err
+    finally:
+        memory.rm("/signals", recursive=True)
