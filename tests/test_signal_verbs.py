@@ -158,11 +158,12 @@ def dataset(tmp_path, front):
     return data
 
 
-def test_label_keeps_a_run(folder, bundle, tmp_path, capsys):
+def test_label_keeps_a_run(signal_folders, tmp_path, capsys):
+    folder = signal_folders["raw"]
+    bundle = audiocnn.load(folder)
     data, out = dataset(tmp_path, bundle.front), tmp_path / "events.csv"
     label = ["label", str(data), "--model", str(folder), "-o", str(out)]
-    workers = "2" if bundle.name == "raw" else "1"
-    assert main([*label, "--workers", workers]) == 0
+    assert main([*label, "--workers", "2"]) == 0
     told = capsys.readouterr().err
     assert "7 recordings, 25.00 s" in told
     table = out.read_text()
@@ -207,7 +208,9 @@ def test_series_of_one_file_are_told_apart_by_content(folder, bundle, tmp_path, 
         (["--columns", "x,y,note"], 1, "0.csv:2: 'note' is 'ok', which is no number"),
     ],
 )
-def test_what_label_refuses(folder, bundle, tmp_path, capsys, options, status, message):
+def test_what_label_refuses(signal_folders, tmp_path, capsys, options, status, message):
+    folder = signal_folders["raw"]
+    bundle = audiocnn.load(folder)
     path = write(tmp_path / "0.csv", bundle.front, signal(bundle.front, 3))
     assert main(["label", str(path), "--model", str(folder), *options]) == status
     assert message in capsys.readouterr().err
