@@ -59,6 +59,8 @@ def counted(rows: Placed, missed: Missed) -> Placed:
     """Pass rows on, counting what is missing."""
     end = 0
     for at, part in rows:
+        if not len(part):  # decoders end so
+            continue
         missed.samples += at - end + int(np.count_nonzero(np.isnan(part).any(axis=1)))
         yield at, part
         end = at + len(part)

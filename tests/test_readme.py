@@ -11,6 +11,7 @@ import pytest
 import audiocnn
 from audiocnn.cli import build_parser
 from audiocnn.streaming.settings import change_rules, read_settings
+from tests import test_demo_signals
 
 ROOT = Path(__file__).parents[1]
 TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -63,3 +64,8 @@ def test_nothing_is_left_to_fill_in():
     assert not re.findall(r"^[A-Z_]{5,}$", TEXT, re.MULTILINE)
     for path in re.findall(r"`((?:scripts|data|tests|audiocnn)/[\w./-]+)`", TEXT):
         assert (ROOT / path).exists(), path
+
+
+def test_its_signals_are_those_of_the_test():
+    block = next(block for kind, block in BLOCKS if kind == "sh" and "make_demo_signals" in block)
+    assert block.splitlines() == list(test_demo_signals.COMMANDS)

@@ -109,6 +109,13 @@ def test_missing_values_as_gaps(tmp_path):
     assert (signal.missed.samples, signal.n_samples) == (4, 9)
 
 
+def test_sound_with_nothing_missing_is_as_it_is_however_missing_values_are_taken(tmp_path):
+    x = np.random.default_rng(0).uniform(-1, 1, (2, 50_000)).astype(np.float32)
+    soundfile.write(tmp_path / "a.wav", x.T, 6400, subtype="FLOAT")
+    for how in ("refuse", "gap", "interpolate"):
+        np.testing.assert_array_equal(read(tmp_path / "a.wav", Reading(missing=how))[1], x)
+
+
 def test_missing_values_interpolated(tmp_path):
     (tmp_path / "a.csv").write_text(GAPPY)
     signal, x = read(tmp_path / "a.csv", Reading(missing="interpolate"))

@@ -75,7 +75,7 @@ def _findings(args: argparse.Namespace, tell: Callable[[str], None]) -> list[Any
     try:
         found = check_dataset(
             args.data, where=parse_where(args.where), group=args.group,
-            predictions=scores if scores.exists() else None,
+            predictions=scores if scores.exists() else None, reading=reading_of(args),
         ).as_dict()["findings"]  # fmt: skip
     except AudiocnnError as error:  # the model is there, and worth more than this
         tell(f"the data could not be checked: {error}")

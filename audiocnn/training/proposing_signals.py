@@ -78,10 +78,11 @@ def signal_recipe(stored: Recorded, kind: str | None = None, **chosen: Any) -> R
     batch = int(min(BATCH, max(8, 2 ** int(np.log2(max(2, windows / 2))))))
     passes = max(FEWEST, STEPS[front.kind] * batch / windows)
     draws = math.ceil(passes / MOST)
+    usual = float(np.median(np.diff(stored.starts)))
     proposed: Mapping[str, Any] = {
         "front": front, "window": window, "hop": window / 4, "clip_score": "mean",
         "epochs": round(passes / draws), "draws": draws, "batch": batch,
-        **_network(front, round(min(window * front.rate, float(np.median(np.diff(stored.starts)))))),
+        **_network(front, round(min(window * front.rate, usual))),
         "augmentation": Augmentation(
             speed=1.05, roll=0.0, background=0.25, gain_db=(-1.0, 1.0), mixup=0.3, tilt_db=0.0,
             band_limit=0.0, freq_masks=0, time_masks=1, time_mask=0.1,
