@@ -22,6 +22,12 @@ Array = NDArray[Any]
 BARE = ""  # the name of the array in an .npy
 
 
+UNREADABLE = (  # what NumPy raises at files that are not its own, or damaged
+    EOFError, KeyError, MemoryError, NotImplementedError, OSError, OverflowError, RuntimeError,
+    SyntaxError, TypeError, ValueError, tokenize.TokenError, zipfile.BadZipFile, zlib.error,
+)  # fmt: skip
+
+
 def load_arrays(path: Path) -> Mapping[str, Array]:
     """Read the arrays of a file, by name; that of an .npy is mapped, and called ``""``.
 
@@ -33,10 +39,7 @@ def load_arrays(path: Path) -> Mapping[str, Array]:
     try:
         found = path.stat()
         return _load(path, found.st_size, found.st_mtime_ns)
-    except (
-        EOFError, KeyError, MemoryError, NotImplementedError, OSError, OverflowError, SyntaxError,
-        TypeError, ValueError, tokenize.TokenError, zipfile.BadZipFile, zlib.error,
-    ) as error:  # fmt: skip
+    except UNREADABLE as error:
         said = str(error) or type(error).__name__
         raise AudioError(f"{path} is no NumPy file of numbers: {said}") from error
 

@@ -8,7 +8,6 @@ for training with two hundred.
 from __future__ import annotations
 
 import io
-import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from audiocnn.arrays import UNREADABLE
 from audiocnn.errors import ArgumentError, BundleError
 
 METHODS = ("prototype", "logistic")
@@ -152,7 +152,7 @@ def load_head(path: str | Path) -> Head:
             mean, scale, weight, bias = (stored[n] for n in ("mean", "scale", "weight", "bias"))
             labels = tuple(str(label) for label in stored["labels"])
             return Head(labels, mean, scale, weight, bias, bool(stored["unit"]))
-    except (OSError, KeyError, TypeError, ValueError, zipfile.BadZipFile) as error:
+    except UNREADABLE as error:
         raise BundleError(f"{path}: is no head that was saved here ({error})") from error
 
 

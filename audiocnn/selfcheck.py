@@ -7,11 +7,11 @@ the whole path, from samples to calibrated scores.
 from __future__ import annotations
 
 import io
-import zipfile
 from pathlib import Path
 
 import numpy as np
 
+from audiocnn.arrays import UNREADABLE
 from audiocnn.blocks import Block
 from audiocnn.engine import Array, Graph, Grid, hear
 from audiocnn.errors import BundleError
@@ -44,7 +44,7 @@ def replay(
     try:
         with np.load(io.BytesIO(check), allow_pickle=False) as stored:
             seed, expected = int(stored["seed"]), stored["scores"]
-    except (EOFError, KeyError, OSError, TypeError, ValueError, zipfile.BadZipFile) as error:
+    except UNREADABLE as error:
         raise BundleError(
             f"{folder / 'check.npz'}: {type(error).__name__}: {error}; get the model anew"
         ) from error

@@ -158,11 +158,12 @@ def dataset(tmp_path, front):
     return data
 
 
-def test_label_keeps_a_run(folder, bundle, tmp_path, capsys):
+def test_label_keeps_a_run(signal_folders, tmp_path, capsys):
+    folder = signal_folders["raw"]
+    bundle = audiocnn.load(folder)
     data, out = dataset(tmp_path, bundle.front), tmp_path / "events.csv"
     label = ["label", str(data), "--model", str(folder), "-o", str(out)]
-    workers = "2" if bundle.name == "raw" else "1"
-    assert main([*label, "--workers", workers]) == 0
+    assert main([*label, "--workers", "2"]) == 0
     told = capsys.readouterr().err
     assert "7 recordings, 25.00 s" in told
     table = out.read_text()
@@ -207,7 +208,9 @@ def test_series_of_one_file_are_told_apart_by_content(folder, bundle, tmp_path, 
         (["--columns", "x,y,note"], 1, "0.csv:2: 'note' is 'ok', which is no number"),
     ],
 )
-def test_what_label_refuses(folder, bundle, tmp_path, capsys, options, status, message):
+def test_what_label_refuses(signal_folders, tmp_path, capsys, options, status, message):
+    folder = signal_folders["raw"]
+    bundle = audiocnn.load(folder)
     path = write(tmp_path / "0.csv", bundle.front, signal(bundle.front, 3))
     assert main(["label", str(path), "--model", str(folder), *options]) == status
     assert message in capsys.readouterr().err
@@ -309,3 +312,20 @@ def test_what_listen_refuses(signal_folders, tmp_path, capsys, monkeypatch, opti
     (tmp_path / "clips.toml").write_text('[clips]\nfolder = "clips"\n')
     assert main(["listen", "--model", str(signal_folders["raw"]), *options]) == 2
     assert message in capsys.readouterr().err
+
+
+def test_signals_by_url(signal_folders, tmp_path, capsys):
+    fsspec = pytest.importorskip("fsspec", reason="fsspec is not installed")
+    bundle = audiocnn.load(signal_folders["raw"])
+    text = write(tmp_path / "a.csv", bundle.front, signal(bundle.front, 4)).read_bytes()
+    memory = fsspec.filesystem("memory")
+    for name in ("a.csv", "X.ts", "notes.txt"):
+        memory.pipe(f"/signals/{name}", text)
+    try:
+        label = ["label", "--model", str(signal_folders["raw"]), "--threshold", "0.01"]
+        assert main([*label, "memory://signals"]) == 0
+        assert "memory:///signals/a.csv,0.000000," in capsys.readouterr().out
+        assert main([*label, "memory://signals/X.ts"]) == 1
+        assert "series in an archive are not read by URL; copy it here" in capsys.readouterr().err
+    finally:
+        memory.rm("/signals", recursive=True)

@@ -20,6 +20,7 @@ from audiocnn.streaming.eventlog import KEPT, EventLog, spell
 from audiocnn.streaming.layout import arrange
 from audiocnn.streaming.ranking import Ranking
 from audiocnn.streaming.spectrum import N_BANDS, Meter, Spectrum
+from audiocnn.streaming.traces import Traces
 from audiocnn.streaming.view import View
 from audiocnn.streaming.viewlines import axis_line, entry_line, hertz, level_line, status_line
 
@@ -536,3 +537,26 @@ def test_every_line_has_one_use() -> None:
             rows = layout.events if layout.side_by_side else layout.events + layout.scores
             rows += layout.headings * (1 if layout.side_by_side else 2)
             assert rows + layout.picture + 5 == height
+
+
+@pytest.mark.parametrize(("width", "height"), [(80, 24), (200, 50), (40, 10)])
+@pytest.mark.parametrize("n", [3, 40])
+def test_a_signal_is_seen_as_strips(width: int, height: int, n: int) -> None:
+    names = tuple(f"ch{k}" for k in range(n))
+    scene = Scene(width, height, traces=Traces(50.0, names, (0.0,) * n, (1.0,) * n))
+    for step in range(200):
+        x = np.repeat(np.sin(step / 10 + np.arange(n, dtype=np.float32))[:, None], 5, axis=1)
+        scene.view.hear(np.full_like(x, np.nan) if 100 <= step < 110 else x)
+        scene.view.scores(np.array([0.9, 0.1, 0.1], np.float32))
+        scene.now += 0.1
+        scene.view.draw(scene.now)
+    text = scene.terminal.text
+    assert f"{n} channels at 50 Hz" in text
+    assert "dBFS" not in text
+    assert UNICODE.lost in text
+    assert ("ch0" in text) == (width >= 60)
+    assert "0.90" in text
+    for _ in range(20):
+        scene.now += 0.1
+        scene.view.draw(scene.now)
+    assert f"{n} channels at 50 Hz: no signal" in scene.terminal.text

@@ -48,7 +48,7 @@ def as_text(bundle: Bundle, told: dict[str, Any]) -> str:
     lines = [
         f"{bundle.name}: {trunk.get('arch', '?')} {trunk.get('size', '')}, "
         f"{trunk.get('parameters', 0):,} parameters, "
-        f"{trunk.get('mmac_per_second', '?')} MMAC per second of sound",
+        f"{trunk.get('mmac_per_second', '?')} MMAC per second",
         f"checksum  {told['checksum'][:16]}",
         f"labels    {', '.join(bundle.labels)}",
         f"hears     {_front(front)}",

@@ -14,7 +14,7 @@ from typing import Any
 from audiocnn.events import Event
 from audiocnn.labeling.coverage import Coverage, Skipped
 from audiocnn.labeling.errands import Result, Stamp
-from audiocnn.labeling.ledger import Ledger, transaction
+from audiocnn.labeling.ledger import Ledger, transaction, understood
 from audiocnn.labeling.recordings import Labeled
 
 INTERPOLATED = "interpolated"
@@ -134,9 +134,10 @@ def labeled(ledger: Ledger) -> Iterator[Labeled]:
         "WHERE place IS NOT NULL AND state != 'waiting' ORDER BY place"
     )
     for number, key, error, seconds, scored, padded, skipped in rows:
-        path = _path(key)
-        events = tuple(event for _, event in _events(ledger, number, path))
-        coverage = _coverage(seconds or 0.0, scored or 0.0, padded or 0.0, skipped or "[]")
+        with understood(ledger):
+            path = _path(key)
+            events = tuple(event for _, event in _events(ledger, number, path))
+            coverage = _coverage(seconds or 0.0, scored or 0.0, padded or 0.0, skipped or "[]")
         yield Labeled(path, events, coverage, error)
 
 

@@ -13,15 +13,15 @@ from __future__ import annotations
 import contextlib
 import json
 import sqlite3
-import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from audiocnn.channels import AS_IT_IS, Reading
-from audiocnn.errors import ArgumentError, AudiocnnError, DatasetError
+from audiocnn.errors import AudiocnnError, DatasetError
 from audiocnn.events import EventRule
+from audiocnn.labeling.locking import alone
 
 SUFFIX = ".ledger"
 FORMAT = 1
@@ -109,7 +109,7 @@ def open_ledger(path: str | Path, *, write: bool = False) -> Iterator[Ledger]:
     path = Path(path)
     with contextlib.ExitStack() as stack:
         if write:
-            stack.enter_context(_alone(path))
+            stack.enter_context(alone(path))
         elif not path.is_file():
             raise DatasetError(f"no ledger {path}: audiocnn label -o writes one beside its output")
         stack.enter_context(_explaining(path))
@@ -132,7 +132,7 @@ def remove_ledger(path: str | Path) -> None:
     AudiocnnError
         If one is, or it cannot be removed.
     """
-    with _alone(Path(path)):
+    with alone(Path(path)):
         try:
             for suffix in ("", "-wal", "-shm"):
                 Path(f"{path}{suffix}").unlink(missing_ok=True)
@@ -194,11 +194,12 @@ def settings_of(ledger: Ledger) -> Settings:
     found = dict(ledger.connection.execute("SELECT name, value FROM run"))
     if "rules" not in found:
         raise DatasetError(f"{ledger.path}: no run has begun in it")
-    rules = {label: EventRule(**rule) for label, rule in json.loads(found["rules"]).items()}
-    model, checksum, hop = (json.loads(found[name]) for name in ("model", "checksum", "hop"))
-    told = {name: json.loads(found[name]) for name in _told(AS_IT_IS) if name in found}
-    reading = Reading(**told | {"columns": tuple(told.get("columns", ()))})
-    return Settings(model, checksum, hop, rules, reading)
+    with understood(ledger):
+        rules = {label: EventRule(**rule) for label, rule in json.loads(found["rules"]).items()}
+        model, checksum, hop = (json.loads(found[name]) for name in ("model", "checksum", "hop"))
+        told = {name: json.loads(found[name]) for name in _told(AS_IT_IS) if name in found}
+        reading = Reading(**told | {"columns": tuple(told.get("columns", ()))})
+        return Settings(model, checksum, hop, rules, reading)
 
 
 def _told(reading: Reading) -> dict[str, Any]:
@@ -246,31 +247,20 @@ def _check(path: Path, connection: sqlite3.Connection) -> None:
 
 
 @contextlib.contextmanager
-def _alone(path: Path) -> Iterator[None]:
-    """Keep other runs away; the lock dies with the process that holds it."""
-    with contextlib.ExitStack() as stack:
-        try:
-            file = stack.enter_context(open(f"{path}-lock", "a+b"))
-        except OSError as error:
-            raise ArgumentError(f"cannot write {path}: {error.strerror}") from error
-        try:
-            _lock(file)
-        except OSError:
-            raise AudiocnnError(
-                f"{path}: another run is writing it; wait for its end, or name another output"
-            ) from None
+def understood(ledger: Ledger) -> Iterator[None]:
+    """Take what is written there for damaged if it cannot be understood.
+
+    Raises
+    ------
+    DatasetError
+        Then.
+    """
+    try:
         yield
-
-
-def _lock(file: Any) -> None:
-    if sys.platform == "win32":
-        import msvcrt
-
-        msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
-    else:
-        import fcntl
-
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise DatasetError(
+            f"{ledger.path} is damaged ({error}): move it away, or --restart"
+        ) from error
 
 
 @contextlib.contextmanager
@@ -282,7 +272,7 @@ def _explaining(path: Path) -> Iterator[None]:
         if "full" in said or "disk I/O" in said:
             said += "; what was done is safe: make room, and run the same command again"
         raise AudiocnnError(f"{path}: {said}") from error
-    except sqlite3.DatabaseError as error:
+    except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
         raise DatasetError(
             f"{path} is no ledger, or a damaged one ({error}): move it away, or --restart"
         ) from error

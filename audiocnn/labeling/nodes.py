@@ -13,6 +13,7 @@ from audiocnn.errors import AudiocnnError, AudioError
 from audiocnn.labeling.cluster import Lost, processors, run_on_cluster
 from audiocnn.labeling.errands import Errand, Job, Result, Unseen, label_errand
 from audiocnn.labeling.parts import PartScores
+from audiocnn.series import file_of
 
 EACH = 1 << 20  # bytes that a recording weighs beside its own: opening it costs as much
 TRIP = (1 << 22, 1 << 26)  # bytes that go together: at least, at most
@@ -54,7 +55,7 @@ def label_on_cluster(
     heavy = min(max(total / (SPREAD * processors(ray)), least), most)
     done = run_on_cluster(ray, label_errand, job, errands, weigh=_weight, heavy=heavy, tick=tick)
     for errand, result in done:
-        if isinstance(result, Unseen) and os.path.exists(errand.where):
+        if isinstance(result, Unseen) and os.path.exists(file_of(errand.where)):
             raise AudiocnnError(
                 f"the node {result.machine} does not see {errand.where}, and this machine does: "
                 "share the folder with all nodes under one name, or take that node away"
