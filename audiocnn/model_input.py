@@ -17,6 +17,7 @@ from audiocnn.blocks import Block, finite
 from audiocnn.channels import AS_IT_IS, Reading
 from audiocnn.errors import ArgumentError, AudioError
 from audiocnn.fronts import Front, RawSpec, SpectrumSpec
+from audiocnn.held import open_held
 from audiocnn.mel import MelSpec
 from audiocnn.series import file_of
 from audiocnn.signals import Signal, is_signal_file, open_signal
@@ -27,8 +28,9 @@ AT_ONCE = 1 << 16  # samples of a block, all channels together, at most
 
 @contextmanager
 def open_for(
-    path: str | Path, front: RawSpec | SpectrumSpec, reading: Reading = AS_IT_IS
-) -> Iterator[Signal]:
+    path: str | Path, front: RawSpec | SpectrumSpec, reading: Reading = AS_IT_IS, *,
+    again: bool = False,
+) -> Iterator[Signal]:  # fmt: skip
     """Open a recording for a model: its channels, in its order, at its rate.
 
     Parameters
@@ -40,13 +42,15 @@ def open_for(
         but numbers, by position. A file that does not say its rate has the model's.
     reading
         How; ``columns``, if given, stand for the model's channels in their order.
+    again
+        Whether other parts of it will be asked for, see `held`.
 
     Raises
     ------
     AudioError
         As `open_signal`, and if channels or rate are others than the model's.
     """
-    with open_signal(path, reading, front.names) as signal:
+    with (open_held if again else open_signal)(path, reading, front.names) as signal:
         if signal.rate is not None and abs(signal.rate / front.rate - 1) > SAME_RATE:
             raise AudioError(
                 f"{path} is at {signal.rate:g} Hz, and the model at {front.rate:g} Hz: resample "
@@ -115,7 +119,7 @@ def read_part(
     first = round(start * front.rate)
     last = None if end is None else round(end * front.rate)
     n = 0
-    for block in read_for(path, front, reading):
+    for block in _blocks_again(path, front, reading):
         begin = max(0, first - block.start)
         samples = block.samples[:, begin : None if last is None else max(0, last - block.start)]
         n += samples.shape[1]
@@ -125,6 +129,14 @@ def read_part(
             break
     if not n:
         raise AudioError(f"{path}: no sample lies between {start:g} s and its end")
+
+
+def _blocks_again(path: str | Path, front: Front, reading: Reading) -> Iterator[Block]:
+    if isinstance(front, MelSpec):  # and the file holds no sound: that is said there
+        yield from read_for(path, front, reading)
+        return
+    with open_for(path, front, reading, again=True) as signal:
+        yield from blocks_of(signal)
 
 
 def check_block(block: Block, front: Front) -> Block:

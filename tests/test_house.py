@@ -21,8 +21,8 @@ PACKAGE = ROOT / "audiocnn"
 CORE = (
     "errors", "names", "sliding", "blocks", "forward", "decoding", "audio", "excerpts", "arrays",
     "rows", "row_files", "archives", "series", "evenness", "missing", "channels", "mel", "fronts",
-    "signals", "model_input", "finding", "engine", "scoring", "events", "tables", "start_times",
-    "formats", "annotations", "clip", "row_labels",
+    "signals", "held", "model_input", "finding", "engine", "scoring", "events", "tables",
+    "start_times", "formats", "annotations", "clip", "row_labels",
     "strong_labels", "layouts", "manifest", "grouping", "reviews", "rates", "reliability",
     "evaluation", "onnx_safety", "selfcheck", "bundle", "listening", "embedding", "fewshot",
 )  # fmt: skip

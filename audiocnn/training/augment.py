@@ -24,6 +24,17 @@ def draw_gain(power: Tensor, gain_db: tuple[float, float], rng: torch.Generator)
     return power * 10 ** (db.to(power.device) / 10)
 
 
+def draw_pairs(n: int, probability: float, rng: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Draw what each of n windows is mixed with, and its own share (n,), at least a half.
+
+    The share is 1 where a window stays as it is.
+    """
+    other = torch.randperm(n, generator=rng)
+    share = torch.rand(n, generator=rng)
+    share = torch.maximum(share, 1 - share)
+    return other, torch.where(torch.rand(n, generator=rng) < probability, share, torch.ones(n))
+
+
 def mixup(
     power: Tensor, targets: Tensor, probability: float, rng: torch.Generator
 ) -> tuple[Tensor, Tensor]:
@@ -39,12 +50,7 @@ def mixup(
     .. [1] Y. Tokozume et al., Learning from between-class examples for deep
        sound recognition, ICLR 2018.
     """
-    n = power.shape[0]
-    other = torch.randperm(n, generator=rng)
-    share = torch.rand(n, generator=rng)
-    share = torch.maximum(share, 1 - share)
-    share = torch.where(torch.rand(n, generator=rng) < probability, share, torch.ones(n))
-    other, share = other.to(power.device), share.to(power.device)
+    other, share = (x.to(power.device) for x in draw_pairs(power.shape[0], probability, rng))
     level = power.mean((1, 2), keepdim=True) + 1e-12
     silent = (level < SILENT) | (level[other] < SILENT)  # it would take a label, and not be heard
     share = torch.where(silent.flatten(), torch.ones_like(share), share)

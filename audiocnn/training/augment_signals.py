@@ -10,6 +10,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from audiocnn.training.augment import draw_pairs
 from audiocnn.training.recipe import Augmentation
 
 
@@ -69,11 +70,7 @@ def mix_signals(
     ----------
     .. [1] H. Zhang et al., mixup: beyond empirical risk minimization, ICLR 2018.
     """
-    n = samples.shape[0]
-    other = torch.randperm(n, generator=rng)
-    share = torch.rand(n, generator=rng)
-    share = torch.maximum(share, 1 - share)
-    share = torch.where(torch.rand(n, generator=rng) < probability, share, torch.ones(n))
-    other, share = other.to(samples.device), share.to(samples.device)
+    drawn = draw_pairs(samples.shape[0], probability, rng)
+    other, share = (x.to(samples.device) for x in drawn)
     x = share[:, None, None] * samples + (1 - share)[:, None, None] * samples[other]
     return x, share[:, None] * targets + (1 - share)[:, None] * targets[other]

@@ -17,9 +17,10 @@ from numpy.typing import NDArray
 
 from audiocnn.errors import AudioError, DatasetError
 from audiocnn.fronts import RawSpec, SpectrumSpec
+from audiocnn.held import open_held
 from audiocnn.manifest import Clip
 from audiocnn.series import file_of
-from audiocnn.signals import Reading, Samples, open_signal
+from audiocnn.signals import Reading, Samples
 from audiocnn.training.cache import refuse_unreadable
 from audiocnn.training.recorded import Recorded
 
@@ -112,7 +113,7 @@ class _Reader:
         AudioError
             If it cannot be read, or is unlike those before.
         """
-        with open_signal(clip.path, self.reading.how, self.reading.wanted) as signal:
+        with open_held(clip.path, self.reading.how, self.reading.wanted) as signal:
             self._compare(clip.path, signal.names, signal.rate)
             rate = signal.rate or 1.0
             first = round(clip.start * rate)
