@@ -11,7 +11,8 @@ import soundfile
 
 import audiocnn
 from audiocnn.cli import main
-from audiocnn.errors import ArgumentError, DatasetError
+from audiocnn.errors import ArgumentError, AudiocnnError, DatasetError
+from audiocnn.locking import alone
 from audiocnn.training.results import NEVER, load_training
 from audiocnn.training.train import train_bundle
 from tests.sounds import KINDS, RATE, make_dataset, sound
@@ -287,3 +288,14 @@ def test_tensorboard_gets_its_logs(few, tmp_path):
     pytest.importorskip("tensorboard")
     train_bundle(few, tmp_path / "m", **QUICK, log="tensorboard")
     assert list((tmp_path / "m.run" / "final").rglob("events.out.tfevents.*"))
+
+
+def test_a_second_training_into_one_output_waits_its_turn(few, tmp_path):
+    with (
+        alone(tmp_path / "m.run", "held by this test"),
+        pytest.raises(AudiocnnError, match=r"m\.run: another training is writing it"),
+    ):
+        train_bundle(few, tmp_path / "m", **QUICK)
+    assert not (tmp_path / "m").exists()
+    train_bundle(few, tmp_path / "m", **QUICK)  # the lock went with its holder
+    assert audiocnn.load(tmp_path / "m").labels == KINDS

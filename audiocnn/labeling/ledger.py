@@ -21,9 +21,10 @@ from typing import Any
 from audiocnn.channels import AS_IT_IS, Reading
 from audiocnn.errors import AudiocnnError, DatasetError
 from audiocnn.events import EventRule
-from audiocnn.labeling.locking import alone
+from audiocnn.locking import alone
 
 SUFFIX = ".ledger"
+BUSY = "another run is writing it"
 FORMAT = 1
 APPLICATION = 0x61636E6E  # "acnn", so that no other database is taken for one of ours
 SCHEMA = """
@@ -109,7 +110,7 @@ def open_ledger(path: str | Path, *, write: bool = False) -> Iterator[Ledger]:
     path = Path(path)
     with contextlib.ExitStack() as stack:
         if write:
-            stack.enter_context(alone(path))
+            stack.enter_context(alone(path, BUSY))
         elif not path.is_file():
             raise DatasetError(f"no ledger {path}: audiocnn label -o writes one beside its output")
         stack.enter_context(_explaining(path))
@@ -132,7 +133,7 @@ def remove_ledger(path: str | Path) -> None:
     AudiocnnError
         If one is, or it cannot be removed.
     """
-    with alone(Path(path)):
+    with alone(Path(path), BUSY):
         try:
             for suffix in ("", "-wal", "-shm"):
                 Path(f"{path}{suffix}").unlink(missing_ok=True)

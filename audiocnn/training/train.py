@@ -10,15 +10,17 @@ predictions and figures, from which a report is made (see `results`).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+import contextlib
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from audiocnn.bundle import Bundle
 from audiocnn.engine import make_grid
-from audiocnn.errors import DatasetError
+from audiocnn.errors import ArgumentError, DatasetError
 from audiocnn.grouping import with_groups
+from audiocnn.locking import alone
 from audiocnn.manifest import Clip, labels_of, read_manifest
 from audiocnn.mel import MelSpec
 from audiocnn.models.classifier import Classifier
@@ -118,6 +120,8 @@ def train_bundle(
     ------
     DatasetError, ArgumentError
         If the data or the choices cannot be used; the message says what to do.
+    AudiocnnError
+        If another training is at work in ``out.run``.
     """
     tell = (progress if is_first_process() else None) or (lambda line: None)
     run = Path(out).with_name(Path(out).name + ".run")
@@ -127,30 +131,46 @@ def train_bundle(
     origin = open_start(start) if start else None
     if origin:
         chosen = start_choices(origin[0], chosen)
-    recipe, windows = _propose(clips, reading, kind, sounds, tell, seed=seed, **chosen)
-    split = split_clips(clips, windows=windows, valid=valid, folds=folds, group=group, seed=seed)
-    labels = labels_of(clips)
-    first = start_network(*origin, labels, recipe) if origin else None
-    tell(_plan(clips, labels, split, recipe))
-    if reviews:
-        n = len(clips)
-        clips, split = add_reviews(clips, split, reviews, labels)
-        tell(reviewed_in_words(clips[n:]))
-    store = store_for(recipe, reading, sounds)
-    material = gather(clips, labels, split, background, recipe, first, store)
-    fits = Fits(material, run, tell, watcher, devices, log)
-    held_out, quiet, model = fits.all()
-    if not is_first_process():
-        return None
-    curves = fits.curves()
-    bundle, training = judge_and_pack(
-        material, model, held_out, quiet, curves, str(data), group, Path(out)
-    )
-    for line in [training.figures["judged"], *in_words(training.figures, labels)]:
-        tell(line)
-    save_training(training, run)
-    fits.clean(None if cache else sounds)
-    return bundle
+    with _only_training(run):
+        recipe, windows = _propose(clips, reading, kind, sounds, tell, seed=seed, **chosen)
+        split = split_clips(
+            clips, windows=windows, valid=valid, folds=folds, group=group, seed=seed
+        )
+        labels = labels_of(clips)
+        first = start_network(*origin, labels, recipe) if origin else None
+        tell(_plan(clips, labels, split, recipe))
+        if reviews:
+            n = len(clips)
+            clips, split = add_reviews(clips, split, reviews, labels)
+            tell(reviewed_in_words(clips[n:]))
+        store = store_for(recipe, reading, sounds)
+        material = gather(clips, labels, split, background, recipe, first, store)
+        fits = Fits(material, run, tell, watcher, devices, log)
+        held_out, quiet, model = fits.all()
+        if not is_first_process():
+            return None
+        curves = fits.curves()
+        bundle, training = judge_and_pack(
+            material, model, held_out, quiet, curves, str(data), group, Path(out)
+        )
+        for line in [training.figures["judged"], *in_words(training.figures, labels)]:
+            tell(line)
+        save_training(training, run)
+        fits.clean(None if cache else sounds)
+        return bundle
+
+
+@contextlib.contextmanager
+def _only_training(run: Path) -> Iterator[None]:
+    """Keep other trainings out of a run folder; processes that train together are one."""
+    with contextlib.ExitStack() as stack:
+        if is_first_process():
+            try:
+                run.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise ArgumentError(f"cannot make the folder {run}: {error.strerror}") from error
+            stack.enter_context(alone(run, "another training is writing it"))
+        yield
 
 
 def _propose(
