@@ -38,6 +38,20 @@ def test_calibration_finds_the_slope_and_offset_that_made_the_labels():
     np.testing.assert_allclose(found.offset, [-1.0, 0.0, 1.5], atol=0.1)
 
 
+def test_few_recordings_do_not_favour_a_class():
+    """Twelve clips of twenty windows each: what a few alike windows say is not believed."""
+    rng = np.random.default_rng(3)
+    label = rng.integers(0, 3, 12)
+    logits = rng.normal(-1, 1, (3, 12)) + 2 * np.eye(3)[label].T  # one draw a clip
+    windows = np.repeat(logits, 20, axis=1)
+    targets = np.repeat(np.eye(3)[label].T, 20, axis=1).astype(np.float32)
+    believed = np.ptp(fit_calibration(windows, targets).offset)
+    doubted = np.ptp(fit_calibration(windows, targets, n=12).offset)
+    assert doubted < 0.4 * believed
+    many = np.ptp(fit_calibration(np.tile(logits, 20), np.tile(np.eye(3)[label].T, 20)).offset)
+    assert many == pytest.approx(believed, rel=0.01)  # as if all windows were recordings
+
+
 def test_weights_count_windows():
     rng = np.random.default_rng(1)
     logits = rng.normal(0, 1, (2, 400))

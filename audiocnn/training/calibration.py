@@ -12,11 +12,13 @@ from audiocnn.training.recipe import Recipe
 
 
 def calibrate_on(
-    kept: Predictions, quiet: Predictions | None, targets: NDArray[np.float32], recipe: Recipe
-) -> Calibration:
+    kept: Predictions, quiet: Predictions | None, targets: NDArray[np.float32], recipe: Recipe,
+    group: NDArray[np.generic],
+) -> Calibration:  # fmt: skip
     """Fit the calibration: windows with energy of held-out clips, and background beside them.
 
-    Background counts half as much as the clips, however much there is of it.
+    Background counts half as much as the clips, however much there is of it. Clips of one
+    ``group`` (K,) are taken as one in how much they can show.
     """
     ok = audible(kept, recipe.silence_db, recipe.faint_db)
     logits, truth = [kept.logits[:, ok]], [targets[kept.clip[ok]].T]
@@ -26,5 +28,6 @@ def calibrate_on(
         truth.append(np.zeros_like(quiet.logits))
         weights.append(np.full(quiet.clip.size, 0.5 / quiet.clip.size))
     return fit_calibration(
-        np.concatenate(logits, 1), np.concatenate(truth, 1), np.concatenate(weights)
-    )
+        np.concatenate(logits, 1), np.concatenate(truth, 1), np.concatenate(weights),
+        np.unique(group[kept.clip[ok]]).size,
+    )  # fmt: skip

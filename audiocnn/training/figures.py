@@ -130,7 +130,7 @@ def _choose(
         clips = clips.of(held.part != without)
         background = background and background.of(np.not_equal(held.background_part, without))
     background = None if background is None or not background.clip.size else background
-    calibration = calibrate_on(clips, background, held.targets, recipe)
+    calibration = calibrate_on(clips, background, held.targets, recipe, held.group)
     # Clips without a label are background too.
     nothing = clips.of(np.logical_not(held.targets.any(1)))
     if not nothing.clip.size:
