@@ -10,6 +10,9 @@ fills in the verdict: ``right``, ``wrong``, or the true label (several with ``|`
 them). Where a class is itself called ``right`` or ``wrong``, write ``=right`` for it. What
 is empty has not been looked at. What is right is an example of its label; what is wrong,
 one of none of them: the hardest there is, for the model took it for something.
+
+The clip of a signal that is not sound is a drawing (``.svg``), to be looked at: there the
+recording itself is learnt from, between start and end.
 """
 
 from __future__ import annotations
@@ -23,10 +26,12 @@ from pathlib import Path
 from audiocnn.errors import ArgumentError, DatasetError, did_you_mean
 from audiocnn.events import Event
 from audiocnn.manifest import Clip
+from audiocnn.series import file_of
 from audiocnn.tables import check_text, parse_seconds, read_table
 
 COLUMNS = ("clip", "path", "start", "end", "label", "score", "offset", "verdict")
 RIGHT, WRONG = "right", "wrong"
+DRAWN = ".svg"  # the clip of a signal that is not sound
 
 
 @dataclass(frozen=True)
@@ -166,12 +171,17 @@ def _clip(path: Path, place: str, row: dict[str, str], labels: tuple[str, ...]) 
     if end <= start:
         raise DatasetError(f"{place}: the end must lie after the start, found {start} to {end}")
     columns = {"recording": row["path"], "verdict": row["verdict"].strip()}
-    clip = path.parent / row["clip"]
-    if clip.is_file():
+    clip, drawn = path.parent / row["clip"], row["clip"].endswith(DRAWN)
+    if clip.is_file() and not drawn:
         offset = parse_seconds(place, "offset", row["offset"])
         return Clip(clip, labels, offset, offset + end - start, columns)
-    if (recording := Path(row["path"])).is_file():
+    if file_of(recording := Path(row["path"])).is_file():
         return Clip(recording, labels, start, end, columns)
+    if drawn:
+        raise DatasetError(
+            f"{place}: the recording {row['path']} is not there, and a drawing teaches nothing: "
+            "run this in the folder where label ran"
+        )
     raise DatasetError(
         f"{place}: neither the clip {clip} nor the recording {row['path']} is there; the clips "
         "belong beside the list"

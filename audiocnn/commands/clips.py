@@ -1,17 +1,19 @@
-"""`audiocnn clips`: the sounds of a run, cut out for review."""
+"""`audiocnn clips`: the sounds of a run, cut out for review; other signals are drawn."""
 
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 
+from audiocnn.channels import AS_IT_IS, Reading
+from audiocnn.commands.recordings import reading_of
 from audiocnn.commands.watch import watching
 from audiocnn.errors import AudiocnnError, AudioError
 from audiocnn.labeling.cutting import choose_events, cut_events
 from audiocnn.labeling.runs import open_run
+from audiocnn.labeling.traces import Seen
 from audiocnn.reviews import Cut, check_list, write_reviews
-from audiocnn.series import file_of
-from audiocnn.signals import is_signal_file
 
 LIST = "review.csv"
 
@@ -20,20 +22,17 @@ def run(args: argparse.Namespace) -> int:
     """Choose, cut, and write the list; 1 if sounds could not be cut out."""
     folder = Path(args.output)
     check_list(folder / LIST)
-    chosen = choose_events(
-        open_run(args.run).events(), order=args.order, limit=args.limit, labels=args.label
-    )
+    found = open_run(args.run)
+    chosen = choose_events(found.events(), order=args.order, limit=args.limit, labels=args.label)
     if not chosen:
         raise AudiocnnError(f"{args.run} has no events")
-    other = next((e.source for e in chosen if is_signal_file(file_of(e.source or ""))), None)
-    if other is not None:
-        raise AudiocnnError(
-            f"{args.run} is of signals other than sound (as {other}), and clips cuts out sound: "
-            "its events say from where to where to look"
-        )
+    before = found.settings() if found.settings else None
+    given = reading_of(args)
+    reading = over(given, before.reading if before else AS_IT_IS)
+    seen = Seen(reading, before.channels if before and not given.columns else ())
     cuts: list[Cut] = []
     with watching("clips", len(chosen)) as watch:
-        for cut in cut_events(chosen, folder, margin=args.margin, longest=args.longest):
+        for cut in cut_events(chosen, folder, margin=args.margin, longest=args.longest, seen=seen):
             if isinstance(cut, AudioError):
                 watch.finished(0.0, str(cut))
             else:
@@ -47,3 +46,9 @@ def run(args: argparse.Namespace) -> int:
     write_reviews(cuts, folder / LIST)
     print(folder / LIST)
     return 1 if watch.failed else 0
+
+
+def over(given: Reading, before: Reading) -> Reading:
+    """Take what was given, and what was not as it was before."""
+    chosen = {name: value for name, value in vars(given).items() if value != vars(AS_IT_IS)[name]}
+    return replace(before, **chosen)

@@ -30,6 +30,7 @@ from audiocnn.labeling.nodes import label_on_cluster
 from audiocnn.labeling.outputs import Output, common_folder, write_outputs
 from audiocnn.labeling.recordings import Labeled, Taps
 from audiocnn.labeling.workers import run_on_workers
+from audiocnn.mel import MelSpec
 from audiocnn.series import file_of
 
 WORTH_WORKERS = 64 << 20  # bytes of sound; less is done before processes have begun
@@ -46,8 +47,9 @@ def run_with_ledger(
     if args.restart:
         remove_ledger(path)
     settings = Settings(
-        bundle.name, checksum(bundle), grid_of(bundle, args.hop).hop, rules, reading
-    )
+        bundle.name, checksum(bundle), grid_of(bundle, args.hop).hop, rules, reading,
+        () if isinstance(bundle.front, MelSpec) else bundle.front.names,
+    )  # fmt: skip
     job = Job(model_files(args.model), args.hop, rules, args.by_content, args.accelerator, reading)
     tally = Tally()
     with contextlib.ExitStack() as stack:

@@ -1,5 +1,7 @@
 """The events of a run that are worth hearing, and their sounds, cut out for review.
 
+Of signals that are not sound there is nothing to hear: they are drawn, to be looked at.
+
 A run may have millions of events: of each class only as many are kept, while they
 pass by, as are wanted in the end.
 """
@@ -17,11 +19,15 @@ from pathlib import Path
 from audiocnn.errors import ArgumentError, AudioError, did_you_mean
 from audiocnn.events import Event
 from audiocnn.excerpts import read_excerpt, write_flac
+from audiocnn.labeling.traces import Seen, draw_trace, read_trace, write_trace
 from audiocnn.names import safe_name
-from audiocnn.reviews import Cut
+from audiocnn.reviews import DRAWN, Cut
+from audiocnn.series import file_of
+from audiocnn.signals import is_signal_file
 
 ORDERS = ("best", "doubtful", "time")
 LONGEST_NAME = 60  # characters of a recording's name in a clip's
+MARGIN = 2.0  # seconds of sound around an event
 
 
 def choose_events(
@@ -83,9 +89,10 @@ def cut_events(
     events: Iterable[Event],
     folder: Path,
     *,
-    margin: float = 2.0,
+    margin: float | None = None,
     longest: float = 60.0,
     open_path: Callable[[str], Path] = Path,
+    seen: Seen = Seen(),  # noqa: B008 (it is frozen)
 ) -> Iterator[Cut | AudioError]:
     """Cut the sounds of events out of their recordings, into a folder for each label.
 
@@ -94,13 +101,17 @@ def cut_events(
     events
         By label, in the order in which their clips are numbered.
     folder
-        Gets ``label/number_score_recording_start.flac``.
+        Gets ``label/number_score_recording_start.flac``, or ``.svg`` of a signal that
+        is not sound.
     margin
-        Seconds of sound before and after each.
+        Seconds before and after each; None for `MARGIN` of sound, and as much as the
+        event is long of other signals.
     longest
         Seconds of one event at most; of a longer one its beginning.
     open_path
         Gives the file of an event's source.
+    seen
+        How signals that are not sound were read.
 
     Yields
     ------
@@ -112,7 +123,7 @@ def cut_events(
     ArgumentError
         If a clip cannot be written.
     """
-    if not (math.isfinite(margin) and margin >= 0 and longest > 0):
+    if not ((margin is None or (math.isfinite(margin) and margin >= 0)) and longest > 0):
         raise ArgumentError(
             f"margin must be 0 seconds or more and longest above 0, got {margin} and {longest}"
         )
@@ -127,7 +138,7 @@ def cut_events(
             raise ArgumentError(f"cannot make the folder {where}: {error.strerror}") from error
         for number, event in enumerate(members, start=1):
             try:
-                yield _cut(event, number, where, (margin, longest), open_path)
+                yield _cut(event, number, where, (margin, longest), open_path, seen)
             except AudioError as error:
                 yield error
 
@@ -136,22 +147,32 @@ def _cut(
     event: Event,
     number: int,
     where: Path,
-    limits: tuple[float, float],
+    limits: tuple[float | None, float],
     open_path: Callable[[str], Path],
+    seen: Seen,
 ) -> Cut:
     if not event.source:
         raise AudioError(
             f"an event at {event.start:.3f} s does not say in which recording it is (Audacity's "
             "never do): take another format of the run, or its ledger"
         )
+    drawn = is_signal_file(file_of(event.source))
     margin, longest = limits
-    begin = max(0.0, event.start - margin)
     end = event.start if event.end is None else min(event.end, event.start + longest)
-    excerpt = read_excerpt(open_path(event.source), begin, max(end + margin, begin + 0.01))
+    if margin is None:
+        margin = end - event.start if drawn else MARGIN
+    begin, stop = max(0.0, event.start - margin), end + margin
     name = re.split(r"[/\\]", event.source)[-1]
     stem = re.sub(r"[^A-Za-z0-9._+-]+", "_", os.path.splitext(name)[0])[:LONGEST_NAME]
     score = "" if event.score is None else f"_{event.score:.2f}"
+    if drawn:
+        path = where / f"{number:04d}{score}_{stem}_{event.start:.6g}s{DRAWN}"
+        trace = read_trace(open_path(event.source), begin, max(stop, begin + 1e-9), seen)
+        title = f"{event.label}{score.replace('_', ' ')}, {event.source} from {event.start:g} s"
+        write_trace(draw_trace(trace, event.start, end, title), path)
+        return Cut(f"{where.name}/{path.name}", event, event.start - begin)
     path = where / f"{number:04d}{score}_{stem}_{event.start:.1f}s.flac"
+    excerpt = read_excerpt(open_path(event.source), begin, max(stop, begin + 0.01))
     write_flac(excerpt, path)
     offset = max(0.0, event.start - excerpt.start / excerpt.rate)
     return Cut(f"{where.name}/{path.name}", event, offset)

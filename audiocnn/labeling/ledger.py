@@ -80,6 +80,9 @@ class Settings:
         By which events are found; they alone may change within a ledger.
     reading
         How signals other than sound are read.
+    channels
+        Names of the model's channels; none if it hears sound, or if an older run did
+        not say.
     """
 
     model: str
@@ -87,6 +90,7 @@ class Settings:
     hop: float
     rules: Mapping[str, EventRule]
     reading: Reading = AS_IT_IS
+    channels: tuple[str, ...] = ()
 
 
 @contextlib.contextmanager
@@ -175,6 +179,7 @@ def begin_run(ledger: Ledger, settings: Settings) -> int:
     number = int(before.get("rules_number", "0"))
     if before.get("rules") != rules:
         number += 1
+    now |= {"channels": list(settings.channels)}
     entries = {**{k: json.dumps(v) for k, v in now.items()}, "rules": rules}
     with transaction(ledger):
         ledger.connection.executemany(
@@ -200,7 +205,8 @@ def settings_of(ledger: Ledger) -> Settings:
         model, checksum, hop = (json.loads(found[name]) for name in ("model", "checksum", "hop"))
         told = {name: json.loads(found[name]) for name in _told(AS_IT_IS) if name in found}
         reading = Reading(**told | {"columns": tuple(told.get("columns", ()))})
-        return Settings(model, checksum, hop, rules, reading)
+        channels = tuple(map(str, json.loads(found.get("channels", "[]"))))
+        return Settings(model, checksum, hop, rules, reading, channels)
 
 
 def _told(reading: Reading) -> dict[str, Any]:

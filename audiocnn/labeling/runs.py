@@ -15,7 +15,7 @@ from audiocnn.annotations import FORMATS, format_of, iter_events
 from audiocnn.errors import DatasetError
 from audiocnn.events import Event
 from audiocnn.labeling.entries import labeled
-from audiocnn.labeling.ledger import SUFFIX, open_ledger
+from audiocnn.labeling.ledger import SUFFIX, Settings, open_ledger, settings_of
 from audiocnn.labeling.recordings import Labeled
 
 
@@ -31,11 +31,14 @@ class Run:
         Gives what came of each recording, if there is a ledger.
     from_ledger
         Whether the events are those of the ledger.
+    settings
+        Gives its settings, if there is a ledger.
     """
 
     events: Callable[[], Iterator[Event]]
     results: Callable[[], Iterator[Labeled]] | None
     from_ledger: bool = False
+    settings: Callable[[], Settings] | None = None
 
 
 def open_run(path: str | Path) -> Run:
@@ -56,23 +59,30 @@ def open_run(path: str | Path) -> Run:
     """
     path = Path(path)
     if path.name.endswith(SUFFIX):
-        return Run(lambda: _events(path), lambda: _results(path), from_ledger=True)
+        return Run(lambda: _events(path), lambda: _results(path), True, lambda: _settings(path))
     if not path.exists():
         raise DatasetError(f"no such file or folder: {path}; check the name and the folder")
     ledger = Path(f"{path}{SUFFIX}")
     results = (lambda: _results(ledger)) if ledger.exists() else None
+    settings = (lambda: _settings(ledger)) if results else None
     if path.is_dir():
         files = [file for file in sorted(path.rglob("*")) if file.is_file() and _is_output(file)]
         if not files:
             raise DatasetError(f"{path}: nothing in it that label writes")
-        return Run(lambda: itertools.chain.from_iterable(map(iter_events, files)), results)
+        joined = itertools.chain.from_iterable
+        return Run(lambda: joined(map(iter_events, files)), results, settings=settings)
     format_of(path)
-    return Run(lambda: iter_events(path), results)
+    return Run(lambda: iter_events(path), results, settings=settings)
 
 
 def _results(ledger: Path) -> Iterator[Labeled]:
     with open_ledger(ledger) as opened:
         yield from labeled(opened)
+
+
+def _settings(ledger: Path) -> Settings:
+    with open_ledger(ledger) as opened:
+        return settings_of(opened)
 
 
 def _events(ledger: Path) -> Iterator[Event]:
