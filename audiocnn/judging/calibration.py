@@ -11,7 +11,8 @@ from audiocnn.scoring import Calibration
 
 Array = NDArray[np.float32]
 # Of offsets about their mean, a priori: chosen by what calibration on 12 to 240 clips of one
-# fold (of ESC-10) or speaker (of FSDD) is worth on another, for another network.
+# fold (of ESC-10) or speaker (of FSDD) is worth on another, for another network
+# (scripts/compare_deviations).
 DEVIATION = 0.5
 
 
