@@ -19,6 +19,7 @@ from audiocnn.series import file_of
 from audiocnn.tables import no_column
 
 BY_NAME = "name"  # what --group takes for the groups that names suggest
+BY_MOMENT = "moment"  # ... and for parts of one recording, see `audiocnn.training.moments`
 GROUP_COLUMNS = ("source", "speaker", "site", "recording", "session", "day", "date", "location",
                  "recorder", "subject", "patient", "kit", "voice", "user")  # fmt: skip
 FEWEST = 0.05  # share of clips that must share a group before it is worth a word

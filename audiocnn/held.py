@@ -14,10 +14,11 @@ from pathlib import Path
 
 import numpy as np
 
+from audiocnn.audio import audio_info
 from audiocnn.channels import AS_IT_IS, Reading
 from audiocnn.decoding import check_file
 from audiocnn.series import file_of
-from audiocnn.signals import Samples, Signal, open_signal
+from audiocnn.signals import Samples, Signal, is_signal_file, open_signal
 
 LIMIT = 1 << 24  # values: 64 MiB
 
@@ -42,6 +43,18 @@ def open_held(
         return
     signal, samples = held
     yield replace(signal, parts=iter([(0, samples)]), missed=replace(signal.missed))
+
+
+def length_of(path: Path, reading: Reading = AS_IT_IS) -> float | None:
+    """Give the length of a recording of any signal, seconds; None if it does not say.
+
+    Where nothing says the rate, a sample is a second, as for the clips of such files.
+    """
+    if not is_signal_file(file_of(path)):
+        return audio_info(path).duration
+    with open_held(path, reading) as signal:
+        n: int = sum(piece.shape[1] for piece in signal.pieces)
+        return n / (signal.rate or 1.0)
 
 
 @functools.lru_cache(maxsize=1)

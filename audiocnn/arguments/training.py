@@ -53,7 +53,9 @@ def _add_judging(parser: argparse.ArgumentParser) -> None:
                         "else 1)")  # fmt: skip
     parser.add_argument("--valid", metavar="COLUMN=VALUE", help="rows that are kept apart instead")
     parser.add_argument("--group", metavar="COLUMN",
-                        help="clips of one value (source, speaker, day) stay together")  # fmt: skip
+                        help="clips of one value (source, speaker, day) stay together; name: as "
+                        "file names suggest; moment: only what overlaps, where a class is in one "
+                        "recording")  # fmt: skip
 
 
 def _add_fitting(parser: argparse.ArgumentParser) -> None:

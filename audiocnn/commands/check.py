@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from audiocnn.commands.recordings import reading_of
+from audiocnn.commands.tally import counted
 from audiocnn.judging.doctor import Report, check_dataset
 from audiocnn.judging.findings import Finding
 from audiocnn.manifest import parse_where
@@ -78,11 +79,12 @@ def _print(report: Report, shown: int | None) -> None:
 
 def _size(report: Report) -> str:
     counts = report.classes.values()
-    each = f", {min(counts)} to {max(counts)} recordings each" if counts else ""
+    each = f", {min(counts)} to {counted(max(counts), 'recording')} each" if counts else ""
+    classes = "1 class" if len(counts) == 1 else f"{len(counts)} classes"
     return (
-        f"{report.clips} clips with a label and {report.backgrounds} without, in"
-        f" {report.recordings} recordings, {report.seconds / 60:.1f} minutes;"
-        f" {len(report.classes)} classes{each}"
+        f"{counted(report.clips, 'clip')} with a label and {report.backgrounds:,} without, in"
+        f" {counted(report.recordings, 'recording')}, {report.seconds / 60:.1f} minutes;"
+        f" {classes}{each}"
     )
 
 

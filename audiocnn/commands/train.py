@@ -11,6 +11,7 @@ from typing import Any
 
 from audiocnn.commands.recordings import reading_of
 from audiocnn.commands.report import write
+from audiocnn.commands.tally import counted
 from audiocnn.errors import AudiocnnError
 from audiocnn.judging.doctor import check_dataset
 from audiocnn.manifest import parse_where
@@ -82,7 +83,11 @@ def _findings(args: argparse.Namespace, tell: Callable[[str], None]) -> list[Any
         return []
     worth = [one for one in found if one["severity"] != "note"]
     if worth:
-        tell(f"the data: {len(worth)} findings, in the report and by: audiocnn check {args.data}")
+        labels = f" --labels {args.labels}" if args.labels else ""
+        tell(
+            f"the data: {counted(len(worth), 'finding')}, in the report and by: "
+            f"audiocnn check {args.data}{labels}"
+        )
     return list(found)
 
 

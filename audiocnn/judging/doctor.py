@@ -18,7 +18,7 @@ from typing import Any
 from audiocnn.audio import find_recordings
 from audiocnn.channels import AS_IT_IS, Reading
 from audiocnn.errors import ArgumentError, AudioError
-from audiocnn.grouping import BY_NAME, suggest_groups
+from audiocnn.grouping import BY_MOMENT, BY_NAME, suggest_groups
 from audiocnn.judging.examinations import examine_all
 from audiocnn.judging.examining import Examined, examine
 from audiocnn.judging.examining_signals import examine_signal
@@ -118,6 +118,8 @@ def check_dataset(
     path = Path(data)
     clips, faults = list_clips(path, reading)
     clips = filter_clips(path, clips, where or {})
+    if group == BY_MOMENT and not any(BY_MOMENT in clip.columns for clip in clips):
+        group = None  # parts of one recording: nothing that could be in two places
     for clip in clips if group and group != BY_NAME else ():
         if group not in clip.columns:
             raise no_column(str(clip.path), str(group), clip.columns)

@@ -20,7 +20,7 @@ from audiocnn.training.cache import Stored, cached_waveforms
 from audiocnn.training.recipe import Recipe
 from audiocnn.training.results import targets_of
 from audiocnn.training.signal_cache import cached_signals, require_fit
-from audiocnn.training.splits import Split, split_background
+from audiocnn.training.splits import Length, Split, split_background
 
 
 @dataclass(frozen=True)
@@ -82,14 +82,14 @@ def store_for(recipe: Recipe, reading: Reading, folder: Path) -> Store:
 
 def gather(
     clips: list[Clip], labels: tuple[str, ...], split: Split, background: str | Path | None,
-    recipe: Recipe, start: Classifier | None, store: Store,
+    recipe: Recipe, start: Classifier | None, store: Store, length: Length,
 ) -> Material:  # fmt: skip
     """Read everything once, and refuse what nothing can be learnt from."""
     others: list[Clip] = []
     part, other_waves = np.zeros(0, np.int64), None
     if background is not None:
         found = [Clip(path, ()) for path in find_for([background], recipe.front)]
-        others, part = split_background(found, split)
+        others, part = split_background(found, split, length)
         other_waves = store(others)
     if len(labels) == 1 and not others and all(clip.labels for clip in clips):
         raise DatasetError(

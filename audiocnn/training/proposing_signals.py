@@ -112,8 +112,9 @@ def signal_in_words(stored: Recorded, recipe: Recipe) -> str:
         if isinstance(front, SpectrumSpec)
         else "log-mel"
     )
+    n_names = len(stored.names)
     return (
-        f"{len(stored.names)} channels ({', '.join(stored.names[:8])}"
-        f"{' ...' if len(stored.names) > 8 else ''}) at {unit}; front end: {how}; windows of "
+        f"{n_names} channel{'s' * (n_names > 1)} ({', '.join(stored.names[:8])}"
+        f"{' ...' if n_names > 8 else ''}) at {unit}; front end: {how}; windows of "
         f"{n} samples ({recipe.window:g} s), {recipe.hop:g} s apart"
     )

@@ -11,13 +11,13 @@ Folds say more where clips are few: every clip is judged. Their price is a fit e
 from __future__ import annotations
 
 import itertools
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from audiocnn.audio import audio_info
 from audiocnn.errors import ArgumentError, DatasetError
 from audiocnn.manifest import Clip, assign_folds, labels_of, split_by
 from audiocnn.training.results import NEVER
@@ -25,6 +25,9 @@ from audiocnn.training.results import NEVER
 FOLDS = 4  # of a cross-validation that nobody asked for
 SMALL = 1000  # windows an epoch, up to which such a one is made: about half an hour in all
 KEPT_APART = 5  # one in so many, where there is one part only
+
+
+Length = Callable[[Path], float | None]  # of a recording, seconds; None if it does not say
 
 
 @dataclass(frozen=True)
@@ -114,8 +117,19 @@ def judging_parts(
     return part
 
 
-def split_background(clips: Sequence[Clip], split: Split) -> tuple[list[Clip], NDArray[np.int64]]:
+def split_background(
+    clips: Sequence[Clip], split: Split, length: Length
+) -> tuple[list[Clip], NDArray[np.int64]]:
     """Deal recordings of background to the parts, cut where there are too few of them.
+
+    Parameters
+    ----------
+    clips
+        Whole recordings.
+    split
+        How the clips with labels were dealt.
+    length
+        Seconds of a recording; None if it does not say.
 
     Returns
     -------
@@ -125,14 +139,13 @@ def split_background(clips: Sequence[Clip], split: Split) -> tuple[list[Clip], N
     """
     n = len(split.parts) if split.crossed else KEPT_APART
     if len(clips) < n:
-        clips = [piece for clip in clips for piece in _cut(clip, n)]
+        clips = [piece for clip in clips for piece in _cut(clip, n, length(clip.path))]
     part = np.arange(len(clips)) % n
     return list(clips), part if split.crossed else np.where(part == n - 1, split.parts[0], NEVER)
 
 
-def _cut(clip: Clip, n: int) -> Iterator[Clip]:
+def _cut(clip: Clip, n: int, duration: float | None) -> Iterator[Clip]:
     """Cut a recording into ``n`` stretches of equal length."""
-    duration = audio_info(clip.path).duration
     if not duration:  # a container that does not say: leave it whole
         yield clip
         return
@@ -190,7 +203,8 @@ def _dealt(
         raise DatasetError(
             f"too few clips: {', '.join(alone[:10])} {'has' if len(alone) == 1 else 'have'} "
             f"{what} only, and it takes two or more: one to learn from and one to be judged by. "
-            "Record more, leave the class out with --where, or say what is held out with --valid"
+            "Record more, leave the class out with --where, or say what is held out with --valid; "
+            "by other moments of the same recording, which says little of a new one: --group moment"
         )
     if folds is None:
         folds = FOLDS if windows <= SMALL else 1

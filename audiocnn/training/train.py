@@ -11,6 +11,7 @@ predictions and figures, from which a report is made (see `results`).
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -19,7 +20,8 @@ from typing import Any
 from audiocnn.bundle import Bundle
 from audiocnn.engine import make_grid
 from audiocnn.errors import ArgumentError, DatasetError
-from audiocnn.grouping import with_groups
+from audiocnn.grouping import BY_MOMENT, with_groups
+from audiocnn.held import length_of
 from audiocnn.locking import alone
 from audiocnn.manifest import Clip, labels_of, read_manifest
 from audiocnn.mel import MelSpec
@@ -31,6 +33,7 @@ from audiocnn.training.figures import HeldOut, judge
 from audiocnn.training.fitting import is_first_process, resolved_precision
 from audiocnn.training.folds import Fits
 from audiocnn.training.material import Material, gather, store_for
+from audiocnn.training.moments import FLATTERS, with_moments
 from audiocnn.training.packing import pack
 from audiocnn.training.predicting import Predictions, join
 from audiocnn.training.proposing import default_front, default_recipe, look_at
@@ -39,7 +42,7 @@ from audiocnn.training.recipe import Recipe
 from audiocnn.training.results import NEVER, Curve, Training, save_training, targets_of
 from audiocnn.training.reviewed import add_reviews, reviewed_in_words
 from audiocnn.training.signal_cache import cached_signals
-from audiocnn.training.splits import Split, judging_parts, split_clips
+from audiocnn.training.splits import Length, Split, judging_parts, split_clips
 from audiocnn.training.starting import open_start, start_choices, start_network
 from audiocnn.training.watching import Watcher
 
@@ -127,7 +130,8 @@ def train_bundle(
     run = Path(out).with_name(Path(out).name + ".run")
     sounds = Path(cache) if cache else run / "sound"
     reading = reading or Reading()
-    clips = with_groups(gather_clips(data, where or {}, reading), group, tell)
+    length = functools.partial(length_of, reading=reading)
+    clips = _in_groups(gather_clips(data, where or {}, reading), group, length, tell)
     origin = open_start(start) if start else None
     if origin:
         chosen = start_choices(origin[0], chosen)
@@ -144,7 +148,7 @@ def train_bundle(
             clips, split = add_reviews(clips, split, reviews, labels)
             tell(reviewed_in_words(clips[n:]))
         store = store_for(recipe, reading, sounds)
-        material = gather(clips, labels, split, background, recipe, first, store)
+        material = gather(clips, labels, split, background, recipe, first, store, length)
         fits = Fits(material, run, tell, watcher, devices, log)
         held_out, quiet, model = fits.all()
         if not is_first_process():
@@ -158,6 +162,14 @@ def train_bundle(
         save_training(training, run)
         fits.clean(None if cache else sounds)
         return bundle
+
+
+def _in_groups(clips: list[Clip], group: str | None, length: Length, tell: Progress) -> list[Clip]:
+    """Give clips the groups that were asked for, if they are no column of the data."""
+    if group == BY_MOMENT and not any(BY_MOMENT in clip.columns for clip in clips):
+        tell(f"--group {BY_MOMENT}: judged {FLATTERS}")
+        return with_moments(clips, length)
+    return with_groups(clips, group, tell)
 
 
 @contextlib.contextmanager
@@ -219,7 +231,7 @@ def judge_and_pack(
     r = m.recipe
     grid = make_grid(r.front, model.receptive_field, model.stride, r.window, r.hop)
     judged = judge(held, m.labels, r, grid)
-    figures = {**judged.figures, "judged": _how(m.split, len(m.clips))}
+    figures = {**judged.figures, "judged": _how(m.split, len(m.clips), group)}
     card = make_card(figures, m.labels, r, figures["judged"], out.name)
     bundle = pack(model, r, m.labels, judged.calibration, judged.rules, card, out)
     training = Training(
@@ -238,12 +250,13 @@ def _plan(clips: Sequence[Clip], labels: Sequence[str], split: Split, recipe: Re
     )
 
 
-def _how(split: Split, n_clips: int) -> str:
+def _how(split: Split, n_clips: int, group: str | None) -> str:
     """Say how the figures came to be."""
     held = int((split.part != NEVER).sum())
+    apart = FLATTERS if group == BY_MOMENT else "groups together"
     if split.crossed:
         return (
-            f"{len(split.parts)}-fold cross-validation, groups together: each clip was judged by "
+            f"{len(split.parts)}-fold cross-validation, {apart}: each clip was judged by "
             "a network that had not heard it; the network in the bundle was fitted on all"
         )
-    return f"judged on {held} of {n_clips} clips, groups together, that were kept apart"
+    return f"judged on {held} of {n_clips} clips, {apart}, that were kept apart"
