@@ -219,6 +219,32 @@ def test_what_is_no_ledger_is_refused(recordings, tmp_path, capsys, content, mes
     assert label(recordings, "-o", out, "--restart") == 0
 
 
+def test_a_ledger_at_rest_is_one_file_and_reading_leaves_nothing_beside_it(recordings, tmp_path):
+    out = tmp_path / "out" / "events.csv"
+    out.parent.mkdir()
+    assert label(recordings, "-o", out, "--model", "digits") == 0
+    assert main(["summary", str(out)]) == 0
+    assert sorted(path.name for path in out.parent.iterdir()) == ["events.csv", "events.csv.ledger"]
+    with open_ledger(f"{out}.ledger") as reader:
+        reader.connection.execute("BEGIN")
+        before = dict(known(reader))
+        with open_ledger(f"{out}.ledger", write=True) as writer:
+            writer.connection.execute("DELETE FROM recordings")
+            assert dict(known(reader)) == before
+        with pytest.raises(sqlite3.OperationalError, match="readonly"):
+            reader.connection.execute("DELETE FROM recordings")
+
+
+def test_a_ledger_is_read_where_nothing_can_be_written(recordings, tmp_path, monkeypatch, capsys):
+    out = tmp_path / "events.csv"
+    assert label(recordings, "-o", out, "--model", "digits") == 0
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    capsys.readouterr()
+    assert main(["summary", str(out)]) == 0
+    assert "6 recordings" in capsys.readouterr().out
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["events.csv", "events.csv.ledger", "rec"]
+
+
 def test_a_ledger_of_a_later_version_is_refused(tmp_path):
     path = tmp_path / "x.ledger"
     with open_ledger(path, write=True) as ledger:

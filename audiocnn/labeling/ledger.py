@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import sqlite3
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
@@ -118,13 +119,15 @@ def open_ledger(path: str | Path, *, write: bool = False) -> Iterator[Ledger]:
         elif not path.is_file():
             raise DatasetError(f"no ledger {path}: audiocnn label -o writes one beside its output")
         stack.enter_context(_explaining(path))
-        mode = "rwc" if write else "ro"
         connection = sqlite3.connect(
-            f"{path.absolute().as_uri()}?mode={mode}", uri=True, isolation_level=None, timeout=30
-        )
+            f"{path.absolute().as_uri()}?{'mode=rwc' if write else _to_read(path)}",
+            uri=True, isolation_level=None, timeout=30,
+        )  # fmt: skip
         stack.callback(connection.close)
         if write:
             _prepare(path, connection)
+        else:
+            connection.execute("PRAGMA query_only = ON")
         _check(path, connection)
         yield Ledger(path, connection)
 
@@ -226,6 +229,19 @@ def transaction(ledger: Ledger) -> Iterator[None]:
             ledger.connection.execute("ROLLBACK")
         raise
     ledger.connection.execute("COMMIT")
+
+
+def _to_read(path: Path) -> str:
+    """Say how to open a ledger that others may be writing, and leave nothing beside it.
+
+    Notes
+    -----
+    Readers of a WAL need its index, ``-shm``, and make it if nobody writes; who may not
+    write it cannot remove it either. On a medium that cannot be written nobody does.
+    """
+    if os.access(path.parent, os.W_OK) or Path(f"{path}-wal").exists():
+        return "mode=rw"
+    return "mode=ro&immutable=1"
 
 
 def _prepare(path: Path, connection: sqlite3.Connection) -> None:
