@@ -257,7 +257,27 @@ def test_a_ledger_of_a_later_version_is_refused(tmp_path):
 
 def test_a_folder_that_may_not_be_written(recordings, tmp_path, capsys):
     assert label(recordings, "-o", tmp_path / "none" / "e.csv") == 2
-    assert "cannot write" in capsys.readouterr().err
+    assert "there is no folder" in capsys.readouterr().err
+
+
+def test_no_recording_and_no_other_program_s_file_is_written_over(recordings, tmp_path, capsys):
+    sound = recordings / "2.flac"
+    before = sound.read_bytes()
+    for option in ("--windows", "--frames"):
+        assert label(sound, option, sound) == 2
+        assert f"{option} {sound} is a recording" in capsys.readouterr().err
+    mine = tmp_path / "mine.csv"
+    mine.write_text("mine")
+    assert label(sound, "-o", mine) == 2
+    assert "write over it with --restart" in capsys.readouterr().err
+    assert (sound.read_bytes(), mine.read_text()) == (before, "mine")
+    assert label(sound, "-o", mine, "--restart", "--model", "digits") == 0
+
+
+def test_only_write_needs_a_run(recordings, tmp_path, capsys):
+    assert label(recordings, "-o", tmp_path / "e.jsonl", "--only-write") == 2
+    assert "name the run's ledger with --ledger" in capsys.readouterr().err
+    assert not list(tmp_path.glob("e.jsonl*"))
 
 
 def test_a_full_disk_leaves_the_ledger_whole(recordings, tmp_path, capsys, monkeypatch):

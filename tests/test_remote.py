@@ -90,7 +90,7 @@ def test_no_recordings(memory: Any) -> None:
 
 
 def test_recordings_that_are_gone(memory: Any) -> None:
-    message = r"no such file: memory://bucket/gone\.wav"
+    message = r"no such file or folder: memory://bucket/gone\.wav"
     with pytest.raises(AudioError, match=message), local_copy("memory://bucket/gone.wav"):
         pass
 

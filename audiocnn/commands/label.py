@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import functools
+import os
 import sys
 from collections.abc import Iterable, Iterator
 
@@ -15,12 +16,13 @@ from audiocnn.commands.recordings import gather, reading_of
 from audiocnn.commands.tables import score_table
 from audiocnn.commands.tally import Tally, finish, tell_missing, watched
 from audiocnn.commands.watch import watching
-from audiocnn.errors import ArgumentError
+from audiocnn.errors import ArgumentError, AudioError
 from audiocnn.events import Event
 from audiocnn.fronts import is_sound
 from audiocnn.labeling.outputs import Output, choose_output, common_folder, write_outputs
 from audiocnn.labeling.recordings import Taps, with_threshold
-from audiocnn.labeling.remote import label_anywhere
+from audiocnn.labeling.remote import is_url, label_anywhere
+from audiocnn.series import file_of
 from audiocnn.start_times import Clock, parse_zone
 
 WORTH_A_LINE = 1e-3  # seconds; less is no news
@@ -42,7 +44,10 @@ def run(args: argparse.Namespace) -> int:
     tell_rounding(bundle, args.hop)
     meant = gather(listed(args), bundle.front, args.include, args.exclude)
     paths = meant.paths
+    if meant.missing and not paths:
+        raise AudioError("; ".join(meant.missing))
     check_output(args, output, len(paths))
+    spare_recordings(args, paths)
     if output and not streamed:
         return run_with_ledger(args, bundle, rules, output, meant, reading)
     tally = Tally()
@@ -83,6 +88,11 @@ def check_options(args: argparse.Namespace, streamed: bool) -> None:
         )
     if given and not args.output:
         raise ArgumentError(f"{given[0]} is for a run that is kept: give -o OUT as well")
+    if args.format and not args.output:
+        raise ArgumentError(
+            "--format is of files: give -o FOLDER as well; on stdout events are CSV, --json or "
+            "--table"
+        )
     if args.workers is not None and args.workers < 1:
         raise ArgumentError(f"--workers must be at least 1, got {args.workers}")
     if args.workers and args.cluster:
@@ -109,6 +119,18 @@ def check_output(args: argparse.Namespace, output: Output | None, n_paths: int) 
         )
 
 
+def spare_recordings(args: argparse.Namespace, paths: Iterable[str]) -> None:
+    """Refuse to write over what is to be read."""
+    for name in ("output", "windows", "frames", "ledger"):
+        out = getattr(args, name)
+        if out and os.path.isfile(out):
+            for path in paths:
+                if not is_url(path) and os.path.samefile(out, file_of(path)):
+                    raise ArgumentError(
+                        f"--{name} {out} is a recording that is to be labelled: name another file"
+                    )
+
+
 def listed(args: argparse.Namespace) -> Iterator[str]:
     """Give the paths that were named: as arguments, in a file, on stdin."""
     yield from args.paths
@@ -130,17 +152,11 @@ def clock_of(args: argparse.Namespace) -> Clock | None:
 
 
 def tell_rounding(bundle: Bundle, hop: float | None) -> None:
-    """Say on stderr if window or hop had to be rounded to columns."""
+    """Say on stderr if a hop that was asked for had to be rounded to columns."""
     grid = grid_of(bundle, hop)
-    asked = {"window": bundle.window, "hop": bundle.hop if hop is None else hop}
-    rounded = [
-        f"{name} {wanted:g} s is {getattr(grid, name):.4g} s"
-        for name, wanted in asked.items()
-        if abs(getattr(grid, name) - wanted) > WORTH_A_LINE
-    ]
-    if rounded:
-        told = f"{', '.join(rounded)}: rounded to columns, {grid.period / grid.rate:g} s apart"
-        print(told, file=sys.stderr)
+    if hop is not None and abs(grid.hop - hop) > WORTH_A_LINE:
+        told = f"hop {hop:g} s is {grid.hop:.4g} s: rounded to columns"
+        print(f"{told}, {grid.period / grid.rate:g} s apart", file=sys.stderr)
 
 
 def print_table(events: Iterable[Event], labels: Iterable[str], *, several: bool) -> None:

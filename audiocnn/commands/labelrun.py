@@ -13,6 +13,7 @@ from audiocnn.channels import Reading
 from audiocnn.commands.recordings import Meant
 from audiocnn.commands.tally import LOST, Tally, finish, tell_missing
 from audiocnn.commands.watch import Watch, watching
+from audiocnn.errors import ArgumentError
 from audiocnn.events import EventRule
 from audiocnn.labeling.cluster import connected
 from audiocnn.labeling.entries import count_states, known, labeled, list_recordings
@@ -44,6 +45,7 @@ def run_with_ledger(
 ) -> int:  # fmt: skip
     """Label what the ledger does not have, and write the output from it."""
     path = Path(args.ledger or f"{str(output.path).rstrip(os.sep)}{SUFFIX}")
+    check_files(args, output, path)
     if args.restart:
         remove_ledger(path)
     settings = Settings(
@@ -71,6 +73,23 @@ def run_with_ledger(
     return finish(tally, watch)
 
 
+def check_files(args: argparse.Namespace, output: Output, ledger: Path) -> None:
+    """Refuse folders that are not there, and files that another program wrote."""
+    for what in (output.path, ledger):
+        if not what.absolute().parent.is_dir():
+            raise ArgumentError(f"{what}: there is no folder {what.parent}; make it first")
+    if args.only_write and not ledger.exists():
+        raise ArgumentError(
+            f"--only-write writes what a run has found, and there is no {ledger}: name the run's "
+            "ledger with --ledger"
+        )
+    if output.path.is_file() and not ledger.exists() and not args.restart:
+        raise ArgumentError(
+            f"{output.path} is there, and no ledger ({ledger}) says that a run wrote it: name "
+            "another output, or write over it with --restart"
+        )
+
+
 def label(
     args: argparse.Namespace, ledger: Ledger, job: Job, rules: int, meant: Meant,
     watch: Watch,    stack: contextlib.ExitStack,
@@ -79,7 +98,11 @@ def label(
     errands = list(to_do(ledger, Wanted(args.retry, args.by_content), meant.stamps))
     watch.done = watch.total - len(errands)
     if watch.done:
-        watch.say(f"{watch.done} of {watch.total} recordings were labelled before")
+        failed = 0 if args.retry else count_states(ledger).get("failed", 0)
+        watch.say(
+            f"{watch.done} of {watch.total} recordings were labelled before"
+            + (f"; {failed} of them failed: --retry tries again" if failed else "")
+        )
     if not errands:
         return
     n_workers = args.workers or default_workers(errands)

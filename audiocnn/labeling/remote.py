@@ -77,10 +77,9 @@ def find_remote(url: str, front: Front | None = None) -> list[Remote]:
     """
     with _speaking(url):
         system, path = _import_fsspec().url_to_fs(url)
-        if not system.exists(path):
-            raise AudioError(f"no such file or folder: {url}")
-        if system.isfile(path):
-            return [_remote(system, path, system.info(path))]
+        info = system.info(path)
+        if info["type"] == "file":
+            return [_remote(system, path, info)]
         found = system.find(path, detail=True)
     other = front is not None and not is_sound(front)
     suffixes = AUDIO_SUFFIXES | (SIGNAL_SUFFIXES - {ARCHIVE} if other else frozenset())
@@ -166,8 +165,11 @@ def _speaking(url: str) -> Iterator[None]:
         raise
     except ImportError as error:
         raise AudiocnnError(f"{url}: {error}") from error
-    except FileNotFoundError:
-        raise AudioError(f"no such file: {url}; check the name and the folder") from None
+    except FileNotFoundError as error:
+        why = f" ({error.__cause__})" if error.__cause__ else ""  # as of a server that is not there
+        raise AudioError(
+            f"no such file or folder: {url}{why}; check the name and the server"
+        ) from error
     except Exception as error:
         said = str(error) or type(error).__name__
         raise AudioError(f"{url} cannot be fetched: {said}") from error
