@@ -33,6 +33,7 @@ from audiocnn.selfcheck import make_check, replay
 
 FORMAT = 1
 CHECKED_FILES = ("graph.onnx", "weights.safetensors", "check.npz")
+FILES = {*CHECKED_FILES, "README.md", "bundle.json"}
 SHIPPED = Path(__file__).parent / "pretrained"
 DEFAULT_MODEL = "environment"
 
@@ -215,6 +216,33 @@ def load(
             f"{folder / 'bundle.json'}: {type(error).__name__}: {error}; get the model anew"
         ) from error
     return bundle
+
+
+def check_free(folder: str | Path, *, overwrite: bool = False) -> None:
+    """Refuse to put a bundle where there is something else.
+
+    Parameters
+    ----------
+    folder
+        Where a bundle is to go.
+    overwrite
+        Whether a bundle that is there may be replaced; nothing else ever is.
+
+    Raises
+    ------
+    ArgumentError
+        If a bundle is there that may not be, or anything that is no bundle's.
+    """
+    folder = Path(folder)
+    if not folder.exists():
+        return
+    names = {p.name.removesuffix(".tmp") for p in folder.iterdir()} if folder.is_dir() else {"?"}
+    if names and not {"graph.onnx"} <= names <= FILES:
+        raise ArgumentError(f"{folder} holds other things than a model: name a new folder")
+    if "bundle.json" in names and not overwrite:
+        raise ArgumentError(
+            f"{folder} is a model already: name a new folder, or replace it with --overwrite"
+        )
 
 
 def save(bundle: Bundle, folder: str | Path, weights: bytes, readme: str) -> None:

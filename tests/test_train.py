@@ -299,3 +299,23 @@ def test_a_second_training_into_one_output_waits_its_turn(few, tmp_path):
     assert not (tmp_path / "m").exists()
     train_bundle(few, tmp_path / "m", **QUICK)  # the lock went with its holder
     assert audiocnn.load(tmp_path / "m").labels == KINDS
+
+
+def test_nothing_but_a_model_is_replaced_and_that_only_if_asked(few, trained, tmp_path, capsys):
+    full = tmp_path / "full"
+    full.mkdir()
+    (full / "README.md").write_text("mine")
+    for overwrite in (False, True):
+        with pytest.raises(ArgumentError, match="holds other things than a model"):
+            train_bundle(few, full, overwrite=overwrite, **QUICK)
+    assert (full / "README.md").read_text() == "mine"
+    model = copied(trained / "model", tmp_path / "model")
+    before = (model / "bundle.json").read_bytes()
+    with pytest.raises(ArgumentError, match=r"is a model already: .* --overwrite"):
+        train_bundle(few, model, **QUICK)
+    assert (model / "bundle.json").read_bytes() == before
+    train_bundle(few, model, overwrite=True, **QUICK)
+    assert (model / "bundle.json").read_bytes() != before
+    assert main(["tune", str(few), "--model", str(model), "-o", str(full), "--background",
+                 str(few), "--false-alarms", "1"]) == 2  # fmt: skip
+    assert "holds other things than a model" in capsys.readouterr().err

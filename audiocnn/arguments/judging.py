@@ -19,6 +19,7 @@ def add_tune(verbs: Any) -> None:
                         "a CSV, or a folder of class folders")  # fmt: skip
     add_model(parser)
     parser.add_argument("-o", "--output", required=True, metavar="BUNDLE", help="the new folder")
+    parser.add_argument("--overwrite", action="store_true", help="replace a model that is there")
     parser.add_argument("--background", required=True, metavar="FOLDER",
                         help="sounds that are none of the classes; with a clips.csv, its rows "
                         "without a label")  # fmt: skip

@@ -23,6 +23,7 @@ def add_train(verbs: Any) -> None:
         "data", metavar="DATA", help="a folder of class folders, a CSV, a .ts or .npz of series"
     )
     parser.add_argument("-o", "--output", required=True, metavar="BUNDLE", help="the new folder")
+    parser.add_argument("--overwrite", action="store_true", help="replace a model that is there")
     parser.add_argument("--arch", choices=["cnn2d", "cnn1d"], help="network (default: cnn2d)")
     parser.add_argument("--size", choices=["small", "large"], help="its size (default: small)")
     parser.add_argument("--where", action="append", default=[], metavar="COLUMN=VALUE,VALUE",

@@ -56,6 +56,7 @@ def _train(args: argparse.Namespace, train_bundle: Callable[..., Any]) -> int:
             reading=reading_of(args),
             kind=args.front,
             seed=args.seed,
+            overwrite=args.overwrite,
             devices=args.devices,
             log=args.log,
             progress=tell,

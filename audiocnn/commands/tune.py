@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from audiocnn.bundle import Bundle, folder_of, load, save
+from audiocnn.bundle import Bundle, check_free, folder_of, load, save
 from audiocnn.channels import Reading
 from audiocnn.commands.evaluate import check_labels
 from audiocnn.commands.recordings import reading_of
@@ -34,6 +34,7 @@ def run(args: argparse.Namespace) -> int:
     source = folder_of(args.model)
     if Path(args.output).resolve() == source.resolve():
         raise ArgumentError(f"-o {args.output} is the model itself: give the new one a folder")
+    check_free(args.output, overwrite=args.overwrite)
     bundle = load(args.model)
     reading = reading_of(args, bundle.front)
     found = read_manifest(args.data, parse_where(args.where), reading, bundle.rate)

@@ -17,7 +17,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from audiocnn.bundle import Bundle
+from audiocnn.bundle import Bundle, check_free
 from audiocnn.engine import make_grid
 from audiocnn.errors import ArgumentError, DatasetError
 from audiocnn.grouping import BY_MOMENT, with_groups
@@ -66,6 +66,7 @@ def train_bundle(
     reading: Reading | None = None,
     kind: str | None = None,
     seed: int = 0,
+    overwrite: bool = False,
     devices: int = 1,
     log: str = "csv",
     progress: Progress | None = None,
@@ -104,6 +105,8 @@ def train_bundle(
         files are, if None.
     seed
         Of all draws.
+    overwrite
+        Whether a bundle that is in ``out`` may be replaced.
     devices, log
         See `fit`.
     progress
@@ -127,6 +130,8 @@ def train_bundle(
         If another training is at work in ``out.run``.
     """
     tell = (progress if is_first_process() else None) or (lambda line: None)
+    if is_first_process():
+        check_free(out, overwrite=overwrite)
     run = Path(out).with_name(Path(out).name + ".run")
     sounds = Path(cache) if cache else run / "sound"
     reading = reading or Reading()
