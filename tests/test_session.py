@@ -268,6 +268,21 @@ def test_messages_carry_utc(bundle):
     assert told == pytest.approx(now + event["start"], abs=0.002)
 
 
+def test_a_recording_in_a_pipe_counts_from_the_beginning(bundle, rules):
+    began = time.time()
+    pieces = [Piece(noise(4, k), time=began + 0.01 * k) for k in range(10)]
+    _, messages = heard(bundle, Played(pieces), rules, hop=0.1)
+    told = [datetime.fromisoformat(m["time"]).timestamp() for m in of_type(messages, "onset")]
+    starts = [m["start"] for m in of_type(messages, "onset")]
+    late = [(t, s) for t, s in zip(told, starts, strict=True) if s > 20]
+    assert len(late) > 3
+    for t, s in late:
+        assert t == pytest.approx(began + s, abs=1.0)
+    assert [t for _, t in sorted((s, t) for t, s in late)] == sorted(t for t, _ in late)
+    ends = {m["id"]: m["time"] for m in of_type(messages, "event")}
+    assert all(ends[m["id"]] == m["time"] for m in of_type(messages, "onset"))
+
+
 # Sound for clips ----------------------------------------------------------------------------
 
 
@@ -352,6 +367,17 @@ def test_a_silent_pipe_gives_empty_pieces():
     os.close(writing)
 
 
+@pytest.mark.parametrize("form", ["WAV", "FLAC", "OGG"])
+def test_a_file_s_bytes_are_no_samples(form, tmp_path):
+    soundfile.write(tmp_path / "x", noise(0.2), RATE, format=form)
+    reading, writing = os.pipe()
+    os.write(writing, (tmp_path / "x").read_bytes())
+    os.close(writing)
+    with pytest.raises(AudioError, match=r"-t raw"):
+        list(PipeInput(reading, RATE).pieces())
+    os.close(reading)
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [({"rate": 0}, "--rate"), ({"channels": 0}, "--channels"), ({"format": "u8"}, "s16, f32")],
@@ -433,6 +459,12 @@ def test_settings_bring_sinks_and_clips(tmp_path):
     info = soundfile.info(clips[0])
     assert info.samplerate == soundfile.info(DEMO).samplerate
     assert info.duration > 1
+
+
+def test_an_input_on_the_command_line_takes_the_place_of_the_settings_microphone(tmp_path):
+    (tmp_path / "settings.toml").write_text("[listen]\ndevice = 'USB'\n")
+    done = run("--settings", tmp_path / "settings.toml", "--input", DEMO)
+    assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.parametrize(

@@ -80,6 +80,17 @@ def test_a_broken_line_ends_it_or_is_a_lost_sample(line, message):
     assert not np.isfinite(found[:, 1]).all()
 
 
+def test_what_came_before_a_broken_line_is_given():
+    out, into = os.pipe()
+    os.write(into, b"z,x,y\n3,1,2\n6,4,5\nnonsense\n9,7,8\n")
+    os.close(into)
+    given = []
+    with pytest.raises(AudioError, match="line 4"):
+        given.extend(piece.samples for piece in SignalPipe(out, RAW).pieces())
+    assert np.concatenate(given, axis=1).T.tolist() == [[1, 2, 3], [4, 5, 6]]
+    os.close(out)
+
+
 def test_a_device_is_met_in_the_middle_of_a_line_and_starts_again():
     found = piped(b"7,3\n1,2,3\n4,5,6\nx,y,z\n7,8,9\ny,z,x\n2,3,1\n", reading=GAP)
     expected = [[np.nan] * 3, [1, 2, 3], [4, 5, 6], [7, 8, 9], [1, 2, 3]]

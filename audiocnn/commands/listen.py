@@ -7,6 +7,7 @@ import contextlib
 import signal
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -57,6 +58,8 @@ OPTIONS = tuple(
 def run(args: argparse.Namespace) -> int:
     """Listen until the end, Ctrl-C or SIGTERM; 0 if nothing went wrong."""
     settings = read_settings(args.settings) if args.settings else Settings()
+    if args.input is not None or args.device is not None:  # one of them overrules both
+        settings = replace(settings, listen=replace(settings.listen, input=None, device=None))
     for name in OPTIONS:  # the command line over the file of settings
         given = getattr(args, name)
         if given is None or given is False:

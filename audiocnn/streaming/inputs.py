@@ -23,6 +23,7 @@ from audiocnn.errors import ArgumentError, AudioError
 from audiocnn.streaming.pieces import Piece, Samples
 
 FORMATS = {"s16": ("<i2", 32768.0), "f32": ("<f4", 1.0)}
+FILES = {b"RIFF": "WAV", b"fLaC": "FLAC", b"OggS": "Ogg", b"ID3": "MP3"}  # by how they begin
 PATIENCE = 0.2  # seconds without sound after which an empty piece is given
 WAITING = 64  # pieces of a pipe that wait at most
 AT_ONCE = 1 << 16  # bytes of a pipe that are read at once, at most
@@ -117,10 +118,19 @@ class PipeInput:
         self._bytes = Bytes(descriptor)
 
     def pieces(self) -> Iterator[Piece]:
-        """Give samples as they come; what is left of half a sample at the end is dropped."""
-        rest = b""
+        """Give samples as they come; what is left of half a sample at the end is dropped.
+
+        Raises
+        ------
+        AudioError
+            If it is a file's content that comes.
+        """
+        rest, began = b"", False
         for new, when in self._bytes.chunks():
             data = rest + new
+            if not began and len(data) >= 4:
+                refuse_file(data)
+                began = True
             whole = len(data) // self._frame * self._frame
             rest = data[whole:]
             if whole:
@@ -135,6 +145,16 @@ class PipeInput:
     def _decode(self, data: bytes) -> Samples:
         frames = np.frombuffer(data, self._kind).astype(np.float32)
         return mix(frames.reshape(-1, self._channels) / np.float32(self._full_scale))
+
+
+def refuse_file(data: bytes) -> None:
+    """Refuse what begins as files of sound do: their bytes are no samples."""
+    for begin, kind in FILES.items():
+        if data.startswith(begin):
+            raise AudioError(
+                f"stdin: a {kind} file, and --input - takes raw samples: name the file, record "
+                "with `arecord -t raw`, or decode it with `ffmpeg -i FILE -f s16le -ac 1 -`"
+            )
 
 
 class Bytes:

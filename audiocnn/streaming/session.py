@@ -24,6 +24,8 @@ from audiocnn.streaming.recent import Recent
 
 Message = Mapping[str, Any]
 MOST_GAPS = 1000  # that a summary lists
+AHEAD = 15.0  # seconds before its time that sound may come: what waited in a pipe at the start
+SETTLED = 60.0  # seconds after which it is taken to come as it sounds
 
 
 @dataclass(frozen=True)
@@ -112,7 +114,8 @@ class Session:
         """Make what goes with it."""
         self.clock, self.recent = StreamClock(self.began), Recent(self.rate, self.plan.recent)
         self.stopped = threading.Event()
-        self._sounding: dict[str, int] = {}
+        self._sounding: dict[str, tuple[int, str]] = {}
+        self._began_at, self._comes_now = time.monotonic(), True
         self._lost_from: int | None = None
         self._reason = ""
         self._beat_at = self._beat_cpu = 0.0
@@ -153,8 +156,19 @@ class Session:
                     self._end_gap(begin + at)
             self.lost += int(good.size - np.count_nonzero(good))
         if good.size and good[-1]:
-            self.clock.note(self.seconds, piece.time, anew=back)
+            self.clock.note(self.seconds, self._heard_at(piece), anew=back)
         self.recent.add(piece.samples)
+
+    def _heard_at(self, piece: Piece) -> float | None:
+        """Give a piece's time, unless sound comes too fast to be of now: a recording in a pipe."""
+        if piece.time is None or not self._comes_now:
+            return None
+        elapsed = time.monotonic() - self._began_at
+        soonest = self.seconds - AHEAD  # by both clocks, for the world's may just have been set
+        if elapsed < SETTLED and max(elapsed, piece.time - self.began) < soonest:
+            self._comes_now, self.clock = False, StreamClock(self.began)
+            return None
+        return piece.time
 
     def beat(self) -> None:
         """Send a heartbeat when one is due."""
@@ -171,12 +185,13 @@ class Session:
         """Send an event's onset or end."""
         if event.end is None:
             self.n_events += 1
-            number = self._sounding[event.label] = self.n_events
+            self._sounding[event.label] = self.n_events, self.clock.text(event.start)
+            number, began = self._sounding[event.label]
         else:
-            number = self._sounding.pop(event.label)
+            number, began = self._sounding.pop(event.label)
         self.send({
             "type": "onset" if event.end is None else "event", "id": number,
-            "time": self.clock.text(event.start), "start": round(event.start, 6),
+            "time": began, "start": round(event.start, 6),
             "end": None if event.end is None else round(event.end, 6), "label": event.label,
             "score": event.score, "audio": self.fetch or self.recent.fetch,
         })  # fmt: skip

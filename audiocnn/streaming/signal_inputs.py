@@ -126,8 +126,12 @@ class SignalPipe:
                 yield Piece(samples, when, LOST)
             elif when is None:
                 yield Piece(np.empty((self._n, 0), np.float32))
+            if self._decoder.error:
+                raise self._decoder.error
         if (rest := self._decoder.take(b"\n")).shape[1]:
             yield Piece(rest, None, LOST)
+        if self._decoder.error:
+            raise self._decoder.error
 
     def close(self) -> None:
         """Stop giving pieces."""
@@ -136,6 +140,8 @@ class SignalPipe:
 
 class _Raw:
     """Bytes to samples: numbers of one kind, channels interleaved."""
+
+    error: AudioError | None = None
 
     def __init__(
         self, wanted: Sequence[str], reading: Reading, format: str, channels: int | None
@@ -161,12 +167,19 @@ class _Lines:
         self._at: list[int] | None = None
         self._names: tuple[str, ...] = ()
         self._rest, self._number, self._delimiter = b"", 0, ","
+        self.error: AudioError | None = None  # of the line behind the samples that were given
 
     def take(self, new: bytes) -> Samples:
         *lines, self._rest = (self._rest + new).split(b"\n")
-        if len(self._rest) > LONGEST_LINE:
-            raise AudioError(f"stdin, line {self._number + 1}: no end of it: is it text?")
-        rows = [row for line in lines if (row := self._row(line)) is not None]
+        rows = []
+        try:
+            for line in lines:
+                if (row := self._row(line)) is not None:
+                    rows.append(row)
+            if len(self._rest) > LONGEST_LINE:
+                raise AudioError(f"stdin, line {self._number + 1}: no end of it: is it text?")
+        except AudioError as error:
+            self.error = error
         return np.array(rows, np.float32).reshape(len(rows), len(self._wanted)).T.copy()
 
     def _row(self, line: bytes) -> list[float] | None:
