@@ -72,6 +72,10 @@ def list_clips(
         return _from_folder(path)
     if path.suffix.lower() in SERIES_SUFFIXES:
         return _from_series(path), []
+    if path.suffix.lower() in AUDIO_SUFFIXES:
+        raise DatasetError(
+            f"{path} is a recording; what is wanted is a folder of class folders, or a CSV"
+        )
     if path.name in METADATA or path.suffix.lower() == ".jsonl":
         clips = list(_from_metadata(path))
     else:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audiocnn.errors import ArgumentError
-from audiocnn.rates import wilson_bounds
+from audiocnn.rates import share_bounds, wilson_bounds
 
 Array = NDArray[np.float32]
 Mask = NDArray[np.bool_]
@@ -157,7 +157,7 @@ def bootstrap_bounds(
     Returns
     -------
     list of (low, high)
-        A pair a figure: the 2.5th and 97.5th percentile.
+        A pair a figure: the 2.5th and 97.5th percentile, see `known_bounds`.
 
     Raises
     ------
@@ -176,5 +176,21 @@ def bootstrap_bounds(
         statistic(np.concatenate([members[g] for g in rng.integers(0, len(names), len(names))]))
         for _ in range(draws)
     ]
-    low, high = np.nanpercentile(np.array(figures, np.float64), (2.5, 97.5), axis=0)
-    return list(zip(low.tolist(), high.tolist(), strict=True))
+    found = np.nanpercentile(np.array(figures, np.float64), (2.5, 97.5), axis=0).T.tolist()
+    return [known_bounds(low, high, len(names)) for low, high in found]
+
+
+def known_bounds(low: float, high: float, n_groups: int) -> tuple[float, float]:
+    """Widen bounds of a share where drawing again shows nothing, for all are right, or wrong.
+
+    Returns
+    -------
+    low, high
+        As they were; or the exact bounds of as many trials as there are groups. Of one
+        group nothing is known: 0 and 1.
+    """
+    if n_groups < 2:
+        return 0.0, 1.0
+    if low == high and low in (0.0, 1.0):
+        return share_bounds(n_groups if low else 0, n_groups)
+    return low, high

@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 import audiocnn
-from audiocnn.bundle import CHECKED_FILES, checksum, grid_of, save, shipped_models
+from audiocnn.bundle import CHECKED_FILES, checksum, grid_of, shipped_models
+from audiocnn.bundle_writing import save
 from audiocnn.errors import ArgumentError, BundleError
 from audiocnn.scoring import Calibration
 

@@ -7,6 +7,7 @@ import pytest
 
 from audiocnn.engine import Grid
 from audiocnn.errors import DatasetError
+from audiocnn.events import EventRule
 from audiocnn.judging.calibration import fit_calibration
 from audiocnn.judging.rules import THRESHOLDS, candidate_rules, choose_rules, share_budget
 from audiocnn.scoring import Calibration, calibrate
@@ -114,6 +115,28 @@ def test_the_budget_goes_to_the_label_that_needs_it():
                          examples=(examples, targets))  # fmt: skip
     assert rules["a"].on == 0.93  # no clip is lost by it
     assert rules["b"].on <= 0.5
+
+
+def test_a_label_without_examples_is_made_no_less_strict():
+    # Nothing says what a lower threshold of the second would find: there are no clips of it.
+    quiet, clips = np.full((2, 10 * 40), 0.3), np.full((2, 2 * 40), 0.3)
+    quiet[1, 7] = 0.96
+    clips[0, 10:30] = 0.99
+    background, examples = (
+        predictions(np.log(p / (1 - p)), n) for p, n in ((quiet, 10), (clips, 2))
+    )
+    targets = np.array([[1, 0], [1, 0]], np.float32)
+    for usual, wanted in ((0.5, 0.97), (0.8, 0.97), (0.98, 0.98)):
+        rules = choose_rules(("a", "b"), background, GRID, SAME, PLAIN, budget=0,
+                             examples=(examples, targets),
+                             usual=dict.fromkeys("ab", EventRule(usual, usual)))  # fmt: skip
+        assert rules["a"].on == THRESHOLDS[0]
+        assert rules["b"].on == wanted
+    calm = predictions(np.full((2, 10 * 40), -3.0), 10)
+    rules = choose_rules(("a", "b"), calm, GRID, SAME, PLAIN, budget=0,
+                         examples=(examples, targets),
+                         usual=dict.fromkeys("ab", EventRule(0.8, 0.5)))  # fmt: skip
+    assert rules["b"].on == 0.8
 
 
 @pytest.mark.parametrize("seed", range(20))

@@ -383,7 +383,11 @@ def test_verify_fails_where_they_differ_and_goes_on(model, wav, tmp_path, capsys
     out, err = capsys.readouterr()
     assert "empty.wav is empty" in err
     assert "sound.wav: 7 windows, largest difference inf" in out
-    assert out.splitlines()[-1].startswith("BAD (2 recordings): largest difference inf")
+    *_, judged, unread = out.splitlines()
+    assert judged.startswith("BAD (1 recording): largest difference inf")
+    assert unread == "1 recording could not be read, and was not verified"
+    assert main(["verify", "no/such.wav", "--model", model]) == 1
+    assert "BAD" not in capsys.readouterr().out
 
 
 def test_evaluate_writes_figures_and_predictions(model, wav, tmp_path, capsys):

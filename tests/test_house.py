@@ -25,7 +25,8 @@ CORE = (
     "signals", "held", "model_input", "finding", "engine", "scoring", "events", "tables",
     "start_times", "formats", "annotations", "clip", "row_labels",
     "strong_labels", "layouts", "manifest", "grouping", "reviews", "rates", "reliability",
-    "evaluation", "onnx_safety", "selfcheck", "bundle", "listening", "embedding", "fewshot",
+    "evaluation", "onnx_safety", "selfcheck", "bundle", "bundle_writing", "listening",
+    "embedding", "fewshot",
 )  # fmt: skip
 # Each may import the core and these other leaves.
 LEAVES: dict[str, set[str]] = {

@@ -1,6 +1,7 @@
 """Runs that are kept: resumed, retried, with other rules, killed, in each other's way."""
 
 import os
+import re
 import shutil
 import signal
 import sqlite3
@@ -115,7 +116,7 @@ def test_other_settings_are_refused_and_may_begin_anew(recordings, tmp_path, cap
     assert "hop 0.5 there, 1.0 now): name another output, or" in capsys.readouterr().err
     assert label(recordings, "-o", out, "--model", "digits") == 1
     said = capsys.readouterr().err
-    assert "'environment' there, 'digits' now" in said
+    assert re.search(r"\(model 'environment' \(\w{12}\) there, 'digits' \(\w{12}\) now\):", said)
     assert "--restart" in said
     assert label(recordings, "-o", out, "--model", "digits", "--restart") == 0
     with open_ledger(f"{out}.ledger") as ledger:

@@ -97,6 +97,8 @@ def test_diff_lists_what_differs(bundle_folders, wav, tmp_path, capsys):
     assert "right:" not in text
     assert main(["diff", a, b, str(wav), "--where", "x=1"]) == 2
     assert main(["diff", a, b, str(wav), "--overlap", "2"]) == 2
+    assert main(["diff", "environment", "digits", str(wav)]) == 2
+    assert "no label in common" in capsys.readouterr().err
 
 
 def test_diff_goes_on_without_what_cannot_be_read(bundle_folders, wav, tmp_path, capsys):

@@ -87,7 +87,7 @@ def write(path, rng, labels, seconds=6, rate=50):
 
 def test_one_table_is_a_dataset_and_one_more_its_background(tmp_path):
     rng = np.random.default_rng(0)
-    table = write(tmp_path / "day.csv", rng, [("slow", 1), ("fast", 5)] * 4)
+    table = write(tmp_path / "day.csv", rng, [("slow", 1), ("fast", 5)] * 4 + [("", 3)])
     other = write(tmp_path / "other" / "still.csv", rng, [("", 0)], seconds=20)
     chosen = {"reading": Reading(labels="activity"), "background": other.parent,
               "epochs": 2, "folds": 2}  # fmt: skip
@@ -99,5 +99,7 @@ def test_one_table_is_a_dataset_and_one_more_its_background(tmp_path):
     )
     assert FLATTERS in told[0]
     assert FLATTERS in bundle.card["judged"]
-    assert bundle.card["clips"] == bundle.card["groups"] == 8
+    assert (bundle.card["clips"], bundle.card["groups"]) == (8, 9)
+    assert bundle.card["unlabelled"] == 1
+    assert any("of 1 clips without a label it hears" in line for line in told)
     assert bundle.card["false_alarms"]["hours"] == pytest.approx(20 / 3600, abs=1e-4)

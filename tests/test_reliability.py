@@ -5,7 +5,12 @@ import pytest
 
 from audiocnn.errors import ArgumentError
 from audiocnn.rates import share_bounds, wilson_bounds
-from audiocnn.reliability import bootstrap_bounds, measure_reliability, reliability_table
+from audiocnn.reliability import (
+    bootstrap_bounds,
+    known_bounds,
+    measure_reliability,
+    reliability_table,
+)
 
 
 def test_the_table_sorts_scores_and_counts_hits():
@@ -40,6 +45,14 @@ def test_wilson_bounds_are_those_of_the_book():
         assert np.diff(wilson_bounds(right, 20)) < np.diff(share_bounds(right, 20))
     with pytest.raises(ArgumentError, match="5 of 4"):
         wilson_bounds(5, 4)
+
+
+def test_what_is_always_right_is_as_sure_as_there_are_groups():
+    groups = [str(i // 5) for i in range(40)]
+    (bounds,) = bootstrap_bounds(lambda drawn: [1.0], groups, np.random.default_rng(0))
+    assert bounds == share_bounds(8, 8)
+    assert known_bounds(0.4, 0.4, 1) == (0.0, 1.0)
+    assert known_bounds(0.4, 0.6, 9) == (0.4, 0.6)
 
 
 def test_groups_that_differ_widen_the_bounds():

@@ -250,9 +250,9 @@ def empty(folder: Path) -> None:
     ("prepare", "choose", "error", "message"),
     [
         (None, {"arch": "cnn3d"}, ArgumentError, "no architecture 'cnn3d'"),
-        (None, {"epochs": 0}, ArgumentError, "epochs and draws must be at least 1"),
-        (None, {"window": -1.0}, ArgumentError, "window and hop must be above 0"),
-        (None, {"balance": "luck"}, ArgumentError, "balance must be sampling, loss or none"),
+        (None, {"epochs": 0}, ArgumentError, "epochs must be 1 or more, got 0"),
+        (None, {"window": -1.0}, ArgumentError, "window must be above 0"),
+        (None, {"balance": "luck"}, ArgumentError, "balance must be sampling, loss, none"),
         (None, {"devices": 9}, ArgumentError, "9 devices share each batch of 16 windows"),
         (None, {"log": "paper"}, ArgumentError, "log must be csv or tensorboard"),
         (

@@ -37,6 +37,10 @@ def run(args: argparse.Namespace) -> int:
             f"{args.a} and {args.b}: one hears sound, the other another signal: they have no "
             "recording in common"
         )
+    if not set(a.labels) & set(b.labels):
+        raise ArgumentError(
+            f"{args.a} and {args.b} have no label in common: there is nothing to compare"
+        )
     reading = reading_of(args, a.front)
     clips, labelled, missing = what_to_hear(args, (a, b), reading)
     results: list[Compared] = []

@@ -7,7 +7,7 @@ import contextlib
 import functools
 import os
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from audiocnn.annotations import format_events
 from audiocnn.bundle import Bundle, grid_of, load
@@ -46,8 +46,7 @@ def run(args: argparse.Namespace) -> int:
     paths = meant.paths
     if meant.missing and not paths:
         raise AudioError("; ".join(meant.missing))
-    check_output(args, output, len(paths))
-    spare_recordings(args, paths)
+    check_output(args, output, paths)
     if output and not streamed:
         return run_with_ledger(args, bundle, rules, output, meant, reading)
     tally = Tally()
@@ -110,17 +109,13 @@ def check_sound(bundle: Bundle, output: Output | None) -> None:
         )
 
 
-def check_output(args: argparse.Namespace, output: Output | None, n_paths: int) -> None:
-    """Refuse a form that cannot hold so many recordings."""
-    if output and output.format == "audacity" and not output.folder and n_paths > 1:
+def check_output(args: argparse.Namespace, output: Output | None, paths: Sequence[str]) -> None:
+    """Refuse a form that cannot hold so many recordings, and to write over one of them."""
+    if output and output.format == "audacity" and not output.folder and len(paths) > 1:
         raise ArgumentError(
-            f"{args.output}: Audacity labels belong to one recording, and there are {n_paths}: "
+            f"{args.output}: Audacity labels belong to one recording, and there are {len(paths)}: "
             "name a folder with --format audacity, or write .csv, .jsonl or .selections.txt"
         )
-
-
-def spare_recordings(args: argparse.Namespace, paths: Iterable[str]) -> None:
-    """Refuse to write over what is to be read."""
     for name in ("output", "windows", "frames", "ledger"):
         out = getattr(args, name)
         if out and os.path.isfile(out):

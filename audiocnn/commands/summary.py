@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -27,6 +28,7 @@ def run(args: argparse.Namespace) -> int:
     summary = summarize(events, found.results() if found.results else None, clock)
     if args.output:
         write_picture(summary, args.output, " ".join([Path(args.run).name, _days(summary)]))
+        print(f"written: {args.output}", file=sys.stderr)
     if args.json:
         print(json.dumps(summary.as_dict(), indent=1, ensure_ascii=False))
     else:

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
-from audiocnn.bundle import Bundle, check_free, folder_of, load, save
+from audiocnn.bundle import Bundle, folder_of, load
+from audiocnn.bundle_writing import check_free, save
 from audiocnn.channels import Reading
 from audiocnn.commands.evaluate import check_labels
 from audiocnn.commands.recordings import reading_of

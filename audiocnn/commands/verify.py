@@ -19,7 +19,7 @@ def run(args: argparse.Namespace) -> int:
     meant = gather(args.paths, bundle.front)
     paths, missing = meant.paths, meant.missing
     tell_rounding(bundle, args.hop)
-    worst, failed = 0.0, len(missing)
+    worst, failed, unread = 0.0, 0, len(missing)
     with watching("verify", len(paths), shown=False) as watch:
         for problem in missing:
             watch.say(f"audiocnn verify: {problem}")
@@ -27,11 +27,21 @@ def run(args: argparse.Namespace) -> int:
             result = verify_recording(bundle, path, args.hop, args.seed, reading)
             watch.finished(0.0, result.error)
             print(as_text(result), flush=True)
+            if result.error and not result.windows:
+                unread += 1
+                continue
             failed += not result.good
             worst = max(worst, result.difference)
     judged = f"BAD ({counted(failed, 'recording')})" if failed else "good"
-    print(f"{judged}: largest difference {worst:.2g}, allowed {ALLOWED}")
-    return 1 if failed else 0
+    if len(paths) + len(missing) > unread:
+        print(f"{judged}: largest difference {worst:.2g}, allowed {ALLOWED}")
+    if unread:
+        print(
+            f"{counted(unread, 'recording')} could not be read, and was not verified"
+            if unread == 1
+            else f"{unread} recordings could not be read, and were not verified"
+        )
+    return 1 if failed or unread else 0
 
 
 def as_text(result: Verified) -> str:

@@ -105,6 +105,7 @@ def choose_rules(
     examples: tuple[Windows, Array] | None = None,
     spared: Mapping[str, NDArray[np.bool_]] | None = None,
     wary: bool = False,
+    usual: Mapping[str, EventRule] | None = None,
 ) -> dict[str, EventRule]:
     """Choose rules that keep a budget of false alarms and miss as little as they can.
 
@@ -135,6 +136,10 @@ def choose_rules(
         find as much take the strictest: thresholds put just above the loudest alarms
         that were heard are passed by the next that will be.
 
+    usual
+        Rules of now: of labels that the examples lack, thresholds below these are the
+        last choice, for nothing says that they would find more.
+
     Notes
     -----
     With T hours of background a rate below 1 / T cannot be told from none: then
@@ -154,6 +159,9 @@ def choose_rules(
     alarms = np.ceil(alarms * share[:, None] - 1e-9)
     # Where there are no examples, an earlier rule is taken to find more.
     found = np.tile(-np.arange(len(candidates), dtype=np.float64), (len(labels), 1))
+    for at, label in enumerate(labels if usual else ()):
+        assert usual is not None
+        found[at] -= len(candidates) * np.array([r.on < usual[label].on for r in candidates])
     if examples:
         windows, targets = examples
         own = targets[: int(windows.clip.max()) + 1] > 0

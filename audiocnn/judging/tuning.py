@@ -178,6 +178,7 @@ def tune(
     rules = choose_rules(
         bundle.labels, background[0], grid, bundle.calibration, candidates, budget=budget,
         examples=(examples[0], targets_of(examples[0], bundle.labels)), wary=True,
+        usual=bundle.rules,
     )  # fmt: skip
     rules = {
         label: replace(rule, cooldown=bundle.rules[label].cooldown) for label, rule in rules.items()

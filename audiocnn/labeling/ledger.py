@@ -162,21 +162,20 @@ def begin_run(ledger: Ledger, settings: Settings) -> int:
     DatasetError
         If the run that is there would give other scores; says what differs.
     """
-    now = {"model": settings.model, "checksum": settings.checksum, "hop": settings.hop}
-    now |= _told(settings.reading)
+    now: dict[str, Any] = _told(settings.reading)
+    now |= {"model": settings.model, "checksum": settings.checksum, "hop": settings.hop}
     before = dict(ledger.connection.execute("SELECT name, value FROM run"))
     old = _told(AS_IT_IS) if before else {}  # older runs knew sound alone
     old |= {name: json.loads(before[name]) for name in now if name in before}
-    differ = [
-        f"{name} {old[name]!r} there, {now[name]!r} now"
-        for name in ("checksum", "hop", *_told(settings.reading))
-        if name in old and old[name] != now[name]
-    ]
+    names = [n for n in ("hop", *_told(AS_IT_IS)) if n in old and old[n] != now[n]]
+    differ = [f"{name} {old[name]!r} there, {now[name]!r} now" for name in names]
+    if before and old["checksum"] != now["checksum"]:  # its hop is another, too, as may be
+        names = [f"{run['model']!r} ({str(run['checksum'])[:12]})" for run in (old, now)]
+        differ = [f"model {names[0]} there, {names[1]} now"]
     if differ:
         raise DatasetError(
-            f"{ledger.path} belongs to a run with other settings (model {old['model']!r} there, "
-            f"{settings.model!r} now; {'; '.join(differ)}): name another output, or begin anew "
-            "with --restart"
+            f"{ledger.path} belongs to a run with other settings ({'; '.join(differ)}): name "
+            "another output, or begin anew with --restart"
         )
     rules = json.dumps({label: asdict(rule) for label, rule in settings.rules.items()})
     number = int(before.get("rules_number", "0"))
@@ -232,13 +231,8 @@ def transaction(ledger: Ledger) -> Iterator[None]:
 
 
 def _to_read(path: Path) -> str:
-    """Say how to open a ledger that others may be writing, and leave nothing beside it.
-
-    Notes
-    -----
-    Readers of a WAL need its index, ``-shm``, and make it if nobody writes; who may not
-    write it cannot remove it either. On a medium that cannot be written nobody does.
-    """
+    """Say how to open a ledger that others may be writing, and leave nothing beside it."""
+    # Who reads a WAL needs its index, -shm; who may not write cannot remove it afterwards.
     if os.access(path.parent, os.W_OK) or Path(f"{path}-wal").exists():
         return "mode=rw"
     return "mode=ro&immutable=1"

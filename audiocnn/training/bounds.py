@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from audiocnn.rates import share_bounds
+from audiocnn.reliability import known_bounds
 
 Array = NDArray[np.float32]
 DRAWS = 1000  # of the bootstrap; fewer where there are very many scores
@@ -34,7 +34,7 @@ def group_bounds(
     dict
         Of each figure its bounds. Where all clips are right, or all wrong, drawing
         again shows nothing: then they are the exact bounds of as many trials as
-        there are groups, which is wide and honest.
+        there are groups, which is wide and honest. Of one group nothing is known: 0 and 1.
     """
     rng = np.random.default_rng(0)
     names, at = np.unique(group, return_inverse=True)
@@ -60,9 +60,7 @@ def group_bounds(
     out = {}
     for name, values in draws.items():
         low, high = (float(v) for v in np.nanquantile(values, (0.025, 0.975)))
-        if low == high and low in (0.0, 1.0):
-            low, high = share_bounds(len(names) if low else 0, len(names))
-        out[name] = (low, high)
+        out[name] = known_bounds(low, high, len(names))
     return out
 
 

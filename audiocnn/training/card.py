@@ -12,7 +12,8 @@ TOLD = (
     "clips", "groups", "accuracy", "accuracy_bounds", "accuracy_with_rejection", "rejected",
     "macro_f1", "macro_f1_bounds", "mean_average_precision", "mean_average_precision_bounds",
     "events_found", "events_found_bounds", "calibration_error", "by_part", "silent",
-    "backgrounds", "background_alarms", "background_accepted", "false_alarms",
+    "unlabelled", "unlabelled_heard", "backgrounds", "background_alarms", "background_accepted",
+    "false_alarms",
 )  # fmt: skip
 
 
@@ -33,8 +34,13 @@ def in_words(figures: Mapping[str, Any], labels: Sequence[str]) -> list[str]:
     else:
         lines = [f"found in {100 * figures['events_found']:.1f} % of {n} that hold it"]
     alarms = figures["false_alarms"]
+    if n_others := figures["unlabelled"]:
+        lines.append(f"in {figures['unlabelled_heard']} of {n_others} clips without a label it "
+                     "hears one of the classes")  # fmt: skip
+    elif alarms is None:
+        lines.append("no background was given: what it says of anything else is not known")
     if alarms is None:
-        return [*lines, "no background was given: what it says of other sounds is not known"]
+        return lines
     return [
         *lines,
         f"of background windows, {100 * figures['background_accepted']:.2f} % are given a label; "

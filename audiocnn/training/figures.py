@@ -192,6 +192,8 @@ def _figures(
     return told | {
         "macro_f1_bounds": list(bounds["macro_f1"]),
         "mean_average_precision_bounds": list(bounds["mean_average_precision"]),
+        "unlabelled": int((~labelled).sum()),
+        "unlabelled_heard": sum(bool(heard[rows[k]]) for k in np.flatnonzero(~labelled).tolist()),
         "groups": len(set(held.group[known].tolist())),
         "by_part": [round(float(right[part == p].mean()), 4) for p in np.unique(part)],
     }

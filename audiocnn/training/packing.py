@@ -10,7 +10,8 @@ from typing import Any
 import safetensors
 import safetensors.torch
 
-from audiocnn.bundle import Bundle, save
+from audiocnn.bundle import Bundle
+from audiocnn.bundle_writing import save
 from audiocnn.errors import BundleError
 from audiocnn.events import EventRule
 from audiocnn.models.classifier import Classifier, TrunkSpec

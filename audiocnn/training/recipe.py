@@ -180,20 +180,22 @@ class Recipe:
 
     def __post_init__(self) -> None:
         """Check the ranges."""
-        checks = {
-            "epochs and draws must be at least 1": min(self.epochs, self.draws) >= 1,
-            "batch must be at least 2": self.batch >= 2,
-            "window and hop must be above 0 seconds": self.window > 0 and self.hop > 0,
-            "learning_rate must be above 0": self.learning_rate > 0,
-            "averaging must lie between 0 and 1": 0 <= self.averaging < 1,
-            "backgrounds must be 0 or more": self.backgrounds >= 0,
-            "clip_score must be max or mean": self.clip_score in ("max", "mean"),
-            "patience must be 0 or more": self.patience >= 0,
-            "balance must be sampling, loss or none": self.balance in BALANCES,
+        wanted = {
+            "epochs": ("1 or more", self.epochs >= 1),
+            "draws": ("1 or more", self.draws >= 1),
+            "batch": ("2 or more", self.batch >= 2),
+            "window": ("above 0 seconds", self.window > 0),
+            "hop": ("above 0 seconds", self.hop > 0),
+            "learning_rate": ("above 0", self.learning_rate > 0),
+            "averaging": ("0 or more, and below 1", 0 <= self.averaging < 1),
+            "backgrounds": ("0 or more", self.backgrounds >= 0),
+            "clip_score": ("max or mean", self.clip_score in ("max", "mean")),
+            "patience": ("0 or more", self.patience >= 0),
+            "balance": (", ".join(BALANCES), self.balance in BALANCES),
         }
-        for message, good in checks.items():
+        for name, (allowed, good) in wanted.items():
             if not good:
-                raise ArgumentError(f"{message}, got {self}")
+                raise ArgumentError(f"{name} must be {allowed}, got {getattr(self, name)!r}")
 
     def described(self) -> dict[str, Any]:
         """Give plain values, for JSON."""

@@ -17,7 +17,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from audiocnn.bundle import Bundle, check_free
+from audiocnn.bundle import Bundle
+from audiocnn.bundle_writing import check_free
 from audiocnn.engine import make_grid
 from audiocnn.errors import ArgumentError, DatasetError
 from audiocnn.grouping import BY_MOMENT, with_groups
@@ -132,6 +133,8 @@ def train_bundle(
     tell = (progress if is_first_process() else None) or (lambda line: None)
     if is_first_process():
         check_free(out, overwrite=overwrite)
+    if background is not None and not Path(background).exists():
+        raise ArgumentError(f"no such file or folder of background: {background}")
     run = Path(out).with_name(Path(out).name + ".run")
     sounds = Path(cache) if cache else run / "sound"
     reading = reading or Reading()
