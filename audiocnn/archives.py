@@ -97,7 +97,7 @@ def read_from_archive(archive: Archive, number: int) -> dict[str, Numbers]:
         file.seek(byte)
         text = _decoded(archive.path, line, file.readline())
     place = f"{archive.path}:{line}"
-    parts = COLON.split(text.strip())
+    parts = COLON.split(text.strip()) if archive.timed else text.strip().split(":")
     if archive.labelled:
         parts.pop()
     if archive.dimensions is not None and len(parts) != archive.dimensions:
@@ -131,7 +131,7 @@ def _read_archive(path: Path, size: int, mtime_ns: int) -> Archive:
                 _take_header(f"{path}:{line}", text, header)
                 continue
             places.append((line, byte))
-            labels.append(COLON.split(text)[-1].strip())
+            labels.append(text.rpartition(":")[2].strip())
     if "data" not in header:
         raise AudioError(f"{path}: no line @data: is it a .ts file of the time-series archives?")
     if not places:

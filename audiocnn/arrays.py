@@ -6,6 +6,7 @@ The last file that was read stays at hand: a file of many series is asked for ea
 from __future__ import annotations
 
 import functools
+import math
 import tokenize
 import zipfile
 import zlib
@@ -64,3 +65,16 @@ def _load(path: Path, size: int, mtime_ns: int) -> Mapping[str, Array]:
     # Opened here: where NumPy fails, it forgets to close.
     with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
         return {name: stored[name] for name in stored.files}
+
+
+def rate_of(path: str | Path, array: Array) -> float:
+    """Give the rate that an array of a file says.
+
+    Raises
+    ------
+    AudioError
+        If it is not one number above 0.
+    """
+    if array.size != 1 or array.dtype.kind not in "biuf" or not 0 < array.item() < math.inf:
+        raise AudioError(f"{path}: rate must be one number above 0 Hz, got {array.tolist()!r:.60}")
+    return float(array.item())

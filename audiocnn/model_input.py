@@ -56,7 +56,7 @@ def open_for(
                 f"{path} is at {signal.rate:g} Hz, and the model at {front.rate:g} Hz: resample "
                 "it, or train a model at that rate"
             )
-        signal.rate = front.rate
+        signal.own_rate, signal.rate = signal.rate, front.rate
         yield signal
 
 
@@ -116,10 +116,10 @@ def read_part(
         samples = read_audio(path, front.rate, start=start, end=end)
         yield Block(samples, 0, front.rate)
         return
-    first = round(start * front.rate)
-    last = None if end is None else round(end * front.rate)
     n = 0
-    for block in _blocks_again(path, front, reading):
+    for block, rate in _blocks_again(path, front, reading):
+        first = round(start * rate)
+        last = None if end is None else round(end * rate)
         begin = max(0, first - block.start)
         samples = block.samples[:, begin : None if last is None else max(0, last - block.start)]
         n += samples.shape[1]
@@ -131,12 +131,16 @@ def read_part(
         raise AudioError(f"{path}: no sample lies between {start:g} s and its end")
 
 
-def _blocks_again(path: str | Path, front: Front, reading: Reading) -> Iterator[Block]:
+def _blocks_again(
+    path: str | Path, front: Front, reading: Reading
+) -> Iterator[tuple[Block, float]]:
+    """Give blocks, and the rate by which the recording tells times: nearly the model's."""
     if isinstance(front, MelSpec):  # and the file holds no sound: that is said there
-        yield from read_for(path, front, reading)
+        yield from ((block, front.rate) for block in read_for(path, front, reading))
         return
     with open_for(path, front, reading, again=True) as signal:
-        yield from blocks_of(signal)
+        rate = signal.own_rate or front.rate
+        yield from ((block, rate) for block in blocks_of(signal))
 
 
 def check_block(block: Block, front: Front) -> Block:

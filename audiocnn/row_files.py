@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from audiocnn.arrays import BARE, load_arrays
+from audiocnn.arrays import BARE, load_arrays, rate_of
 from audiocnn.errors import AudioError
 from audiocnn.rows import (
     AT_ONCE,
@@ -176,10 +176,10 @@ def _readable(path: Path, rows: Iterable[Row]) -> Iterator[Row]:
 
 def _from_arrays(path: Path) -> Rows:
     arrays = dict(load_arrays(path))
-    rate = arrays.pop("rate", None)
-    known = float(rate) if rate is not None and rate.ndim == 0 else None
-    if rate is not None and known is None:
-        arrays["rate"] = rate
+    rate = arrays.get("rate")
+    known = None
+    if rate is not None and rate.ndim == 0:
+        known = rate_of(path, arrays.pop("rate"))
     if len(arrays) == 1:
         ((name, only),) = arrays.items()
         if only.ndim == 2:

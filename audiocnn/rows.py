@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -74,7 +74,7 @@ def pick_columns(where: str | Path, names: Sequence[str], wanted: Sequence[str])
 
 
 def seconds_of(place: str, text: str) -> float:
-    """Read a time: seconds, or an ISO date with or without a zone.
+    """Read a time: seconds, or an ISO date; without a zone, of UTC.
 
     Raises
     ------
@@ -86,7 +86,9 @@ def seconds_of(place: str, text: str) -> float:
     except ValueError:
         pass
     try:
-        return datetime.fromisoformat(text.strip()).timestamp()
+        when = datetime.fromisoformat(text.strip())
+        # Without a zone it is no machine's: a clock change here is no gap in a recording.
+        return (when if when.tzinfo else when.replace(tzinfo=UTC)).timestamp()
     except ValueError:
         raise AudioError(f"{place}: {text!r} is no time: seconds or ISO dates are") from None
 

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audiocnn.archives import read_archive, read_from_archive
-from audiocnn.arrays import BARE, check_numbers, load_arrays
+from audiocnn.arrays import BARE, check_numbers, load_arrays, rate_of
 from audiocnn.errors import AudioError
 from audiocnn.rows import Rows, check_names, rows_of_arrays
 
@@ -120,8 +120,10 @@ def open_series(path: str | Path) -> Rows | None:
     values = np.atleast_2d(many[number])
     names = _names(file, len(values), arrays.get("names"))
     rate = arrays.get("rate")
+    if not len(values):
+        raise AudioError(f"{file}: {name} has the shape {many.shape}: there is no channel")
     return _rows(path, dict(zip(names, values, strict=True)),
-                 None if rate is None else float(rate))  # fmt: skip
+                 None if rate is None else rate_of(file, rate))  # fmt: skip
 
 
 def _rows(path: str | Path, columns: dict[str, NDArray[Any]], rate: float | None) -> Rows:

@@ -10,6 +10,7 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 import soundfile
 
@@ -134,6 +135,47 @@ def test_by_content_a_moved_recording_is_known(recordings, tmp_path, capsys):
     assert "6 of 6 recordings were labelled before" in capsys.readouterr().err
     renamed = before.replace("5.flac", "renamed.flac")
     assert sorted(out.read_text().splitlines()) == sorted(renamed.splitlines())
+
+
+def test_by_content_other_rules_hold_for_what_was_moved(recordings, tmp_path):
+    out, anew = tmp_path / "e.csv", tmp_path / "anew.csv"
+    assert label(recordings, "-o", out, "--by-content") == 0
+    shutil.move(recordings / "5.flac", recordings / "renamed.flac")
+    strict = ["--threshold", "0.99"]
+    assert label(recordings, "-o", out, "--by-content", *strict) == 0
+    assert label(recordings, "-o", anew, *strict) == 0
+    assert out.read_text() == anew.read_text()
+
+
+def test_by_content_a_pipe_is_one_that_cannot_be_read(recordings, tmp_path):
+    os.mkfifo(recordings / "z.wav")
+    assert label(recordings, "-o", tmp_path / "e.csv", "--by-content") == 1
+    assert states(tmp_path / "e.csv") == dict.fromkeys([f"{k}.flac" for k in range(6)], "done") | {
+        "z.wav": "failed"
+    }
+
+
+def test_what_can_be_read_no_more_has_no_file(recordings, tmp_path):
+    out = tmp_path / "tables"
+    assert label(recordings, "-o", out, "--format", "raven") == 0
+    (found,) = out.rglob("2*.selections.txt")
+    (recordings / "2.flac").write_bytes(b"noise" * 1000)
+    assert label(recordings, "-o", out, "--format", "raven") == 1
+    assert not found.exists()
+    assert len(list(out.rglob("*.selections.txt"))) == 5
+
+
+def test_a_long_recording_with_a_hole_costs_nothing_else(recordings, tmp_path):
+    sound, rate = soundfile.read(recordings / "2.flac", dtype="float32")
+    long = recordings / "long.flac"
+    soundfile.write(long, np.tile(sound, 210), rate)
+    data = bytearray(long.read_bytes())
+    data[len(data) // 2 : len(data) // 2 + 20_000] = bytes(20_000)
+    long.write_bytes(data)
+    one, two = tmp_path / "one.csv", tmp_path / "two.csv"
+    assert label(recordings, "-o", one, "--workers", 1) == 1
+    assert label(recordings, "-o", two, "--workers", 2) == 1
+    assert one.read_bytes() == two.read_bytes()
 
 
 def test_a_run_of_processes_gives_the_table_of_one(recordings, tmp_path):

@@ -47,6 +47,14 @@ def test_long_signals_come_in_blocks(tmp_path):
     np.testing.assert_array_equal(np.concatenate([b.samples for b in blocks], axis=1), x.T)
 
 
+def test_parts_lie_where_the_recording_s_own_rate_says(tmp_path):
+    path = tmp_path / "a.csv"
+    rows = [f"{k / 50.04:.6f},{k},{k},{k}" for k in range(20_000)]
+    path.write_text("\n".join(["time,x,y,z", *rows]))
+    blocks = list(read_part(path, RAW, 15_000 / 50.04, 15_010 / 50.04))
+    assert [b.samples[0].tolist() for b in blocks] == [list(range(15_000, 15_010))]
+
+
 def test_parts(tmp_path):
     path = table(tmp_path / "a.csv")
     (block,) = read_part(path, RAW, 1.0, 1.5)

@@ -123,6 +123,7 @@ def test_arrays(tmp_path):
         ({"a": np.zeros((2, 3, 4))}, r"this has a \(2, 3, 4\)"),
         ({"a": np.array(["x", "y"])}, "'a' holds <U1, no numbers"),
         ({"a": np.zeros(0)}, "holds no samples"),
+        ({"a": np.zeros(3), "rate": np.nan}, "rate must be one number above 0 Hz, got nan"),
     ],
 )
 def test_arrays_that_are_no_signal(tmp_path, arrays, message):

@@ -162,6 +162,10 @@ def test_numbers_that_are_not_there(tmp_path):
         ({"X": np.array([["a"], ["b"]])}, "'X' holds <U1, no numbers"),
         ({"X": np.zeros((2, 2, 3)), "names": ["x"]}, r"names has the shape \(1,\), and .* 2 chan"),
         ({"X": np.zeros((2, 2, 3)), "names": ["x", "x"]}, "two columns are called 'x'"),
+        ({"X": np.zeros((2, 0, 3))}, "there is no channel"),
+        ({"X": np.zeros((2, 1, 3)), "rate": [50, 50]}, "rate must be one number above 0 Hz"),
+        ({"X": np.zeros((2, 1, 3)), "rate": -50}, "rate must be one number above 0 Hz, got -50"),
+        ({"X": np.zeros((2, 1, 3)), "rate": "fast"}, "rate must be one number above 0 Hz"),
     ],
 )
 def test_arrays_of_series_that_make_no_sense(tmp_path, arrays, message):

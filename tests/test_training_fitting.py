@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from audiocnn.errors import DatasetError
 from audiocnn.manifest import read_manifest
 from audiocnn.training.batches import Batch, Examples, count_batches, epoch_batches
 from audiocnn.training.cache import cached_waveforms
@@ -97,6 +98,15 @@ def test_a_fit_that_is_over_is_not_made_again(examples, tmp_path):
     assert told == []
     for name, value in first.state_dict().items():
         assert torch.equal(value, again.state_dict()[name]), name
+
+
+def test_a_damaged_checkpoint_is_named(examples, tmp_path):
+    fit(examples, RECIPE, tmp_path)
+    path = tmp_path / "last.ckpt"
+    for content in (path.read_bytes()[:2000], b""):
+        path.write_bytes(content)
+        with pytest.raises(DatasetError, match=r"last\.ckpt is damaged .*: delete it"):
+            fit(examples, RECIPE, tmp_path)
 
 
 def test_patience_ends_a_fit_that_gets_no_better(examples, tmp_path):

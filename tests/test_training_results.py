@@ -3,6 +3,7 @@
 import csv
 import dataclasses
 import math
+import os
 from pathlib import Path
 
 import numpy as np
@@ -38,7 +39,7 @@ def predictions(n: int, clips: int) -> Predictions:
 def training(tmp_path: Path) -> Training:
     clips = (
         Clip(tmp_path / "a é.wav", ("dog",), columns={"source": "x"}),
-        Clip(tmp_path / "b.wav", ("dog", "rain"), 0.5, 2.0),
+        Clip(tmp_path / os.fsdecode(b"b\xe9.wav"), ("dog", "rain"), 0.5, 2.0),
         Clip(tmp_path / "c.wav", ()),
     )
     return Training(
@@ -82,7 +83,9 @@ def test_it_is_read_back_as_it_was(training, tmp_path):
 
 def test_predictions_have_a_row_for_each_clip_that_was_held_out(training, tmp_path):
     save_training(training, tmp_path / "m.run")
-    with (tmp_path / "m.run" / "predictions.csv").open(newline="", encoding="utf-8") as file:
+    with (tmp_path / "m.run" / "predictions.csv").open(
+        newline="", encoding="utf-8", errors="surrogateescape"
+    ) as file:
         rows = list(csv.DictReader(file))
     assert [row["label"] for row in rows] == ["dog", "dog|rain"]
     assert rows[1]["rain"] == "1.000000"

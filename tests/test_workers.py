@@ -25,6 +25,8 @@ def work(shared: str, task: int | str) -> str:
         with open(shared, "a") as log:
             log.write("begun\n")
         time.sleep(1000)
+    if task == "give":
+        return BundleError("a result")  # type: ignore[return-value]
     if task == "raise":
         raise BundleError("no such model")
     if isinstance(task, str) and task.startswith("once:"):  # dies the first time
@@ -72,6 +74,12 @@ def test_what_hangs_is_ended_and_not_tried_again(tmp_path):
 def test_what_is_raised_ends_it():
     with pytest.raises(BundleError, match="no such model"):
         list(run_on_workers(work, "x", ["raise"], 1))
+
+
+def test_an_error_that_is_given_back_is_a_result():
+    found = dict(run_on_workers(work, "x", [1, "give", 2], 2))
+    assert set(found) == {1, 2, "give"}
+    assert isinstance(found["give"], BundleError)
 
 
 def test_once_stopped_nothing_new_is_begun():

@@ -63,10 +63,13 @@ def run_with_ledger(
             watching("label", sum(count_states(ledger).values()), graceful=True)
         )
         tell_missing(meant.missing, tally, watch)
+        errands: list[Errand] = []
+        if not args.only_write:
+            errands += to_do(ledger, Wanted(args.retry, args.by_content), meant.stamps)
         for _ in find_again(ledger, bundle, job, number):
             watch.tick()
         if not args.only_write:
-            label(args, ledger, job, number, meant, watch, stack)
+            label(args, ledger, job, number, errands, watch, stack)
         results = tallied(labeled(ledger), tally)
         write_outputs(results, output, root=common_folder(path for path, _ in known(ledger)))
     watch.done = tally.recordings
@@ -91,11 +94,10 @@ def check_files(args: argparse.Namespace, output: Output, ledger: Path) -> None:
 
 
 def label(
-    args: argparse.Namespace, ledger: Ledger, job: Job, rules: int, meant: Meant,
-    watch: Watch,    stack: contextlib.ExitStack,
+    args: argparse.Namespace, ledger: Ledger, job: Job, rules: int, errands: Sequence[Errand],
+    watch: Watch, stack: contextlib.ExitStack,
 ) -> None:  # fmt: skip
     """Label what is still to be done; Ctrl-C ends it, and what is done stays."""
-    errands = list(to_do(ledger, Wanted(args.retry, args.by_content), meant.stamps))
     watch.done = watch.total - len(errands)
     if watch.done:
         failed = 0 if args.retry else count_states(ledger).get("failed", 0)
@@ -122,7 +124,7 @@ def executor(
         ray = stack.enter_context(connected(args.cluster))
         return lambda errands: label_on_cluster(ray, job, errands, tick=watch.tick)
     if n_workers == 1:
-        return in_process(job, Taps(heard=watch.heard))
+        return in_process(job, Taps(heard=watch.heard), watch.tick)
     return lambda errands: run_on_workers(
         label_errand, job, errands, n_workers,
         limit=time_limit, stopped=lambda: watch.interrupted,

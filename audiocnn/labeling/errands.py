@@ -8,6 +8,7 @@ the user named it, so that the output is the same wherever it was made.
 
 from __future__ import annotations
 
+import errno
 import functools
 import hashlib
 import os
@@ -170,6 +171,8 @@ def stamp_of(path: str | Path, by_content: bool = False) -> Stamp:
 def digest_of(path: str | Path) -> str:
     """Tell a file, or a series in it, by its content."""
     there, number = parted(path)
+    if not os.path.isfile(there):  # reading a pipe would wait for ever
+        raise OSError(errno.EINVAL, "is no regular file")
     with open(there, "rb") as file:
         digest = hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=20)).hexdigest()
     return digest if number is None else f"{digest}#{number}"

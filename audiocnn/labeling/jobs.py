@@ -8,6 +8,7 @@ A job knows a ledger and something that executes errands; neither knows the othe
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -82,8 +83,11 @@ def to_do(
         if what.state == "done" and (errand.stamp.size < 0 or _same(errand, what)):
             continue
         if wanted.by_content and errand.stamp.size >= 0 and not is_url(path):
-            stamp = stamp_of(path, by_content=True)
-            if same_content(ledger, path, stamp):
+            try:
+                stamp = stamp_of(path, by_content=True)
+            except OSError:  # the worker that looks into it says what is wrong
+                stamp = Stamp()
+            if stamp.digest and same_content(ledger, path, stamp):
                 continue
         yield errand
 
@@ -95,9 +99,15 @@ def _same(errand: Errand, what: Known) -> bool:
     return (one.size, one.mtime_ns) == (other.size, other.mtime_ns)
 
 
-def in_process(job: Job, taps: Taps) -> Execute:
-    """Execute errands here, one after the other."""
-    return lambda errands: ((errand, label_errand(job, errand, taps)) for errand in errands)
+def in_process(job: Job, taps: Taps, tick: Callable[[], None] = lambda: None) -> Execute:
+    """Execute errands here, one after the other; ``tick``, called before each, may end it."""
+
+    def execute(errands: Iterable[Errand]) -> Iterator[tuple[Errand, Any]]:
+        for errand in errands:
+            tick()
+            yield errand, label_errand(job, errand, taps)
+
+    return execute
 
 
 def run_job(
@@ -212,7 +222,8 @@ class _Puzzle:
             error = f"{errand.name} changed while it was read: label it again when it is complete"
         stamp = errand.stamp
         if self.job.by_content and not error:
-            stamp = stamp_of(errand.where, by_content=True)
+            with contextlib.suppress(OSError):  # it has gone meanwhile: known by its time alone
+                stamp = stamp_of(errand.where, by_content=True)
         return make_result(self.job, errand.name, stamp, runs, coverage, error)
 
     def give_up(self, errand: Errand) -> bool:

@@ -113,9 +113,10 @@ def write_outputs(results: Iterable[Labeled], output: Output, *, root: str = "")
         return
     made: Path | None = None
     for result in results:
-        if result.error and not result.coverage.scored:
-            continue
         path = output.path / (_below(result.path, root) + SUFFIXES[output.format])
+        if result.error and not result.coverage.scored:
+            path.unlink(missing_ok=True)  # of a run in which it could be read
+            continue
         if path.parent != made:
             _make(path.parent)
             made = path.parent

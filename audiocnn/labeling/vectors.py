@@ -64,6 +64,12 @@ def _parquet(part: Path, target: Path, n_features: int) -> Iterator[Put]:
     with pq.ParquetWriter(part, schema) as writer:
 
         def put(name: str, run: Embeddings) -> None:
+            try:
+                name.encode()
+            except UnicodeEncodeError as error:
+                raise ArgumentError(
+                    f"{name!r} is no UTF-8, and Parquet holds nothing else: name an .npy instead"
+                ) from error
             flat = pa.array(np.ascontiguousarray(run.values.T).ravel())
             columns = [pa.array([name] * run.begins.size), pa.array(run.begins), pa.array(run.ends),
                        pa.FixedSizeListArray.from_arrays(flat, n_features)]  # fmt: skip

@@ -117,6 +117,13 @@ class _Died:
     tries: int = TRIES
 
 
+@dataclass(frozen=True)
+class _Raised:
+    """What a task raised; an error that it gives back is a result like any other."""
+
+    error: Exception
+
+
 @dataclass
 class _Worker:
     process: Any
@@ -171,8 +178,8 @@ class _Pool:
                     continue
                 task, tried = worker.tasks.popleft()
                 worker.since = time.monotonic()
-                if isinstance(result, Exception):
-                    raise result
+                if isinstance(result, _Raised):
+                    raise result.error
                 found.append((task, result, tried))
             elif worker.tasks and time.monotonic() - worker.since > limit(worker.tasks[0][0]):
                 allowed = limit(worker.tasks[0][0])
@@ -238,7 +245,7 @@ def _serve(pipe: Any, function: Callable[[Any, Any], Any], shared: Any) -> None:
             try:
                 result = function(shared, task)
             except Exception as error:
-                result = error
+                result = _Raised(error)
             pipe.send(result)
     except (EOFError, OSError):  # nobody is there any more
         return

@@ -162,7 +162,8 @@ def save_training(training: Training, folder: Path) -> None:
         "figures": dict(training.figures),
     }
     temporary = folder / "training.json.tmp"
-    temporary.write_text(json.dumps(_without_nan(told), indent=1, ensure_ascii=False) + "\n")
+    # ASCII: names of files need not be UTF-8.
+    temporary.write_text(json.dumps(_without_nan(told), indent=1) + "\n", encoding="ascii")
     temporary.replace(folder / "training.json")
 
 
@@ -219,7 +220,9 @@ def read_recipe(told: Mapping[str, Any]) -> Recipe:
 
 
 def _write_predictions(training: Training, path: Path) -> None:
-    with path.with_suffix(".tmp").open("w", newline="", encoding="utf-8") as file:
+    with path.with_suffix(".tmp").open(
+        "w", newline="", encoding="utf-8", errors="surrogateescape"
+    ) as file:
         write = csv.writer(file).writerow
         write(["path", "label", *training.labels])
         for clip, row in zip(training.clips, training.scores.tolist(), strict=True):

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import uuid
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -40,7 +41,10 @@ class WholeCheckpoints(TorchCheckpointIO):
         """Write; a process that is killed here leaves the one before."""
         temporary = Path(path).with_suffix(".tmp")
         temporary.parent.mkdir(parents=True, exist_ok=True)
-        torch.save(checkpoint, temporary)
+        with temporary.open("wb") as file:
+            torch.save(checkpoint, file)
+            file.flush()
+            os.fsync(file.fileno())  # or a power cut might leave the name without the content
         temporary.replace(path)
 
     def load_checkpoint(
@@ -116,7 +120,16 @@ def claim(folder: Path, what: Mapping[str, Any]) -> Path | None:
         temporary = path.with_suffix(f".{uuid.uuid4().hex}")  # several processes may write it
         temporary.write_text(json.dumps(wanted, indent=1) + "\n", encoding="utf-8")
         temporary.replace(path)
-    return checkpoint if checkpoint.exists() else None
+    if not checkpoint.exists():
+        return None
+    try:
+        torch.load(checkpoint, map_location="cpu", weights_only=True)
+    except Exception as error:  # whatever torch makes of it
+        raise DatasetError(
+            f"{checkpoint} is damaged ({type(error).__name__}): delete it, and the same command "
+            "begins this fit anew"
+        ) from error
+    return checkpoint
 
 
 def describe(
