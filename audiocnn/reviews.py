@@ -110,8 +110,9 @@ def read_reviews(path: str | Path, labels: Collection[str]) -> list[Clip]:
     -------
     list of Clip
         One for each row with a verdict: the event's own time in its clip, with its
-        label, the true labels, or none. Its columns are ``recording`` (where the event
-        was found: what comes of one recording belongs together) and ``verdict``. Where a
+        label, the true labels, or none. Its columns are ``recording``, ``from`` and ``to``
+        (where the event was found: what comes of one recording belongs together) and
+        ``verdict``. Where a
         clip is gone, the recording itself stands for it, if that is there.
 
     Raises
@@ -170,7 +171,8 @@ def _clip(path: Path, place: str, row: dict[str, str], labels: tuple[str, ...]) 
     start, end = (parse_seconds(place, name, row[name]) for name in ("start", "end"))
     if end <= start:
         raise DatasetError(f"{place}: the end must lie after the start, found {start} to {end}")
-    columns = {"recording": row["path"], "verdict": row["verdict"].strip()}
+    columns = {"recording": row["path"], "from": str(start), "to": str(end),
+               "verdict": row["verdict"].strip()}  # fmt: skip
     clip, drawn = path.parent / row["clip"], row["clip"].endswith(DRAWN)
     if clip.is_file() and not drawn:
         offset = parse_seconds(place, "offset", row["offset"])

@@ -92,7 +92,8 @@ class Fits:
     ) -> Classifier:
         """Fit one network."""
         m = self.material
-        held_out = np.flatnonzero((m.split.part == part) & m.targets.any(1))
+        judged = np.zeros(0, np.intp) if part is None else m.split.judged(part)
+        held_out = judged[m.targets[judged].any(1)]
         return fit(
             examples, recipe, folder, held_out=held_out, start=m.start, devices=self.devices,
             log=self.log, watcher=self.told(number),
@@ -112,7 +113,7 @@ class Fits:
     def predict(self, model: Classifier, part: int) -> tuple[Predictions, Predictions | None]:
         """Hear a part: its clips and its background."""
         m = self.material
-        clips = predict(model, m.recipe, m.waveforms, np.flatnonzero(m.split.part == part))
+        clips = predict(model, m.recipe, m.waveforms, m.split.judged(part))
         rows = np.flatnonzero(m.background_part == part)
         if m.background_waveforms is None or not rows.size:
             return clips, None

@@ -19,6 +19,7 @@ from audiocnn.training.batches import Examples
 from audiocnn.training.cache import Stored, cached_waveforms
 from audiocnn.training.recipe import Recipe
 from audiocnn.training.results import targets_of
+from audiocnn.training.reviewed import held_with_background
 from audiocnn.training.signal_cache import cached_signals, require_fit
 from audiocnn.training.splits import Length, Split, split_background
 
@@ -90,6 +91,7 @@ def gather(
     if background is not None:
         found = [Clip(path, ()) for path in find_for([background], recipe.front)]
         others, part = split_background(found, split, length)
+        split = held_with_background(clips, split, others, part)
         other_waves = store(others)
     if len(labels) == 1 and not others and all(clip.labels for clip in clips):
         raise DatasetError(

@@ -43,16 +43,29 @@ class Split:
         is one part, and the bundle learns the rest.
     group
         (K,) clips of one number belong together.
+    n_judged
+        How many of the clips, the first ones, are judged; the others are learnt from
+        alone, also where a part is theirs. None for all.
     """
 
     part: NDArray[np.int64]
     crossed: bool
     group: NDArray[np.int64]
+    n_judged: int | None = None
 
     @property
     def parts(self) -> list[int]:
         """The parts, ascending."""
         return [int(p) for p in np.unique(self.part) if p != NEVER]
+
+    def judged(self, part: int) -> NDArray[np.intp]:
+        """Give the clips that are judged while a part is held out."""
+        return np.flatnonzero(self.part[: self.n_judged] == part)
+
+    @property
+    def n_held(self) -> int:
+        """How many clips are judged."""
+        return int((self.part[: self.n_judged] != NEVER).sum())
 
 
 def split_clips(
@@ -108,7 +121,7 @@ def judging_parts(
     The parts of a cross-validation; where one part is held out, two halves of it, or
     itself where it is a single group.
     """
-    held = np.flatnonzero(split.part != NEVER).tolist()
+    held = np.flatnonzero(split.part[: split.n_judged] != NEVER).tolist()
     if len(split.parts) > 1 or len(set(split.group[held].tolist())) < 2:
         return split.part
     part = np.full(len(clips), NEVER)

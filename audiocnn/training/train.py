@@ -40,7 +40,7 @@ from audiocnn.training.predicting import Predictions, join
 from audiocnn.training.proposing import default_front, default_recipe, look_at
 from audiocnn.training.proposing_signals import count_windows, signal_in_words, signal_recipe
 from audiocnn.training.recipe import Recipe
-from audiocnn.training.results import NEVER, Curve, Training, save_training, targets_of
+from audiocnn.training.results import Curve, Training, save_training, targets_of
 from audiocnn.training.reviewed import add_reviews, reviewed_in_words
 from audiocnn.training.signal_cache import cached_signals
 from audiocnn.training.splits import Length, Split, judging_parts, split_clips
@@ -250,8 +250,7 @@ def judge_and_pack(
 
 
 def _plan(clips: Sequence[Clip], labels: Sequence[str], split: Split, recipe: Recipe) -> str:
-    held = int((split.part != NEVER).sum())
-    how = f"{len(split.parts)} folds" if split.crossed else f"{held} kept apart"
+    how = f"{len(split.parts)} folds" if split.crossed else f"{split.n_held} kept apart"
     return (
         f"{len(clips)} clips of {len(labels)} classes, {how}; {recipe.front.rate:g} Hz, windows of "
         f"{recipe.window:g} s, {recipe.arch} {recipe.size}, {recipe.epochs} epochs"
@@ -260,11 +259,10 @@ def _plan(clips: Sequence[Clip], labels: Sequence[str], split: Split, recipe: Re
 
 def _how(split: Split, n_clips: int, group: str | None) -> str:
     """Say how the figures came to be."""
-    held = int((split.part != NEVER).sum())
     apart = FLATTERS if group == BY_MOMENT else "groups together"
     if split.crossed:
         return (
             f"{len(split.parts)}-fold cross-validation, {apart}: each clip was judged by "
             "a network that had not heard it; the network in the bundle was fitted on all"
         )
-    return f"judged on {held} of {n_clips} clips, {apart}, that were kept apart"
+    return f"judged on {split.n_held} of {n_clips} clips, {apart}, that were kept apart"
