@@ -89,14 +89,28 @@ def interpolated(where: str, rows: Placed, names: tuple[str, ...], missed: Misse
             if gap > 0:
                 held.append(np.full((gap, part.shape[1]), np.nan))
             held.append(part)
-        if not held or (part is not None and np.isnan(part[-1]).any()):
-            continue  # a line needs its other end
+        if not held:
+            continue
         block = np.concatenate(held)
-        _draw(where, block, names)
-        if len(block) > n_given:
-            yield first + n_given, block[n_given:]
-        first += len(block) - 1
-        held, n_given = [block[-1:]], 1
+        # A line needs its other end: the last row at or behind which every channel has a value.
+        last = len(block) - 1 if part is None else _last_known(block)
+        if last < n_given and part is not None:
+            held = [block]
+            continue
+        drawn = block.copy()
+        _draw(where, drawn, names)
+        if last >= n_given:
+            yield first + n_given, drawn[n_given : last + 1]
+        first += last
+        block[last] = drawn[last]
+        held, n_given = [block[last:]], 1
+
+
+def _last_known(block: Numbers) -> int:
+    """Give the last row at or behind which every channel has a value; -1 if one has none."""
+    good = ~np.isnan(block)
+    lasts = len(block) - 1 - good[::-1].argmax(axis=0)
+    return int(np.where(good.any(axis=0), lasts, -1).min(initial=len(block) - 1))
 
 
 def _draw(where: str, block: Numbers, names: Iterable[str]) -> None:

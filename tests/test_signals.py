@@ -160,6 +160,15 @@ def test_a_line_has_an_end(tmp_path, monkeypatch):
         read(tmp_path / "a.csv", Reading(missing="interpolate"))
 
 
+def test_a_slow_channel_is_no_long_gap(tmp_path, monkeypatch):
+    monkeypatch.setattr(missing, "LONGEST_LINE", 5000)
+    rows = [f"{k},{k if k % 10 == 0 else ''}" for k in range(40_000)]
+    (tmp_path / "a.csv").write_text("\n".join(["x,slow", *rows]))
+    _, (fast, slow) = read(tmp_path / "a.csv", Reading(missing="interpolate"))
+    assert len(fast) == 40_000
+    np.testing.assert_allclose(slow[:39_991], fast[:39_991])
+
+
 def test_a_gap_of_years_takes_no_memory(tmp_path):
     (tmp_path / "a.csv").write_text("date,x\n2001-01-01,0\n2001-01-02,1\n2026-01-01,2\n")
     with open_signal(tmp_path / "a.csv", Reading(missing="gap")) as signal:

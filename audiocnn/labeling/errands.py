@@ -173,9 +173,15 @@ def digest_of(path: str | Path) -> str:
     there, number = parted(path)
     if not os.path.isfile(there):  # reading a pipe would wait for ever
         raise OSError(errno.EINVAL, "is no regular file")
-    with open(there, "rb") as file:
-        digest = hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=20)).hexdigest()
+    found = os.stat(there)
+    digest = _digest(os.fspath(there), found.st_size, found.st_mtime_ns)
     return digest if number is None else f"{digest}#{number}"
+
+
+@functools.lru_cache(maxsize=4)  # a file of many series is asked for each of them
+def _digest(path: str, size: int, mtime_ns: int) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=20)).hexdigest()
 
 
 def errand_of(path: str | Path) -> Errand:

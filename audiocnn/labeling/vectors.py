@@ -82,6 +82,11 @@ def _parquet(part: Path, target: Path, n_features: int) -> Iterator[Put]:
 def _npy(part: Path, target: Path, n_features: int) -> Iterator[Put]:
     n_rows = 0
     table = target.with_suffix(".csv")
+    if table.exists() and not target.exists():
+        raise ArgumentError(
+            f"{table} is there, and no {target.name}: the times of the vectors would replace it; "
+            "name another file"
+        )
     table_part = table.with_name(table.name + ".tmp")
 
     def write_header(file: Any) -> None:
