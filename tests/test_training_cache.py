@@ -1,7 +1,9 @@
 """Clips are decoded once, kept exactly enough, and all that cannot be read are named."""
 
 import dataclasses
+import functools
 import os
+import tempfile
 import tracemalloc
 from pathlib import Path
 
@@ -13,7 +15,7 @@ from audiocnn.audio import read_audio, read_blocks
 from audiocnn.errors import DatasetError
 from audiocnn.manifest import Clip
 from audiocnn.models.classifier import Classifier
-from audiocnn.training import cache
+from audiocnn.training import spooling
 from audiocnn.training.batches import Examples, epoch_batches
 from audiocnn.training.cache import LEVEL_STEP, Waveforms, cached_waveforms
 from audiocnn.training.predicting import predict
@@ -51,7 +53,7 @@ def no_decoding(monkeypatch):
     def refuse(*_: object, **__: object) -> None:
         raise AssertionError("decoded again")
 
-    return lambda: monkeypatch.setattr(cache, "read_blocks", refuse)
+    return lambda: monkeypatch.setattr(spooling, "read_blocks", refuse)
 
 
 def test_the_waveforms_are_those_of_the_files(clips, tmp_path):
@@ -201,12 +203,29 @@ def test_parts_of_a_long_recording_are_read_in_one_pass(tmp_path, monkeypatch):
         opened.append(how)
         return read_blocks(*how, **more)
 
-    monkeypatch.setattr(cache, "read_blocks", counted)
+    monkeypatch.setattr(spooling, "read_blocks", counted)
     waves = cached_waveforms(parts, RATE, tmp_path / "cache")
     assert len(opened) == 1
     for k, (a, b) in enumerate(times):
         expected = x[round(a * RATE) : None if b is None else round(b * RATE)]
         np.testing.assert_allclose(waves.read(k, 0, waves.length(k)), expected, atol=1e-4)
+
+
+def test_parts_that_follow_each_other_are_let_go_one_by_one(tmp_path, monkeypatch):
+    clip = write(tmp_path / "long.wav", noise(30 * RATE))
+    parts = [dataclasses.replace(clip, start=k / 2, end=k / 2 + 0.6) for k in range(50)]
+    spools = []
+
+    def made(*how, **more):
+        spools.append(tempfile.SpooledTemporaryFile(*how, **more))  # noqa: SIM115
+        assert sum(not spool.closed for spool in spools) <= 14  # what a block of 5 s may begin
+        return spools[-1]
+
+    monkeypatch.setattr(spooling, "SpooledTemporaryFile", made)
+    monkeypatch.setattr(spooling, "read_blocks", functools.partial(read_blocks, seconds=5.0))
+    cached_waveforms(parts, RATE, tmp_path / "cache")
+    assert len(spools) == 50
+    assert all(spool.closed for spool in spools)
 
 
 def test_a_part_that_is_not_finite_is_named_and_its_neighbours_are_not(tmp_path):

@@ -12,24 +12,19 @@ from __future__ import annotations
 import hashlib
 import itertools
 import os
-import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import SpooledTemporaryFile
 from typing import IO, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from audiocnn.audio import read_blocks
-from audiocnn.errors import AudioError, DatasetError
+from audiocnn.errors import DatasetError
 from audiocnn.manifest import Clip
+from audiocnn.training.spooling import Spool, spool_parts
 
 VERSION = 1
-Spool = SpooledTemporaryFile[bytes]
-SPOOLED = 1 << 22  # bytes of a clip that are held in memory before it goes to disk
 LEVEL_STEP = 0.05  # seconds over which `levels` are taken
 
 
@@ -184,19 +179,18 @@ def _decode(
     done = 0
     with temporary.open("wb") as file:
         for path, parts in itertools.groupby(clips, lambda clip: clip.path):
-            with ExitStack() as opened:
-                for spooled in _spool(path, list(parts), rate, stem.parent, opened):
-                    done += 1
-                    if isinstance(spooled, str):
-                        bad.append(spooled)
-                        continue
-                    n, scale, powers = _store(spooled, file, rate)
-                    starts.append(starts[-1] + n)
-                    scales.append(scale)
-                    levels.append(powers)
-                    level_starts.append(level_starts[-1] + powers.size)
-                    if progress:
-                        progress(done, len(clips))
+            for spooled in spool_parts(path, list(parts), rate, stem.parent):
+                done += 1
+                if isinstance(spooled, str):
+                    bad.append(spooled)
+                    continue
+                n, scale, powers = _store(spooled, file, rate)
+                starts.append(starts[-1] + n)
+                scales.append(scale)
+                levels.append(powers)
+                level_starts.append(level_starts[-1] + powers.size)
+                if progress:
+                    progress(done, len(clips))
     if bad:
         temporary.unlink()
         refuse_unreadable(bad, len(clips))
@@ -211,43 +205,6 @@ def _decode(
             level_starts=np.array(level_starts, np.int64),
         )
     index.replace(stem.with_suffix(".npz"))
-
-
-def _spool(
-    path: Path, parts: Sequence[Clip], rate: int, folder: Path, opened: ExitStack
-) -> list[Spool | str]:
-    """Read parts of one recording in one pass; where one cannot be read, say why.
-
-    What a part holds goes to a file of its own as soon as it is more than a minute or
-    two: memory does not grow with the length of a recording.
-    """
-    first = [round(part.start * rate) for part in parts]
-    last = [sys.maxsize if part.end is None else round(part.end * rate) for part in parts]
-    spools: list[Spool | str] = []
-    for _ in parts:
-        spool = SpooledTemporaryFile(SPOOLED, dir=str(folder))  # noqa: SIM115, the stack closes it
-        spools.append(opened.enter_context(spool))
-    at = first.copy()  # the sample that each part waits for
-    try:
-        for block in read_blocks(path, rate):
-            end = block.start + block.samples.size
-            for k, kept in enumerate(spools):
-                if isinstance(kept, str) or end <= first[k] or at[k] >= last[k]:
-                    continue
-                if block.start > at[k]:
-                    gap = f"{at[k] / rate:.3f} to {min(block.start, last[k]) / rate:.3f} s"
-                    spools[k] = f"{path} is not finite from {gap}: take another part of it"
-                    continue
-                kept.write(block.samples[at[k] - block.start : last[k] - block.start].tobytes())
-                at[k] = min(end, last[k])
-            if end >= max(last):
-                break
-    except AudioError as error:
-        spools = [s if at[k] >= last[k] else str(error) for k, s in enumerate(spools)]
-    for k, kept in enumerate(spools):
-        if at[k] == first[k] and not isinstance(kept, str):
-            spools[k] = f"{path}: no sample lies between {parts[k].start:g} s and its end"
-    return spools
 
 
 def _store(spooled: Spool, file: IO[bytes], rate: int) -> tuple[int, float, NDArray[np.float32]]:
