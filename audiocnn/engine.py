@@ -1,10 +1,9 @@
 """The exported graph under ONNX Runtime: samples to columns, in any cutting.
 
-One call of the graph takes frames and tails and gives columns and tails. This
-module keeps what the graph must not be bothered with: it buffers frames until
-the graph can be called (one receptive field at first, whole multiples of the
-stride after that), starts afresh at every gap, and pads what is shorter than a
-window. It must never know labels, thresholds or where sound comes from.
+One call of the graph takes frames and tails and gives columns and tails. This module
+keeps what the graph must not be bothered with: it buffers frames until the graph can be
+called (one receptive field at first, whole multiples of the stride after that), starts
+afresh at every gap, pads what is shorter than a window. It knows no labels or thresholds.
 """
 
 from __future__ import annotations
@@ -217,12 +216,15 @@ class Columns:
         Zeros, in samples, that were put behind a segment shorter than a window.
     last
         Whether the segment ends here.
+    rate
+        Samples per second, as the blocks tell it; None: the grid's.
     """
 
     start: int
     values: Array | None
     padded: int = 0
     last: bool = False
+    rate: float | None = None
 
 
 def hear(
@@ -235,8 +237,8 @@ def hear(
     graph, front, grid
         The network, its front end, and where windows lie.
     blocks
-        At the front end's rate. A block that does not begin where the last one
-        ended begins a new segment, which behaves exactly like a new file.
+        At the front end's rate, or nearly (see `check_block`). A block that does not begin
+        where the last one ended begins a new segment, which behaves exactly like a new file.
     output
         What to give, see `advance`.
 
@@ -275,7 +277,7 @@ def _hear_segment(
     at_once = min(SAMPLES_AT_ONCE, FRAMES_AT_ONCE * front.hop)
     state = TrunkState(np.empty(0, np.float32), graph.empty_tails)
     at: int | None = None  # where the next column begins
-    heard = 0
+    heard, rate = 0, grid.rate
 
     def feed(samples: Array) -> Array | None:
         nonlocal tail, state
@@ -284,15 +286,15 @@ def _hear_segment(
         return columns
 
     for block in blocks:
-        at = block.start if at is None else at
+        at, rate = block.start if at is None else at, block.rate
         heard += block.samples.shape[-1]
         for cut in range(0, block.samples.shape[-1], at_once):
             columns = feed(block.samples[..., cut : cut + at_once])
             if columns is not None:
-                yield Columns(at, columns)
+                yield Columns(at, columns, rate=rate)
                 at += columns.shape[-1] * grid.period
     if at is None:
         return
     padded = max(0, grid.window_samples - heard)
     rest = feed(padding(front, padded)) if padded else None
-    yield Columns(at, rest, padded, last=True)
+    yield Columns(at, rest, padded, last=True, rate=rate)

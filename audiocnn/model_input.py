@@ -56,7 +56,7 @@ def open_for(
                 f"{path} is at {signal.rate:g} Hz, and the model at {front.rate:g} Hz: resample "
                 "it, or train a model at that rate"
             )
-        signal.own_rate, signal.rate = signal.rate, front.rate
+        signal.rate = signal.rate or front.rate
         yield signal
 
 
@@ -79,7 +79,8 @@ def read_for(
     Yields
     ------
     Block
-        At the front end's rate; ``start`` jumps over what is missing.
+        At the front end's rate, or at a recording's own that is nearly it: its times are
+        told by its own. ``start`` jumps over what is missing.
 
     Raises
     ------
@@ -117,9 +118,9 @@ def read_part(
         yield Block(samples, 0, front.rate)
         return
     n = 0
-    for block, rate in _blocks_again(path, front, reading):
-        first = round(start * rate)
-        last = None if end is None else round(end * rate)
+    for block in _blocks_again(path, front, reading):
+        first = round(start * block.rate)
+        last = None if end is None else round(end * block.rate)
         begin = max(0, first - block.start)
         samples = block.samples[:, begin : None if last is None else max(0, last - block.start)]
         n += samples.shape[1]
@@ -131,16 +132,12 @@ def read_part(
         raise AudioError(f"{path}: no sample lies between {start:g} s and its end")
 
 
-def _blocks_again(
-    path: str | Path, front: Front, reading: Reading
-) -> Iterator[tuple[Block, float]]:
-    """Give blocks, and the rate by which the recording tells times: nearly the model's."""
+def _blocks_again(path: str | Path, front: Front, reading: Reading) -> Iterator[Block]:
     if isinstance(front, MelSpec):  # and the file holds no sound: that is said there
-        yield from ((block, front.rate) for block in read_for(path, front, reading))
+        yield from read_for(path, front, reading)
         return
     with open_for(path, front, reading, again=True) as signal:
-        rate = signal.own_rate or front.rate
-        yield from ((block, rate) for block in blocks_of(signal))
+        yield from blocks_of(signal)
 
 
 def check_block(block: Block, front: Front) -> Block:
@@ -149,10 +146,11 @@ def check_block(block: Block, front: Front) -> Block:
     Raises
     ------
     ArgumentError
-        If it has another rate than the model, or other channels.
+        If it has other channels than the model, or another rate: of sound, by anything;
+        of other signals, by more than a thousandth, for clocks are not alike.
     """
     sound = isinstance(front, MelSpec)
-    if block.rate != front.rate:
+    if abs(block.rate / front.rate - 1) > (0 if sound else SAME_RATE):
         how = "read_blocks(path, bundle.rate) resamples" if sound else "resample it"
         raise ArgumentError(
             f"the model hears {front.rate:g} Hz, got a block at {block.rate:g} Hz; {how}"

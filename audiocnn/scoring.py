@@ -8,7 +8,7 @@ a running sum would drift over a day, and one NaN would poison it for ever.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -131,10 +131,11 @@ def score_windows(
     first = done = 0  # index in the segment of kept's first column; windows scored
     begin = 0  # sample at which the segment begins
 
-    def scores(window: int, logits: Array, padded: int, last: bool) -> Scores:
+    def scores(window: int, logits: Array, run: Columns, last: bool) -> Scores:
         values = logits if calibration is None else calibrate(logits, calibration)
-        start = (begin + window * grid.period) / grid.rate
-        return Scores(start, grid.window, grid.hop, values, padded / grid.rate, last)
+        told = grid if run.rate is None else replace(grid, rate=run.rate)
+        start = (begin + window * grid.period) / told.rate
+        return Scores(start, told.window, told.hop, values, run.padded / told.rate, last)
 
     for run in columns:
         if run.values is not None:
@@ -148,10 +149,10 @@ def score_windows(
         n_new = logits.shape[-1]
         behind = run.last and n_columns - grid.size != (done + n_new - 1) * grid.step
         if n_new or (run.last and not behind):
-            yield scores(done * grid.step, logits, run.padded, run.last and not behind)
+            yield scores(done * grid.step, logits, run, run.last and not behind)
         if behind:
             logits = pool_windows(kept[..., -grid.size :], grid.size, 1)
-            yield scores(n_columns - grid.size, logits, run.padded, True)
+            yield scores(n_columns - grid.size, logits, run, True)
         done += n_new
         keep_from = max(first, min(done * grid.step, n_columns - grid.size))
         kept, first = (None, 0) if run.last else (kept[..., keep_from - first :], keep_from)

@@ -63,8 +63,6 @@ class Signal:
         What was not there (and, if asked, was interpolated).
     n_samples
         Up to which there was anything so far.
-    own_rate
-        What the recording itself says of its rate, where ``rate`` is a model's.
     """
 
     path: Path
@@ -73,7 +71,6 @@ class Signal:
     parts: Iterator[tuple[int, Samples]] = field(default_factory=lambda: iter(()))
     missed: Missed = field(default_factory=Missed)
     n_samples: int = 0
-    own_rate: float | None = None
 
     @functools.cached_property
     def pieces(self) -> Iterator[Samples]:

@@ -274,7 +274,7 @@ def test_every_run_says_where_its_first_column_begins(bundle):
         assert run.start == start + done * grid.period
         assert not run.last
         done += run.values.shape[-1]
-    assert runs[-1] == Columns(start + done * grid.period, None, 0, last=True)
+    assert runs[-1] == Columns(start + done * grid.period, None, 0, last=True, rate=RATE)
     assert done == (x.size - grid.reach) // grid.period + 1
 
 

@@ -112,6 +112,6 @@ def test_nothing_of_use(tmp_path):
         list(read_for(tmp_path / "a.npy", RAW, Reading(missing="gap")))
 
 
-def test_almost_the_rate_is_the_rate(tmp_path):
+def test_almost_the_rate_is_good_enough_and_tells_the_time(tmp_path):
     path = table(tmp_path / "a.csv", n=3000, rate=50.02)
-    assert {b.rate for b in read_for(path, RAW)} == {50}
+    assert {b.rate for b in read_for(path, RAW)} == {50.02}

@@ -1,5 +1,6 @@
 """Every verb on signals that are not sound, with networks of random weights: the same path."""
 
+import dataclasses
 import json
 import subprocess
 import sys
@@ -123,6 +124,23 @@ def test_all_files_of_a_signal_give_the_same_events(bundle, tmp_path):
         ]
         scores = [e.score for e in other.events]
         assert scores == pytest.approx([e.score for e in first.events], abs=1e-5)
+
+
+def test_times_are_told_by_a_recording_s_own_clock(folder, bundle, tmp_path, capsys):
+    x, pace = signal(bundle.front, 60), 1 + 8e-4
+    exact = label_recording(bundle, write(tmp_path / "a.csv", bundle.front, x))
+    fast = dataclasses.replace(bundle.front, rate=bundle.front.rate * pace)
+    path = write(tmp_path / "b.csv", fast, x)
+    found = label_recording(bundle, path)
+    assert found.coverage.seconds == pytest.approx(60 / pace, abs=1e-3)
+    assert len(found.events) == len(exact.events) > 0
+    for event, same in zip(found.events, exact.events, strict=True):
+        assert [event.start, event.end] == pytest.approx([same.start / pace, same.end / pace])
+    assert verify_recording(bundle, path).good
+    assert main(["listen", "--json", "--model", str(folder), "--input", str(path)]) == 0
+    live = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    ends = sorted(e["end"] for e in live if e["type"] == "event")
+    assert ends == pytest.approx(sorted(e.end for e in found.events), abs=1e-3)
 
 
 def test_coverage_of_what_is_missing(bundle, tmp_path):

@@ -80,7 +80,7 @@ class Meter:
     Parameters
     ----------
     rate
-        Of its blocks.
+        Of its blocks; that of the last, once there was one.
     gap
         What to call what is not there.
     """
@@ -109,6 +109,7 @@ def watch_blocks(blocks: Iterable[Block], meter: Meter) -> Iterator[Block]:
             meter.ends.append(meter.end / meter.rate)
             sounding = False
         if n := block.samples.shape[-1]:
+            meter.rate = block.rate
             meter.skip(meter.gap, meter.end / meter.rate, block.start / meter.rate)
             meter.end, sounding = block.start + n, True
         yield block

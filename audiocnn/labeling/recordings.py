@@ -281,6 +281,7 @@ def _tell_frames(
 ) -> Iterator[Columns]:
     for run in runs:
         if (scores := score_columns(run, bundle.calibration)) is not None:
-            begins = (run.start + grid.period * np.arange(scores.shape[1])) / grid.rate
-            tell(np.stack((begins, begins + grid.reach / grid.rate)), scores)
+            rate = run.rate or grid.rate
+            begins = (run.start + grid.period * np.arange(scores.shape[1])) / rate
+            tell(np.stack((begins, begins + grid.reach / rate)), scores)
         yield run

@@ -130,11 +130,12 @@ def random_signal_blocks(
 ) -> Iterator[Block]:
     """Read a signal other than sound in pieces cut at random, and again behind its gaps."""
     with open_for(path, front, reading) as signal:
+        rate = signal.rate or front.rate
         pieces = (cut for piece in signal.pieces for cut in random_cuts(piece, longest, rng))
-        for block in cut_blocks(pieces, front.rate, front.rate):
+        for block in cut_blocks(pieces, rate, rate):
             at = block.start
             for cut in random_cuts(block.samples, longest, rng):
-                yield Block(cut, at, front.rate)
+                yield Block(cut, at, rate)
                 at += cut.shape[-1]
 
 

@@ -16,6 +16,7 @@ from audiocnn.blocks import cut_blocks
 from audiocnn.bundle import Bundle
 from audiocnn.events import EventRule, Explain, find_events
 from audiocnn.listening import listen
+from audiocnn.mel import MelSpec
 from audiocnn.scoring import Scores
 from audiocnn.streaming.pieces import Input, Piece, Samples
 from audiocnn.streaming.session import Session
@@ -86,7 +87,8 @@ def run_session(
                 on_scores(run)
             yield run
 
-    blocks = cut_blocks(hear(), source.rate, bundle.rate, seconds=plan.block)
+    rate = bundle.rate if isinstance(bundle.front, MelSpec) else source.rate
+    blocks = cut_blocks(hear(), source.rate, rate, seconds=plan.block)
     scores = told(listen(bundle, blocks, plan.hop))
     try:
         for event in find_events(scores, rules or bundle.rules, onsets=True, explain=explain):

@@ -57,7 +57,7 @@ class SignalFile(FileInput):
     ) -> None:  # fmt: skip
         self._opened = contextlib.ExitStack()
         self._signal = self._opened.enter_context(open_for(path, front, reading))
-        self.name, self.rate = str(path), front.rate
+        self.name, self.rate = str(path), self._signal.rate or front.rate
         self._realtime, self._closed = realtime, False
         self._seconds = 0.1 if realtime else max(0.1, AT_LEAST / front.rate)
 
