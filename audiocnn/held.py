@@ -1,13 +1,17 @@
-"""The last signal that was opened, held in memory: for whoever reads many parts of one file.
+"""The last signal that was opened, held: for whoever reads many parts of one file.
 
 A table of a week with a label in every row is hundreds of clips; read from its beginning
-for each, it would take hundreds of times as long. What is larger than `LIMIT` is not held.
+for each, it would take hundreds of times as long. What is larger than `LIMIT` is held in a
+temporary file, and what finds no room there is not held.
 """
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator, Sequence
+import itertools
+import sys
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -18,9 +22,9 @@ from audiocnn.audio import audio_info
 from audiocnn.channels import AS_IT_IS, Reading
 from audiocnn.decoding import check_file
 from audiocnn.series import file_of
-from audiocnn.signals import Samples, Signal, is_signal_file, open_signal
+from audiocnn.signals import Samples, Signal, Whole, is_signal_file, open_signal
 
-LIMIT = 1 << 24  # values: 64 MiB
+LIMIT = 1 << 24  # values in memory: 64 MiB
 
 
 @contextmanager
@@ -41,8 +45,8 @@ def open_held(
         with open_signal(path, reading, wanted) as signal:
             yield signal
         return
-    signal, samples = held
-    yield replace(signal, parts=iter([(0, samples)]), missed=replace(signal.missed))
+    signal, whole = held
+    yield replace(signal, whole=whole, missed=replace(signal.missed))
 
 
 def length_of(path: Path, reading: Reading = AS_IT_IS) -> float | None:
@@ -53,21 +57,50 @@ def length_of(path: Path, reading: Reading = AS_IT_IS) -> float | None:
     if not is_signal_file(file_of(path)):
         return audio_info(path).duration
     with open_held(path, reading) as signal:
-        n: int = sum(piece.shape[1] for piece in signal.pieces)
-        return n / (signal.rate or 1.0)
+        for _ in signal.parts_since(sys.maxsize):  # what is not held is to be read
+            pass
+        return signal.n_samples / (signal.rate or 1.0)
 
 
 @functools.lru_cache(maxsize=1)
 def _read(
     path: Path, size: int, mtime_ns: int, reading: Reading, wanted: tuple[str, ...] | None
-) -> tuple[Signal, Samples] | None:
-    n, parts = 0, []
+) -> tuple[Signal, Whole] | None:
+    starts: list[int] = []
+    ends: list[int] = []
+
+    def parts() -> Iterator[Samples]:
+        end = 0
+        for at, part in signal.parts:
+            if at != end or not ends:
+                starts.append(at)
+                ends.append(ends[-1] if ends else 0)
+            ends[-1] += part.shape[1]
+            end = at + part.shape[1]
+            yield part
+
     with open_signal(path, reading, wanted) as signal:
-        for piece in signal.pieces:
-            n += piece.size
-            if n > LIMIT:
-                return None
-            parts.append(piece)
-    whole = np.concatenate(parts, axis=1) if parts else np.empty((len(signal.names), 0), np.float32)
-    whole.flags.writeable = False
-    return signal, whole
+        samples = _joined(parts(), len(signal.names))
+    return None if samples is None else (signal, Whole(starts, ends, samples))
+
+
+def _joined(parts: Iterator[Samples], channels: int) -> Samples | None:
+    """Put parts together (K, N), in memory or in a file; None if there is room in neither."""
+    n, taken = 0, [np.empty((channels, 0), np.float32)]
+    for part in parts:
+        taken.append(part)
+        n += part.size
+        if n > LIMIT:
+            return _on_disk(itertools.chain(taken, parts), channels)
+    return np.concatenate(taken, axis=1)
+
+
+def _on_disk(parts: Iterable[Samples], channels: int) -> Samples | None:
+    try:
+        with tempfile.TemporaryFile() as file:  # the map keeps it until it is let go
+            for part in parts:
+                file.write(np.ascontiguousarray(part.T, np.float32).tobytes())
+            file.flush()
+            return np.memmap(file, np.float32, "r").reshape(-1, channels).T
+    except OSError:  # the disk is full
+        return None

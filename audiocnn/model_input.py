@@ -118,7 +118,7 @@ def read_part(
         yield Block(samples, 0, front.rate)
         return
     n = 0
-    for block in _blocks_again(path, front, reading):
+    for block in _blocks_again(path, front, start, reading):
         first = round(start * block.rate)
         last = None if end is None else round(end * block.rate)
         begin = max(0, first - block.start)
@@ -132,12 +132,14 @@ def read_part(
         raise AudioError(f"{path}: no sample lies between {start:g} s and its end")
 
 
-def _blocks_again(path: str | Path, front: Front, reading: Reading) -> Iterator[Block]:
+def _blocks_again(
+    path: str | Path, front: Front, start: float, reading: Reading
+) -> Iterator[Block]:
     if isinstance(front, MelSpec):  # and the file holds no sound: that is said there
         yield from read_for(path, front, reading)
         return
     with open_for(path, front, reading, again=True) as signal:
-        yield from blocks_of(signal)
+        yield from blocks_of(signal, round(start * (signal.rate or front.rate)))
 
 
 def check_block(block: Block, front: Front) -> Block:
@@ -164,23 +166,30 @@ def check_block(block: Block, front: Front) -> Block:
     return block
 
 
-def blocks_of(signal: Signal) -> Iterator[Block]:
+def blocks_of(signal: Signal, first: int = 0) -> Iterator[Block]:
     """Give a signal as blocks; ``start`` jumps over what is missing in any channel.
+
+    Parameters
+    ----------
+    signal
+        What to give.
+    first
+        The sample before which nothing is needed.
 
     Raises
     ------
     AudioError
-        If nothing in it can be used.
+        If nothing in it can be used, as far as it is known.
     """
     assert signal.rate is not None, "whoever needs blocks knows the rate"
     size = max(1, AT_ONCE // len(signal.names))
     n_blocks = 0
-    for at, part in signal.parts:
+    for at, part in signal.parts_since(first):
         good = finite(part)
         edges = np.flatnonzero(np.diff(good, prepend=False, append=False)).reshape(-1, 2)
         for begin, end in edges.tolist():
             for cut in range(begin, end, size):
                 n_blocks += 1
                 yield Block(part[:, cut : min(cut + size, end)], at + cut, signal.rate)
-    if not n_blocks:
+    if not n_blocks and not first:
         raise AudioError(f"{signal.path} holds no sample at which all channels have a value")

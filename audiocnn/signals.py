@@ -10,6 +10,7 @@ silence. Nothing here knows what the samples are used for.
 
 from __future__ import annotations
 
+import bisect
 import functools
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -34,6 +35,7 @@ __all__ = [
     "Reading",
     "Samples",
     "Signal",
+    "Whole",
     "is_signal_file",
     "open_signal",
 ]
@@ -41,7 +43,35 @@ __all__ = [
 Samples = NDArray[np.float32]
 
 SIGNAL_SUFFIXES = ROW_SUFFIXES | SERIES_SUFFIXES
-NAN_AT_ONCE = 1 << 14  # samples of a gap that are made at once
+AT_ONCE = 1 << 14  # samples of a gap, or of what is held, that are given at once
+
+
+@dataclass(frozen=True, eq=False)
+class Whole:
+    """All parts of a signal, one behind the other.
+
+    Parameters
+    ----------
+    starts
+        The sample at which each begins.
+    ends
+        Where each ends in ``samples``.
+    samples
+        (K, N) of them all, NaN where a value is missing.
+    """
+
+    starts: Sequence[int]
+    ends: Sequence[int]
+    samples: Samples
+
+    def since(self, first: int) -> Iterator[tuple[int, Samples]]:
+        """Give them from a sample on, `AT_ONCE` of it at a time."""
+        for k in range(max(0, bisect.bisect_right(self.starts, first) - 1), len(self.starts)):
+            begin = self.ends[k - 1] if k else 0
+            skipped = max(0, first - self.starts[k])
+            for at in range(begin + skipped, self.ends[k], AT_ONCE):
+                part = self.samples[:, at : min(at + AT_ONCE, self.ends[k])]
+                yield self.starts[k] + at - begin, np.ascontiguousarray(part)
 
 
 @dataclass
@@ -63,6 +93,8 @@ class Signal:
         What was not there (and, if asked, was interpolated).
     n_samples
         Up to which there was anything so far.
+    whole
+        If all of it is held (see `held`); it stands for ``parts`` then.
     """
 
     path: Path
@@ -71,21 +103,27 @@ class Signal:
     parts: Iterator[tuple[int, Samples]] = field(default_factory=lambda: iter(()))
     missed: Missed = field(default_factory=Missed)
     n_samples: int = 0
+    whole: Whole | None = None
+
+    def parts_since(self, first: int) -> Iterator[tuple[int, Samples]]:
+        """Give the parts; those before a sample are left out where that saves reading them."""
+        return self.parts if self.whole is None else self.whole.since(first)
+
+    def pieces_since(self, first: int) -> Iterator[tuple[int, Samples]]:
+        """Give the parts, as `parts_since`, with NaN for what is missing between them."""
+        end = 0 if self.whole is None else first
+        for at, part in self.parts_since(first):
+            while end < at:
+                n = min(AT_ONCE, at - end)
+                yield end, np.full((len(self.names), n), np.nan, np.float32)
+                end += n
+            yield at, part
+            end = at + part.shape[1]
 
     @functools.cached_property
     def pieces(self) -> Iterator[Samples]:
         """The parts (K, N), with NaN for what is missing between them."""
-        return self._pieces()
-
-    def _pieces(self) -> Iterator[Samples]:
-        end = 0
-        for at, part in self.parts:
-            while end < at:
-                n = min(NAN_AT_ONCE, at - end)
-                yield np.full((len(self.names), n), np.nan, np.float32)
-                end += n
-            yield part
-            end = at + part.shape[1]
+        return (piece for _, piece in self.pieces_since(0))
 
 
 def is_signal_file(path: str | Path) -> bool:

@@ -5,7 +5,7 @@ import os
 import numpy as np
 import pytest
 
-from audiocnn import held
+from audiocnn import held, signals
 from audiocnn.channels import Reading
 from audiocnn.errors import AudioError
 from audiocnn.fronts import RawSpec
@@ -39,16 +39,50 @@ def test_what_is_held_is_what_was_read(table, missing):
     assert held._read.cache_info().hits == 1
 
 
-def test_a_file_that_changed_is_read_anew_and_a_large_one_is_not_held(table, monkeypatch):
+def test_a_file_that_changed_is_read_anew(table):
     reading = Reading(missing="gap")
     samples(held.open_held(table, reading))
     os.utime(table, ns=(1, 1))
     samples(held.open_held(table, reading))
     assert held._read.cache_info().misses == 2
+
+
+class Full:
+    def __enter__(self):
+        raise OSError(28, "No space left on device")
+
+    def __exit__(self, *_: object):
+        pass
+
+
+@pytest.mark.parametrize("room", [True, False])
+def test_a_large_file_is_held_on_disk_where_there_is_room(table, monkeypatch, room):
+    reading = Reading(missing="gap")
+    plain = samples(open_signal(table, reading))
     monkeypatch.setattr(held, "LIMIT", 50)
-    held._read.cache_clear()
-    assert samples(held.open_held(table, reading))[2].shape == (2, 100)
-    assert held._read(table, table.stat().st_size, 1, reading, None) is None
+    if not room:
+        monkeypatch.setattr(held.tempfile, "TemporaryFile", Full)
+    for _ in range(2):
+        with held.open_held(table, reading) as signal:
+            assert (signal.whole is not None) == room
+            assert not room or isinstance(signal.whole.samples, np.memmap)
+        again = samples(held.open_held(table, reading))
+        assert (again[:2], again[3]) == (plain[:2], plain[3])
+        np.testing.assert_array_equal(again[2], plain[2])
+    assert held.length_of(table, reading) == 10
+
+
+def test_what_lies_before_a_part_is_not_looked_at_again(table, monkeypatch):
+    monkeypatch.setattr(signals, "AT_ONCE", 8)
+    reading = Reading(missing="gap")
+    with held.open_held(table, reading) as signal:
+        found = [(at, piece.shape[1]) for at, piece in signal.pieces_since(70)]
+        around = [(at, piece.shape[1]) for at, piece in signal.parts_since(37)]
+    assert found == [(70, 8), (78, 8), (86, 8), (94, 6)]
+    assert around[:2] == [(37, 8), (45, 8)]
+    with open_signal(table, reading) as signal:
+        (first, _), *_ = signal.pieces_since(70)
+    assert first == 0
 
 
 def test_parts_are_those_of_the_whole(table):

@@ -177,7 +177,7 @@ def test_a_gap_of_years_takes_no_memory(tmp_path):
     (tmp_path / "a.csv").write_text("time,x\n0,0\n1e-6,1\n1e6,2\n")
     with open_signal(tmp_path / "a.csv", Reading(missing="gap")) as signal:
         piece = max((p.shape[1] for p, _ in zip(signal.pieces, range(9), strict=False)))
-    assert piece == signals.NAN_AT_ONCE
+    assert piece == signals.AT_ONCE
 
 
 def test_what_is_not_finite_is_missing(tmp_path):

@@ -90,13 +90,12 @@ def read_trace(path: str | Path, start: float, end: float, seen: Seen = Seen()) 
         if signal.rate is None:
             raise AudioError(f"{path} does not say how many samples are a second: give --rate HZ")
         first, last = round(start * signal.rate), max(1, round(end * signal.rate))
-        at, parts = 0, []
-        for piece in signal.pieces:
+        parts = []
+        for at, piece in signal.pieces_since(first):
             part = piece[:, max(0, first - at) : max(0, last - at)]
             if part.size:
                 parts.append(part)
-            at += piece.shape[1]
-            if at >= last:
+            if at + piece.shape[1] >= last:
                 break
         if not parts:
             raise AudioError(f"{path} ends before {start:g} s: it is not what was labelled")

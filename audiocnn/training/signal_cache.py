@@ -119,15 +119,16 @@ class _Reader:
             first = round(clip.start * rate)
             last = None if clip.end is None else round(clip.end * rate)
             sums, begin = np.zeros((2, len(signal.names))), self.file.tell()
-            n = at = 0
+            n = 0
             try:
-                with closing(signal.pieces):  # type: ignore[type-var]
-                    for piece in signal.pieces:
-                        end = at + piece.shape[1]
-                        part = piece[:, max(0, first - at) : None if last is None else last - at]
+                with closing(signal.pieces_since(first)) as pieces:  # type: ignore[type-var]
+                    for at, piece in pieces:
+                        part = piece[
+                            :, max(0, first - at) : None if last is None else max(0, last - at)
+                        ]
                         self._keep(clip, part, sums, n + first, rate)
-                        n, at = n + part.shape[1], end
-                        if last is not None and at >= last:
+                        n += part.shape[1]
+                        if last is not None and at + piece.shape[1] >= last:
                             break
                 if n == 0:
                     raise AudioError(f"{clip.path}: no sample lies between {clip.start:g} s and "
