@@ -14,6 +14,7 @@ import os
 import sys
 from collections.abc import Sequence
 
+from audiocnn.allocating import keep_freed_memory
 from audiocnn.arguments.after import add_clips, add_summary
 from audiocnn.arguments.checking import add_check
 from audiocnn.arguments.judging import add_diff, add_embed, add_tune
@@ -76,6 +77,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if args.verb is None:
         parser.print_help()
         return 2
+    if args.verb != "listen":  # its blocks are small, and it runs for months
+        keep_freed_memory(everything=args.verb == "train")
     try:
         status: int = importlib.import_module(f"audiocnn.commands.{args.verb}").run(args)
         sys.stdout.flush()

@@ -18,6 +18,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from audiocnn.allocating import keep_freed_memory
 from audiocnn.bundle import SHIPPED, Bundle, grid_of, load
 from audiocnn.channels import AS_IT_IS, Reading
 from audiocnn.errors import AudioError
@@ -284,6 +285,7 @@ def bundle_of(job: Job) -> Bundle:
 
 @functools.lru_cache(maxsize=1)
 def _load(model: _Model, accelerator: str) -> Bundle:
+    keep_freed_memory()
     with tempfile.TemporaryDirectory(prefix="audiocnn-") as folder:
         for name, data in model.files.items():
             Path(folder, name).write_bytes(data)
