@@ -16,7 +16,6 @@ one by one: the events of a million recordings need not fit in memory.
 from __future__ import annotations
 
 import functools
-import os
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
@@ -28,6 +27,7 @@ from audiocnn.formats.parquet import import_pyarrow, read_parquet, write_parquet
 from audiocnn.formats.plain import csv_lines, jsonl_lines, read_csv, read_jsonl
 from audiocnn.formats.raven import raven_lines, read_raven
 from audiocnn.formats.rows import Row, check_event
+from audiocnn.replacing import replacing
 from audiocnn.start_times import Clock, moment, start_time
 
 FORMATS = {
@@ -162,19 +162,15 @@ def write_events(
 
 def write_rows(rows: Iterable[Row], path: str | Path, format: str, clock: Clock | None) -> None:
     """Write rows to a file, as `write_events` does events."""
-    target = Path(os.path.realpath(path))
-    part = target.with_name(f".{target.name}.{os.getpid()}.tmp")
     try:
-        if format == "parquet":
-            write_parquet(rows, part, clock)
-        else:
+        with replacing(path) as part:
+            if format == "parquet":
+                write_parquet(rows, part, clock)
+                return
             with part.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file:
                 file.writelines(_LINES[format](rows, clock is not None))
-        os.replace(part, target)
     except OSError as error:
         raise ArgumentError(f"cannot write {path}: {error.strerror or error}") from error
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def check_format(format: str) -> str:

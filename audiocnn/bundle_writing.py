@@ -10,6 +10,7 @@ from pathlib import Path
 from audiocnn.bundle import CHECKED_FILES, FORMAT, Bundle, grid_of
 from audiocnn.errors import ArgumentError
 from audiocnn.fronts import describe
+from audiocnn.replacing import is_left_over, replacing
 from audiocnn.selfcheck import make_check
 
 FILES = {*CHECKED_FILES, "README.md", "bundle.json"}
@@ -33,7 +34,8 @@ def check_free(folder: str | Path, *, overwrite: bool = False) -> None:
     folder = Path(folder)
     if not folder.exists():
         return
-    names = {p.name.removesuffix(".tmp") for p in folder.iterdir()} if folder.is_dir() else {"?"}
+    inside = [p for p in folder.iterdir() if not is_left_over(p)] if folder.is_dir() else [folder]
+    names = {p.name for p in inside}
     if names and not {"graph.onnx"} <= names <= FILES:
         raise ArgumentError(f"{folder} holds other things than a model: name a new folder")
     if "bundle.json" in names and not overwrite:
@@ -79,6 +81,5 @@ def save(bundle: Bundle, folder: str | Path, weights: bytes, readme: str) -> Non
     }
     contents["bundle.json"] = (json.dumps(described, indent=1, ensure_ascii=False) + "\n").encode()
     for name, content in contents.items():  # bundle.json last: before it there is no bundle
-        temporary = folder / (name + ".tmp")
-        temporary.write_bytes(content)
-        temporary.replace(folder / name)
+        with replacing(folder / name) as part:
+            part.write_bytes(content)

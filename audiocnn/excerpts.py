@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from audiocnn.decoding import check_file, open_recording
 from audiocnn.errors import ArgumentError, AudioError
+from audiocnn.replacing import replacing
 
 UNSOUGHT = frozenset({"MP3", "RAW"})  # what libsndfile seeks in by guessing
 DEEP = frozenset({"PCM_24", "PCM_32", "FLOAT", "DOUBLE", "ALAC_24", "ALAC_32", "ALAC_20"})
@@ -118,13 +119,9 @@ def write_flac(excerpt: Excerpt, path: Path) -> None:
     samples = np.nan_to_num(excerpt.samples, posinf=1.0, neginf=-1.0)
     if samples.shape[1] > 8:
         samples = samples.mean(axis=1, keepdims=True)
-    part = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     subtype = "PCM_24" if excerpt.deep else "PCM_16"
     try:
-        with part.open("wb") as file:
+        with replacing(path) as part, part.open("wb") as file:
             soundfile.write(file, np.clip(samples, -1, 1), excerpt.rate, subtype, format="FLAC")
-        os.replace(part, path)
     except (OSError, soundfile.LibsndfileError) as error:
         raise ArgumentError(f"cannot write {path}: {error}") from error
-    finally:
-        part.unlink(missing_ok=True)

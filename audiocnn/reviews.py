@@ -18,7 +18,6 @@ recording itself is learnt from, between start and end.
 from __future__ import annotations
 
 import csv
-import os
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +25,7 @@ from pathlib import Path
 from audiocnn.errors import ArgumentError, DatasetError, did_you_mean
 from audiocnn.events import Event
 from audiocnn.manifest import Clip
+from audiocnn.replacing import replacing
 from audiocnn.series import file_of
 from audiocnn.tables import check_text, parse_seconds, read_table
 
@@ -62,9 +62,10 @@ def write_reviews(cuts: Iterable[Cut], path: Path) -> None:
         If it cannot be written, or is there.
     """
     check_list(path)
-    part = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        with part.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file:
+        with replacing(path) as part, part.open(
+            "w", encoding="utf-8", errors="surrogateescape", newline=""
+        ) as file:  # fmt: skip
             writer = csv.writer(file, lineterminator="\n")
             writer.writerow(COLUMNS)
             for cut in cuts:
@@ -75,11 +76,8 @@ def write_reviews(cuts: Iterable[Cut], path: Path) -> None:
                 writer.writerow(
                     (cut.clip, event.source, *times, event.label, score, f"{cut.offset:.6f}", "")
                 )
-        os.replace(part, path)
     except OSError as error:
         raise ArgumentError(f"cannot write {path}: {error.strerror}") from error
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def check_list(path: Path) -> None:

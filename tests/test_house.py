@@ -19,8 +19,8 @@ PACKAGE = ROOT / "audiocnn"
 
 # Each may import those before it. A new module needs a place here (and in DESIGN.md).
 CORE = (
-    "errors", "names", "locking", "allocating", "sliding", "blocks", "forward", "decoding", "audio",
-    "excerpts", "arrays",
+    "errors", "names", "locking", "replacing", "allocating", "sliding",
+    "blocks", "forward", "decoding", "audio", "excerpts", "arrays",
     "rows", "row_files", "archives", "series", "evenness", "missing", "channels", "mel", "fronts",
     "signals", "held", "model_input", "finding", "engine", "scoring", "events", "tables",
     "start_times", "formats", "annotations", "clip", "row_labels",

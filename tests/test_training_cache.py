@@ -16,7 +16,7 @@ from audiocnn.errors import DatasetError
 from audiocnn.manifest import Clip
 from audiocnn.models.classifier import Classifier
 from audiocnn.training import spooling
-from audiocnn.training.batches import Examples, epoch_batches
+from audiocnn.training.batches import Examples, audible_starts, epoch_batches
 from audiocnn.training.cache import LEVEL_STEP, Waveforms, cached_waveforms
 from audiocnn.training.predicting import predict
 from audiocnn.training.proposing import default_front
@@ -258,3 +258,11 @@ def test_memory_does_not_grow_with_the_sound(tmp_path):
     finally:
         tracemalloc.stop()
     assert peak < 13e6
+
+
+def test_a_clip_that_is_audible_at_its_very_end_has_a_window_there():
+    levels = np.zeros(9, np.float32)
+    levels[-1] = 1
+    starts = [audible_starts(levels, n, 250, 100, -60, -30).tolist() for n in (850, 900)]
+    assert starts == [[600], [650]]
+    assert not audible_starts(0 * levels, 850, 250, 100, -60, -30).size

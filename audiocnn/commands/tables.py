@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from audiocnn.errors import ArgumentError
 from audiocnn.labeling.recordings import TakeRows
+from audiocnn.replacing import replacing
 
 
 @contextlib.contextmanager
@@ -29,12 +30,11 @@ def csv_table(path: str | Path, columns: Sequence[str]) -> Iterator[Callable[[li
     """
     target = Path(path)
     special = target.exists() and not target.is_file()
-    part = target if special else target.with_name(target.name + ".tmp")
-    try:
-        file: IO[str] = part.open("w", newline="", encoding="utf-8", errors="surrogateescape")
-    except OSError as error:
-        raise ArgumentError(f"cannot write {path}: {error.strerror}") from error
-    try:
+    with contextlib.nullcontext(target) if special else replacing(target) as part:
+        try:
+            file: IO[str] = part.open("w", newline="", encoding="utf-8", errors="surrogateescape")
+        except OSError as error:
+            raise ArgumentError(f"cannot write {path}: {error.strerror}") from error
         with file:
             writer = csv.writer(file, lineterminator="\n")
 
@@ -46,11 +46,6 @@ def csv_table(path: str | Path, columns: Sequence[str]) -> Iterator[Callable[[li
 
             write(columns)
             yield write
-        if not special:
-            part.replace(target)
-    finally:
-        if not special:
-            part.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager

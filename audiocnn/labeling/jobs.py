@@ -238,7 +238,7 @@ def _info(errand: Errand) -> AudioInfo | None:
     try:
         with open_recording(errand.where) as source:
             return source.info
-    except AudioError:
+    except Exception:  # decoders are many; the worker that gets it says what is wrong
         return None
 
 

@@ -11,7 +11,6 @@ import html
 import io
 import itertools
 import math
-import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -20,6 +19,7 @@ from typing import Any
 
 from audiocnn.errors import ArgumentError
 from audiocnn.labeling.summarizing import Hour, Summary
+from audiocnn.replacing import replacing
 
 WIDTH, EDGE, LINE = 1040.0, 20.0, 18.0  # pixels
 CELL = 17.0  # pixels an hour
@@ -78,14 +78,11 @@ def write_picture(summary: Summary, path: str | Path, title: str) -> None:
     render = check_picture(target)
     shapes = list(_draw(summary, title))
     data = render(shapes, max(shape.y + shape.height for shape in shapes) + EDGE)
-    part = target.with_name(f".{target.name}.{os.getpid()}.tmp")
     try:
-        part.write_bytes(data)
-        os.replace(part, target)
+        with replacing(target) as part:
+            part.write_bytes(data)
     except OSError as error:
         raise ArgumentError(f"cannot write {path}: {error.strerror}") from error
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def check_picture(path: Path) -> Callable[[Iterable[Shape], float], bytes]:

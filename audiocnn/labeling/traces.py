@@ -8,7 +8,6 @@ that lie in it, so a spike of one sample is seen.
 from __future__ import annotations
 
 import html
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,6 +18,7 @@ from numpy.typing import NDArray
 from audiocnn.channels import AS_IT_IS, Reading
 from audiocnn.errors import ArgumentError, AudioError
 from audiocnn.held import open_held
+from audiocnn.replacing import replacing
 
 WIDTH, HEIGHT, LEFT, TOP = 960, 90, 120, 44  # pixels: of traces, of one, beside and above them
 GAP, BELOW = 14, 30  # between two traces, under the last
@@ -151,14 +151,11 @@ def write_trace(drawing: str, path: Path) -> None:
     ArgumentError
         If it cannot be written.
     """
-    part = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        part.write_text(drawing, encoding="utf-8")
-        os.replace(part, path)
+        with replacing(path) as part:
+            part.write_text(drawing, encoding="utf-8")
     except OSError as error:
         raise ArgumentError(f"cannot write {path}: {error.strerror}") from error
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def _one(name: str, row: NDArray[np.float32], top: float) -> Iterator[str]:

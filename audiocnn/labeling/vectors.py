@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from audiocnn.embedding import Embeddings
 from audiocnn.errors import ArgumentError
+from audiocnn.replacing import replacing
 
 Put = Callable[[str, Embeddings], None]
 SUFFIXES = (".parquet", ".npy", ".npz")
@@ -38,15 +39,12 @@ def vector_file(path: str | Path, n_features: int) -> Iterator[Put]:
     writers = {".parquet": _parquet, ".npy": _npy, ".npz": _npz}
     if target.suffix.lower() not in writers:
         raise ArgumentError(f"embeddings are written as {', '.join(SUFFIXES)}, got {target.name!r}")
-    part = target.with_name(target.name + ".tmp")
     try:
-        with writers[target.suffix.lower()](part, target, n_features) as put:
+        write = writers[target.suffix.lower()]
+        with replacing(target) as part, write(part, target, n_features) as put:
             yield put
-        part.replace(target)
     except OSError as error:
         raise ArgumentError(f"cannot write {path}: {error.strerror or error}") from error
-    finally:
-        part.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager
@@ -87,35 +85,30 @@ def _npy(part: Path, target: Path, n_features: int) -> Iterator[Put]:
             f"{table} is there, and no {target.name}: the times of the vectors would replace it; "
             "name another file"
         )
-    table_part = table.with_name(table.name + ".tmp")
 
     def write_header(file: Any) -> None:
         shape = {"descr": "<f4", "fortran_order": False, "shape": (n_rows, n_features)}
         np.lib.format.write_array_header_1_0(file, shape)
 
-    try:
-        with part.open("wb") as file, table_part.open(
-            "w", newline="", encoding="utf-8", errors="surrogateescape"
-        ) as rows:  # fmt: skip
-            writer = csv.writer(rows, lineterminator="\n")
-            writer.writerow(("path", "start", "end"))
-            write_header(file)  # NumPy leaves room in it for the rows to grow in number
-            begin = file.tell()
+    with replacing(table) as table_part, part.open("wb") as file, table_part.open(
+        "w", newline="", encoding="utf-8", errors="surrogateescape"
+    ) as rows:  # fmt: skip
+        writer = csv.writer(rows, lineterminator="\n")
+        writer.writerow(("path", "start", "end"))
+        write_header(file)  # NumPy leaves room in it for the rows to grow in number
+        begin = file.tell()
 
-            def put(name: str, run: Embeddings) -> None:
-                nonlocal n_rows
-                n_rows += run.begins.size
-                file.write(np.ascontiguousarray(run.values.T, "<f4").tobytes())
-                for times in zip(run.begins.tolist(), run.ends.tolist(), strict=True):
-                    writer.writerow((name, *(f"{t:.6f}" for t in times)))
+        def put(name: str, run: Embeddings) -> None:
+            nonlocal n_rows
+            n_rows += run.begins.size
+            file.write(np.ascontiguousarray(run.values.T, "<f4").tobytes())
+            for times in zip(run.begins.tolist(), run.ends.tolist(), strict=True):
+                writer.writerow((name, *(f"{t:.6f}" for t in times)))
 
-            yield put
-            file.seek(0)
-            write_header(file)
-            assert file.tell() == begin, "the header keeps its length"
-        table_part.replace(table)
-    finally:
-        table_part.unlink(missing_ok=True)
+        yield put
+        file.seek(0)
+        write_header(file)
+        assert file.tell() == begin, "the header keeps its length"
 
 
 @contextlib.contextmanager

@@ -87,7 +87,9 @@ def audible_starts(
     power = (sums[ends] - sums[:n]) / per_window
     limit = max(10 ** (silence_db / 10), power.max() * 10 ** (faint_db / 10))
     starts: NDArray[np.int64] = np.flatnonzero(power >= limit).astype(np.int64) * step
-    return starts[starts <= max(0, length - n_window)] if length > n_window else starts[:1]
+    last = max(0, length - n_window)
+    inside = starts[starts <= last] if last else starts[:1]
+    return inside if inside.size else np.full(min(1, starts.size), last)  # audible at its very end
 
 
 def epoch_batches(examples: Examples, recipe: Recipe, n_window: int, epoch: int) -> Iterator[Batch]:

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +21,7 @@ from numpy.typing import NDArray
 
 from audiocnn.errors import DatasetError
 from audiocnn.manifest import Clip
+from audiocnn.replacing import replacing
 from audiocnn.training.spooling import Spool, spool_parts
 
 VERSION = 1
@@ -175,28 +175,20 @@ def _decode(
     clips: Sequence[Clip], rate: int, stem: Path, progress: Callable[[int, int], None] | None
 ) -> None:
     starts, scales, levels, level_starts, bad = [0], [], [], [0], []
-    temporary = stem.with_suffix(f".{os.getpid()}.tmp")
-    done = 0
-    with temporary.open("wb") as file:
-        for path, parts in itertools.groupby(clips, lambda clip: clip.path):
-            for spooled in spool_parts(path, list(parts), rate, stem.parent):
-                done += 1
-                if isinstance(spooled, str):
-                    bad.append(spooled)
-                    continue
-                n, scale, powers = _store(spooled, file, rate)
-                starts.append(starts[-1] + n)
-                scales.append(scale)
-                levels.append(powers)
-                level_starts.append(level_starts[-1] + powers.size)
-                if progress:
-                    progress(done, len(clips))
-    if bad:
-        temporary.unlink()
+    with replacing(stem.with_suffix(".pcm")) as part, part.open("wb") as file:
+        for done, spooled in enumerate(_spooled(clips, rate, stem.parent), 1):
+            if isinstance(spooled, str):
+                bad.append(spooled)
+                continue
+            n, scale, powers = _store(spooled, file, rate)
+            starts.append(starts[-1] + n)
+            scales.append(scale)
+            levels.append(powers)
+            level_starts.append(level_starts[-1] + powers.size)
+            if progress:
+                progress(done, len(clips))
         refuse_unreadable(bad, len(clips))
-    temporary.replace(stem.with_suffix(".pcm"))
-    index = stem.with_suffix(f".{os.getpid()}.npz.tmp")
-    with index.open("wb") as file:
+    with replacing(stem.with_suffix(".npz")) as part, part.open("wb") as file:
         np.savez(
             file,
             starts=np.array(starts, np.int64),
@@ -204,7 +196,11 @@ def _decode(
             levels=np.concatenate(levels) if levels else np.empty(0, np.float32),
             level_starts=np.array(level_starts, np.int64),
         )
-    index.replace(stem.with_suffix(".npz"))
+
+
+def _spooled(clips: Sequence[Clip], rate: int, folder: Path) -> Iterator[Spool | str]:
+    for path, parts in itertools.groupby(clips, lambda clip: clip.path):
+        yield from spool_parts(path, list(parts), rate, folder)
 
 
 def _store(spooled: Spool, file: IO[bytes], rate: int) -> tuple[int, float, NDArray[np.float32]]:

@@ -163,8 +163,11 @@ def _score_clips(
     limits = np.array([rule.on for rule in rules.values()])
     values = calibrate(own.logits, calibration)
     loud = audible(own, recipe.silence_db, recipe.faint_db)
-    for k in np.unique(own.clip[loud]).tolist():
-        scores[k] = clip_score(values[:, loud & (own.clip == k)], recipe.clip_score)
+    rows = np.flatnonzero(loud)
+    rows = rows[np.argsort(own.clip[rows], kind="stable")]
+    clips, firsts = np.unique(own.clip[rows], return_index=True)
+    for k, windows in zip(clips.tolist(), np.split(rows, firsts[1:]), strict=True):
+        scores[k] = clip_score(values[:, windows], recipe.clip_score)
         best = int(scores[k].argmax())
         sure[k] = scores[k, best] >= limits[best]
 

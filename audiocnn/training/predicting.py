@@ -13,6 +13,7 @@ from audiocnn.audio import Block
 from audiocnn.engine import Graph, Grid, hear, make_grid, open_graph
 from audiocnn.models.classifier import Classifier
 from audiocnn.models.export import export_graph
+from audiocnn.replacing import replacing
 from audiocnn.scoring import score_windows
 from audiocnn.training.cache import Stored
 from audiocnn.training.recipe import Recipe
@@ -45,10 +46,8 @@ class Predictions:
 
     def save(self, path: Path) -> None:
         """Write as NPZ, whole or not at all."""
-        temporary = path.with_suffix(".npz.tmp")
-        with temporary.open("wb") as file:
+        with replacing(path) as part, part.open("wb") as file:
             np.savez_compressed(file, **self.__dict__)
-        temporary.replace(path)
 
     def of(self, chosen: NDArray[np.bool_]) -> Predictions:
         """Give the windows of the clips (K,) that are chosen."""

@@ -28,6 +28,7 @@ from audiocnn.errors import DatasetError
 from audiocnn.events import EventRule
 from audiocnn.fronts import front_of
 from audiocnn.manifest import Clip
+from audiocnn.replacing import replacing
 from audiocnn.scoring import Calibration
 from audiocnn.training.predicting import Predictions, load_predictions
 from audiocnn.training.recipe import Augmentation, Recipe
@@ -161,10 +162,8 @@ def save_training(training: Training, folder: Path) -> None:
         "rules": {label: asdict(rule) for label, rule in training.rules.items()},
         "figures": dict(training.figures),
     }
-    temporary = folder / "training.json.tmp"
-    # ASCII: names of files need not be UTF-8.
-    temporary.write_text(json.dumps(_without_nan(told), indent=1) + "\n", encoding="ascii")
-    temporary.replace(folder / "training.json")
+    with replacing(folder / "training.json") as part:  # ASCII: names of files need not be UTF-8
+        part.write_text(json.dumps(_without_nan(told), indent=1) + "\n", encoding="ascii")
 
 
 def load_training(folder: str | Path) -> Training:
@@ -220,15 +219,14 @@ def read_recipe(told: Mapping[str, Any]) -> Recipe:
 
 
 def _write_predictions(training: Training, path: Path) -> None:
-    with path.with_suffix(".tmp").open(
+    with replacing(path) as part, part.open(
         "w", newline="", encoding="utf-8", errors="surrogateescape"
-    ) as file:
+    ) as file:  # fmt: skip
         write = csv.writer(file).writerow
         write(["path", "label", *training.labels])
         for clip, row in zip(training.clips, training.scores.tolist(), strict=True):
             if not math.isnan(row[0]):
                 write([clip.path, "|".join(clip.labels), *(f"{v:.6f}" for v in row)])
-    path.with_suffix(".tmp").replace(path)
 
 
 def _clip_row(clip: Clip) -> dict[str, Any]:

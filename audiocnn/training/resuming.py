@@ -10,8 +10,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import uuid
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -23,6 +21,7 @@ from lightning.pytorch.callbacks import Checkpoint
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 
 from audiocnn.errors import DatasetError
+from audiocnn.replacing import replacing
 from audiocnn.training.batches import Examples
 from audiocnn.training.cache import Stored
 from audiocnn.training.recipe import Recipe
@@ -39,13 +38,9 @@ class WholeCheckpoints(TorchCheckpointIO):
         self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None
     ) -> None:
         """Write; a process that is killed here leaves the one before."""
-        temporary = Path(path).with_suffix(".tmp")
-        temporary.parent.mkdir(parents=True, exist_ok=True)
-        with temporary.open("wb") as file:
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        with replacing(path) as part, part.open("wb") as file:
             torch.save(checkpoint, file)
-            file.flush()
-            os.fsync(file.fileno())  # or a power cut might leave the name without the content
-        temporary.replace(path)
 
     def load_checkpoint(
         self, path: Any, map_location: Any = None, weights_only: bool | None = True
@@ -117,9 +112,8 @@ def claim(folder: Path, what: Mapping[str, Any]) -> Path | None:
             "delete that folder to begin anew"
         )
     if there != wanted:
-        temporary = path.with_suffix(f".{uuid.uuid4().hex}")  # several processes may write it
-        temporary.write_text(json.dumps(wanted, indent=1) + "\n", encoding="utf-8")
-        temporary.replace(path)
+        with replacing(path) as part:
+            part.write_text(json.dumps(wanted, indent=1) + "\n", encoding="utf-8")
     if not checkpoint.exists():
         return None
     try:

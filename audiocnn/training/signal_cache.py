@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import itertools
 import math
-import os
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass
@@ -19,6 +18,7 @@ from audiocnn.errors import AudioError, DatasetError
 from audiocnn.fronts import RawSpec, SpectrumSpec
 from audiocnn.held import open_held
 from audiocnn.manifest import Clip
+from audiocnn.replacing import replacing
 from audiocnn.series import file_of
 from audiocnn.signals import Reading, Samples
 from audiocnn.training.cache import refuse_unreadable
@@ -181,8 +181,7 @@ def _read_all(
     progress: Callable[[int, int], None] | None,
 ) -> None:  # fmt: skip
     bad: list[str] = []
-    temporary = stem.with_suffix(f".{os.getpid()}.tmp")
-    with temporary.open("wb") as file:
+    with replacing(stem.with_suffix(".f32")) as part, part.open("wb") as file:
         reader = _Reader(reading, file)
         for done, clip in zip(itertools.count(1), clips):
             try:
@@ -191,12 +190,8 @@ def _read_all(
                 bad.append(str(error))
             if progress:
                 progress(done, len(clips))
-    if bad:
-        temporary.unlink()
         refuse_unreadable(bad, len(clips))
-    temporary.replace(stem.with_suffix(".f32"))
-    index = stem.with_suffix(f".{os.getpid()}.npz.tmp")
-    with index.open("wb") as file:
+    with replacing(stem.with_suffix(".npz")) as part, part.open("wb") as file:
         np.savez(
             file,
             starts=np.array(reader.starts, np.int64),
@@ -204,7 +199,6 @@ def _read_all(
             names=np.array(reader.names),
             rate=np.array(math.nan if reader.rate is None else reader.rate),
         )
-    index.replace(stem.with_suffix(".npz"))
 
 
 def require_fit(found: Recorded, front: RawSpec | SpectrumSpec) -> None:

@@ -19,6 +19,7 @@ import lightning.pytorch as pl
 import torch
 
 from audiocnn.errors import DatasetError
+from audiocnn.replacing import replacing
 from audiocnn.training.results import COLUMNS, Curve
 from audiocnn.training.resuming import CHECKPOINT
 from audiocnn.training.task import Fit
@@ -133,13 +134,11 @@ def all_finite(module: torch.nn.Module) -> bool:
 
 def write_curve(curve: Curve, path: Path) -> None:
     """Write a curve as CSV, a row an epoch; whole or not at all."""
-    temporary = path.with_suffix(".csv.tmp")
-    with temporary.open("w", newline="", encoding="utf-8") as file:
+    with replacing(path) as part, part.open("w", newline="", encoding="utf-8") as file:
         write = csv.writer(file).writerow
         write(["epoch", *COLUMNS])
         for epoch, row in enumerate(zip(*(getattr(curve, n) for n in COLUMNS), strict=True), 1):
             write([epoch, *("" if math.isnan(v) else repr(v) for v in row)])
-    temporary.replace(path)
 
 
 def read_curve(path: Path, name: str) -> Curve:

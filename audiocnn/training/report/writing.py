@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from audiocnn.replacing import replacing
 from audiocnn.training.report.inside import inside_section
 from audiocnn.training.report.judged import (
     class_section,
@@ -79,7 +80,6 @@ def write_report(
     written = page(f"What {name} learnt", under, [make(subject) for make in SECTIONS])
     encoded = written.encode("utf-8", errors="replace")
     assert len(encoded) < LIMIT, f"the report has {len(encoded)} bytes"
-    temporary = out.with_name(out.name + ".tmp")
-    temporary.write_bytes(encoded)
-    temporary.replace(out)
+    with replacing(out) as part:
+        part.write_bytes(encoded)
     return out

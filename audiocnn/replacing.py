@@ -1,0 +1,39 @@
+"""Files that are there whole or not at all, whatever ends the program or the power."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+SUFFIX = ".tmp"
+
+
+@contextlib.contextmanager
+def replacing(path: str | Path) -> Iterator[Path]:
+    """Give a name beside a file to write to; when the context ends, that takes its place.
+
+    Until then what was there stays, and if it ends by an exception for good. A link is
+    followed. What is written is on the disk before it has the name.
+
+    Raises
+    ------
+    OSError
+        If it cannot be written.
+    """
+    target = Path(os.path.realpath(path))
+    part = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}{SUFFIX}")
+    try:
+        yield part
+        with part.open("rb+") as file:
+            os.fsync(file.fileno())
+        part.replace(target)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def is_left_over(path: Path) -> bool:
+    """Tell what a program that was killed has left behind."""
+    return path.name.endswith(SUFFIX)
