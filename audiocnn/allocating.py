@@ -11,8 +11,8 @@ import contextlib
 import sys
 
 TRIM_THRESHOLD, MMAP_THRESHOLD, MMAP_MAX = -1, -3, -4  # as malloc.h numbers them
-KEPT = 16 << 20  # bytes that may lie free at the end of the heap
-LARGEST = 4 << 20  # bytes; more than what labelling needs again and again
+KEPT = 64 << 20  # bytes that may lie free at the end of the heap
+LARGEST = 32 << 20  # bytes; mallopt(3) takes no more
 
 
 def keep_freed_memory(everything: bool = False) -> None:
@@ -23,7 +23,7 @@ def keep_freed_memory(everything: bool = False) -> None:
     Parameters
     ----------
     everything
-        Also what is larger than `LARGEST`, and all of it: for training, which needs the
+        Also what is larger than 32 MiB, without limit: for training, which needs the
         same memory at every step to the end.
     """
     if not sys.platform.startswith("linux"):
