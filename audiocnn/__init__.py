@@ -17,11 +17,8 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from audiocnn.annotations import read_events, write_events
-    from audiocnn.audio import Block, read_audio, read_blocks
-    from audiocnn.bundle import Bundle, load, shipped_models
-    from audiocnn.channels import Reading
-    from audiocnn.embedding import Embeddings, embed
+    from audiocnn.annotations.formats import read_events, write_events
+    from audiocnn.datasets.manifest import Clip, read_manifest
     from audiocnn.errors import (
         ArgumentError,
         AudiocnnError,
@@ -30,20 +27,23 @@ if TYPE_CHECKING:
         DatasetError,
         DeviceError,
     )
-    from audiocnn.events import Event, EventRule, find_events
-    from audiocnn.fewshot import Head, fit_head, load_head
-    from audiocnn.listening import listen
-    from audiocnn.manifest import Clip, read_manifest
-    from audiocnn.mel import MelSpec, log_mel
-    from audiocnn.model_input import read_for
-    from audiocnn.scoring import Scores
+    from audiocnn.frontend.log_mel import MelSpec, log_mel
+    from audiocnn.inference.bundle import Bundle, load, shipped_models
+    from audiocnn.inference.embeddings import Embeddings, embed
+    from audiocnn.inference.events import Event, EventRule, find_events
+    from audiocnn.inference.linear_probe import Head, fit_head, load_head
+    from audiocnn.inference.model_input import read_for
+    from audiocnn.inference.pipeline import listen
+    from audiocnn.inference.windows import Scores
+    from audiocnn.io.audio.reader import Block, read_audio, read_blocks
+    from audiocnn.io.signals.channels import SignalReadOptions
 
 _HOME = {
-    "annotations": ("read_events", "write_events"),
-    "audio": ("Block", "read_audio", "read_blocks"),
-    "bundle": ("Bundle", "load", "shipped_models"),
-    "channels": ("Reading",),
-    "embedding": ("Embeddings", "embed"),
+    "annotations.formats": ("read_events", "write_events"),
+    "io.audio.reader": ("Block", "read_audio", "read_blocks"),
+    "inference.bundle": ("Bundle", "load", "shipped_models"),
+    "io.signals.channels": ("SignalReadOptions",),
+    "inference.embeddings": ("Embeddings", "embed"),
     "errors": (
         "ArgumentError",
         "AudioError",
@@ -52,13 +52,13 @@ _HOME = {
         "DatasetError",
         "DeviceError",
     ),
-    "events": ("Event", "EventRule", "find_events"),
-    "fewshot": ("Head", "fit_head", "load_head"),
-    "listening": ("listen",),
-    "manifest": ("Clip", "read_manifest"),
-    "mel": ("MelSpec", "log_mel"),
-    "model_input": ("read_for",),
-    "scoring": ("Scores",),
+    "inference.events": ("Event", "EventRule", "find_events"),
+    "inference.linear_probe": ("Head", "fit_head", "load_head"),
+    "inference.pipeline": ("listen",),
+    "datasets.manifest": ("Clip", "read_manifest"),
+    "frontend.log_mel": ("MelSpec", "log_mel"),
+    "inference.model_input": ("read_for",),
+    "inference.windows": ("Scores",),
 }
 _MODULE_OF = {name: module for module, names in _HOME.items() for name in names}
 
@@ -77,8 +77,8 @@ __all__ = [
     "EventRule",
     "Head",
     "MelSpec",
-    "Reading",
     "Scores",
+    "SignalReadOptions",
     "embed",
     "find_events",
     "fit_head",

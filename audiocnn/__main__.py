@@ -2,7 +2,7 @@
 
 import sys
 
-from audiocnn.cli import main
+from audiocnn.cli.main import main
 
 if __name__ == "__main__":  # worker processes import this too
     sys.exit(main())

@@ -4,14 +4,14 @@ from pathlib import Path
 
 import torch
 
-from audiocnn.bundle import Bundle
-from audiocnn.events import EventRule
-from audiocnn.fronts import Front, RawSpec, SpectrumSpec
-from audiocnn.mel import MelSpec
-from audiocnn.models.classifier import Classifier, TrunkSpec
-from audiocnn.scoring import Calibration
-from audiocnn.training.packing import pack
-from audiocnn.training.recipe import Recipe
+from audiocnn.frontend.log_mel import MelSpec
+from audiocnn.frontend.specs import Front, RawSpec, SpectrumSpec
+from audiocnn.inference.bundle import Bundle
+from audiocnn.inference.events import EventRule
+from audiocnn.inference.windows import Calibration
+from audiocnn.networks.classifier import Classifier, TrunkSpec
+from audiocnn.training.config import TrainingConfig
+from audiocnn.training.pack import pack
 
 FRONT = MelSpec(8000, 256, 100, 16, 50.0, 4000.0)
 LABELS = ("bell", "frog", "saw")
@@ -47,7 +47,7 @@ def random_network(
 
 def random_bundle(arch: str, folder: Path) -> Bundle:
     """Write a bundle with a random network."""
-    recipe = Recipe(FRONT, arch=arch, window=1.5, hop=0.25, pools=2)
+    recipe = TrainingConfig(FRONT, arch=arch, window=1.5, hop=0.25, pools=2)
     rules = {label: EventRule(0.51, 0.5, smooth=0.5) for label in LABELS}
     calibration = Calibration((3.0, 2.0, 4.0), (0.1, -0.2, 0.0))
     return pack(random_network(arch), recipe, LABELS, calibration, rules, {}, folder)
@@ -58,7 +58,7 @@ def random_signal_bundle(kind: str, folder: Path) -> Bundle:
     front = SIGNAL_FRONTS[kind]
     arch, mean = ("cnn1d", 0.0) if kind == "raw" else ("cnn2d", -5.0)
     network = random_network(arch, 1, front.n_bands, planes=front.planes, mean=mean)
-    recipe = Recipe(front, arch=arch, window=2.0, hop=0.5, pools=1)
+    recipe = TrainingConfig(front, arch=arch, window=2.0, hop=0.5, pools=1)
     rules = {label: EventRule(0.51, 0.5) for label in LABELS}
     calibration = Calibration((3.0, 2.0, 4.0), (0.1, -0.2, 0.0))
     return pack(network, recipe, LABELS, calibration, rules, {}, folder)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from audiocnn.streaming import portaudio
+from audiocnn.streaming.inputs import portaudio
 
 
 class PortAudioError(Exception):

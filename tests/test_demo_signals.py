@@ -12,9 +12,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from audiocnn.cli import main
-from audiocnn.manifest import labels_of, read_manifest
-from audiocnn.signals import Reading, open_signal
+from audiocnn.cli.main import main
+from audiocnn.datasets.manifest import labels_of, read_manifest
+from audiocnn.io.signals.reader import SignalReadOptions, open_signal
 
 ROOT = Path(__file__).parents[1]
 COMMANDS = (
@@ -63,7 +63,7 @@ def test_the_readme_runs(signals, monkeypatch, capfd):
 
 
 def test_the_signals_are_what_they_say(signals):
-    reading = Reading(("x", "y", "z"), labels="activity")
+    reading = SignalReadOptions(("x", "y", "z"), labels="activity")
     clips = read_manifest(signals / "people", reading=reading)
     assert labels_of(clips) == ("falling", "running", "standing", "walking")
     still, loudest = {}, {}

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 import audiocnn
-from audiocnn.cli import build_parser
-from audiocnn.streaming.settings import change_rules, read_settings
+from audiocnn.cli.main import build_parser
+from audiocnn.streaming.config import change_rules, read_settings
 from tests import test_demo_signals
 
 ROOT = Path(__file__).parents[1]

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import audiocnn.training.train as training
-from audiocnn.training.recipe import Augmentation
+from audiocnn.training.config import Augmentation
 from tests.sounds import make_dataset
 
 CHOSEN = {"arch": "cnn1d", "epochs": 5, "batch": 16, "window": 0.8, "folds": 2}

@@ -13,12 +13,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.typing import NDArray
 
-from audiocnn.blocks import Block
-from audiocnn.decoding import AudioInfo
-from audiocnn.scoring import Scores
-from audiocnn.signals import Signal
+from audiocnn.inference.windows import Scores, window_times
+from audiocnn.io.audio.blocks import Block
+from audiocnn.io.audio.decoder import AudioInfo
+from audiocnn.io.signals.reader import Signal
 
 NOT_FINITE = "not finite"
 MISSING = "missing"  # of signals whose missing values are to be gaps
@@ -134,12 +133,6 @@ def watch_windows(runs: Iterable[Scores], meter: Meter) -> Iterator[Scores]:
             meter.skip(REST, meter.scored_to, meter.ends.popleft())
             meter.scored_to = None
         yield run
-
-
-def window_times(run: Scores) -> NDArray[np.float64]:
-    """Give the begins and ends (2, W) of windows in seconds, without padding."""
-    begins = run.start + run.hop * np.arange(run.values.shape[1])
-    return np.stack((begins, begins + run.window - run.padded))
 
 
 def coverage_of(meter: Meter, info: AudioInfo | None, error: str) -> Coverage:

@@ -19,10 +19,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from audiocnn.channels import AS_IT_IS, Reading
 from audiocnn.errors import AudiocnnError, DatasetError
-from audiocnn.events import EventRule
-from audiocnn.locking import alone
+from audiocnn.inference.events import EventRule
+from audiocnn.io.files.locks import alone
+from audiocnn.io.signals.channels import DEFAULT_OPTIONS, SignalReadOptions
 
 SUFFIX = ".ledger"
 BUSY = "another run is writing it"
@@ -90,7 +90,7 @@ class Settings:
     checksum: str
     hop: float
     rules: Mapping[str, EventRule]
-    reading: Reading = AS_IT_IS
+    reading: SignalReadOptions = DEFAULT_OPTIONS
     channels: tuple[str, ...] = ()
 
 
@@ -165,9 +165,9 @@ def begin_run(ledger: Ledger, settings: Settings) -> int:
     now: dict[str, Any] = _told(settings.reading)
     now |= {"model": settings.model, "checksum": settings.checksum, "hop": settings.hop}
     before = dict(ledger.connection.execute("SELECT name, value FROM run"))
-    old = _told(AS_IT_IS) if before else {}  # older runs knew sound alone
+    old = _told(DEFAULT_OPTIONS) if before else {}  # older runs knew sound alone
     old |= {name: json.loads(before[name]) for name in now if name in before}
-    names = [n for n in ("hop", *_told(AS_IT_IS)) if n in old and old[n] != now[n]]
+    names = [n for n in ("hop", *_told(DEFAULT_OPTIONS)) if n in old and old[n] != now[n]]
     differ = [f"{name} {old[name]!r} there, {now[name]!r} now" for name in names]
     if before and old["checksum"] != now["checksum"]:  # its hop is another, too, as may be
         names = [f"{run['model']!r} ({str(run['checksum'])[:12]})" for run in (old, now)]
@@ -205,13 +205,13 @@ def settings_of(ledger: Ledger) -> Settings:
     with understood(ledger):
         rules = {label: EventRule(**rule) for label, rule in json.loads(found["rules"]).items()}
         model, checksum, hop = (json.loads(found[name]) for name in ("model", "checksum", "hop"))
-        told = {name: json.loads(found[name]) for name in _told(AS_IT_IS) if name in found}
-        reading = Reading(**told | {"columns": tuple(told.get("columns", ()))})
+        told = {name: json.loads(found[name]) for name in _told(DEFAULT_OPTIONS) if name in found}
+        reading = SignalReadOptions(**told | {"columns": tuple(told.get("columns", ()))})
         channels = tuple(map(str, json.loads(found.get("channels", "[]"))))
         return Settings(model, checksum, hop, rules, reading, channels)
 
 
-def _told(reading: Reading) -> dict[str, Any]:
+def _told(reading: SignalReadOptions) -> dict[str, Any]:
     """Say how signals are read, as JSON has it."""
     return {"columns": list(reading.columns), "time": reading.time, "rate": reading.rate,
             "missing": reading.missing}  # fmt: skip

@@ -18,11 +18,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from audiocnn.annotations import FORMATS, check_format, format_of, rows_of, write_rows
+from audiocnn.annotations.formats import FORMATS, check_format, format_of, rows_of, write_rows
+from audiocnn.annotations.records import Row
+from audiocnn.annotations.start_times import Clock
 from audiocnn.errors import ArgumentError
-from audiocnn.formats.rows import Row
-from audiocnn.labeling.recordings import Labeled
-from audiocnn.start_times import Clock
+from audiocnn.labeling.label import Labeled
 
 SUFFIXES = {format: suffix for suffix, format in FORMATS.items()}
 

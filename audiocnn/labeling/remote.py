@@ -17,15 +17,15 @@ from datetime import datetime
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from audiocnn.audio import AUDIO_SUFFIXES
-from audiocnn.bundle import Bundle
-from audiocnn.channels import AS_IT_IS, Reading
 from audiocnn.errors import AudiocnnError, AudioError
-from audiocnn.events import EventRule
-from audiocnn.fronts import Front, is_sound
-from audiocnn.labeling.recordings import NO_TAPS, Labeled, Taps, label_recording
-from audiocnn.series import ARCHIVE
-from audiocnn.signals import SIGNAL_SUFFIXES
+from audiocnn.frontend.specs import Front, is_sound
+from audiocnn.inference.bundle import Bundle
+from audiocnn.inference.events import EventRule
+from audiocnn.io.audio.reader import AUDIO_SUFFIXES
+from audiocnn.io.signals.channels import DEFAULT_OPTIONS, SignalReadOptions
+from audiocnn.io.signals.reader import SIGNAL_SUFFIXES
+from audiocnn.io.signals.series import ARCHIVE
+from audiocnn.labeling.label import NO_TAPS, Labeled, Observers, label_recording
 
 URL = re.compile(r"[a-z][a-z0-9+.-]+://", re.IGNORECASE)  # C:\ is none
 WHEN = ("mtime", "LastModified", "last_modified", "updated", "modified", "created", "ETag", "etag")
@@ -123,8 +123,8 @@ def label_anywhere(
     *,
     hop: float | None = None,
     rules: Mapping[str, EventRule] | None = None,
-    taps: Taps = NO_TAPS,
-    reading: Reading = AS_IT_IS,
+    taps: Observers = NO_TAPS,
+    reading: SignalReadOptions = DEFAULT_OPTIONS,
 ) -> Labeled:
     """Label a recording as `label_recording` does, wherever it lies."""
     if not is_url(path):
@@ -133,7 +133,7 @@ def label_anywhere(
     def under_its_url(tell: Callable[..., None] | None) -> Callable[..., None] | None:
         return tell and (lambda _, *told: tell(path, *told))
 
-    here = Taps(*map(under_its_url, (taps.windows, taps.frames, taps.heard)))
+    here = Observers(*map(under_its_url, (taps.windows, taps.frames, taps.heard)))
     try:
         with local_copy(path) as there:
             result = label_recording(

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from audiocnn.errors import ArgumentError
-from audiocnn.streaming.pieces import Samples
+from audiocnn.streaming.inputs.chunk import Samples
 
 SUFFIXES = {".wav": "RF64", ".w64": "W64", ".caf": "CAF"}  # that hold more than 4 GB
 
@@ -48,7 +48,7 @@ class Recorder:
         except (soundfile.LibsndfileError, OSError) as error:
             raise ArgumentError(f"--record {path}: cannot be written: {error}") from error
 
-    def hear(self, samples: Samples) -> None:
+    def run_network(self, samples: Samples) -> None:
         """Write a piece."""
         self._file.write(np.asarray(samples, np.float32))
 

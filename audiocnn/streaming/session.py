@@ -1,6 +1,6 @@
 """What is known of a live session: how much was heard and lost, what time it is, what sounds.
 
-`audiocnn.streaming.live` runs one; here is what it notes, and the messages that come
+`audiocnn.streaming.run` runs one; here is what it notes, and the messages that come
 of it.
 """
 
@@ -14,13 +14,13 @@ from typing import Any
 
 import numpy as np
 
-from audiocnn.blocks import finite
 from audiocnn.errors import ArgumentError
-from audiocnn.events import Event
-from audiocnn.scoring import Scores
-from audiocnn.streaming.clock import StreamClock
-from audiocnn.streaming.pieces import Piece, Samples
-from audiocnn.streaming.recent import Recent
+from audiocnn.inference.events import Event
+from audiocnn.inference.windows import Scores
+from audiocnn.io.audio.blocks import finite
+from audiocnn.streaming.inputs.chunk import Piece, Samples
+from audiocnn.streaming.ring_buffer import Recent
+from audiocnn.streaming.stream_clock import StreamClock
 
 Message = Mapping[str, Any]
 MOST_GAPS = 1000  # that a summary lists

@@ -17,35 +17,35 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from audiocnn.bundle import Bundle
-from audiocnn.bundle_writing import check_free
-from audiocnn.engine import make_grid
+from audiocnn.datasets.groups import BY_MOMENT, with_groups
+from audiocnn.datasets.manifest import Clip, labels_of, read_manifest
 from audiocnn.errors import ArgumentError, DatasetError
-from audiocnn.grouping import BY_MOMENT, with_groups
-from audiocnn.held import length_of
-from audiocnn.locking import alone
-from audiocnn.manifest import Clip, labels_of, read_manifest
-from audiocnn.mel import MelSpec
-from audiocnn.models.classifier import Classifier
-from audiocnn.series import file_of
-from audiocnn.signals import Reading, is_signal_file
-from audiocnn.training.card import in_words, make_card
-from audiocnn.training.figures import HeldOut, judge
-from audiocnn.training.fitting import is_first_process, resolved_precision
-from audiocnn.training.folds import Fits
-from audiocnn.training.material import Material, gather, store_for
-from audiocnn.training.moments import FLATTERS, with_moments
-from audiocnn.training.packing import pack
-from audiocnn.training.predicting import Predictions, join
-from audiocnn.training.proposing import default_front, default_recipe, look_at
-from audiocnn.training.proposing_signals import count_windows, signal_in_words, signal_recipe
-from audiocnn.training.recipe import Recipe
-from audiocnn.training.results import Curve, Training, save_training, targets_of
-from audiocnn.training.reviewed import add_reviews, reviewed_in_words
-from audiocnn.training.signal_cache import cached_signals
-from audiocnn.training.splits import Length, Split, judging_parts, split_clips
-from audiocnn.training.starting import open_start, start_choices, start_network
-from audiocnn.training.watching import Watcher
+from audiocnn.frontend.log_mel import MelSpec
+from audiocnn.inference.bundle import Bundle
+from audiocnn.inference.bundle_writer import check_free
+from audiocnn.inference.engine import make_grid
+from audiocnn.io.files.locks import alone
+from audiocnn.io.signals.cache import length_of
+from audiocnn.io.signals.reader import SignalReadOptions, is_signal_file
+from audiocnn.io.signals.series import file_of
+from audiocnn.networks.classifier import Classifier
+from audiocnn.training.config import TrainingConfig
+from audiocnn.training.cross_validation import Fits
+from audiocnn.training.data.moment_groups import FLATTERS, with_moments
+from audiocnn.training.data.reviewed import add_reviews, reviewed_in_words
+from audiocnn.training.data.signal_cache import cached_signals
+from audiocnn.training.data.splits import Length, Split, judging_parts, split_clips
+from audiocnn.training.data.training_set import TrainingSet, gather, store_for
+from audiocnn.training.defaults import default_front, default_recipe, look_at
+from audiocnn.training.fine_tuning import open_start, start_choices, start_network
+from audiocnn.training.fit import is_first_process, resolved_precision
+from audiocnn.training.metrics import HeldOut, judge
+from audiocnn.training.model_card import in_words, make_card
+from audiocnn.training.pack import pack
+from audiocnn.training.predictions import Predictions, join
+from audiocnn.training.progress import Watcher
+from audiocnn.training.run_results import Curve, Training, save_training, targets_of
+from audiocnn.training.signal_defaults import count_windows, signal_in_words, signal_recipe
 
 __all__ = ["default_front", "default_recipe", "targets_of", "train_bundle"]
 
@@ -64,7 +64,7 @@ def train_bundle(
     start: str | Path | None = None,
     reviews: Sequence[str | Path] = (),
     cache: str | Path | None = None,
-    reading: Reading | None = None,
+    reading: SignalReadOptions | None = None,
     kind: str | None = None,
     seed: int = 0,
     overwrite: bool = False,
@@ -83,7 +83,7 @@ def train_bundle(
         label are sounds that are none of the classes.
     out
         Folder of the bundle. Beside it, ``out.run`` holds the unfinished training, and
-        in the end what is known of it: see `audiocnn.training.results`.
+        in the end what is known of it: see `audiocnn.training.run_results`.
     where
         Which clips to use, by columns of the CSV.
     valid, folds, group
@@ -95,7 +95,7 @@ def train_bundle(
         A shipped model or a bundle to train on from.
     reviews
         Lists of a model's events with a person's verdicts, to be learnt from too: see
-        `audiocnn.reviews`.
+        `audiocnn.datasets.reviews`.
     cache
         Folder for decoded sound that several trainings share; in the run folder, and
         removed in the end, if None.
@@ -115,7 +115,7 @@ def train_bundle(
     watcher
         Told each epoch; ``progress`` is, if None.
     chosen
-        Fields of `Recipe`: ``arch``, ``size``, ``epochs``, ``window`` ...
+        Fields of `TrainingConfig`: ``arch``, ``size``, ``epochs``, ``window`` ...
 
     Returns
     -------
@@ -137,7 +137,7 @@ def train_bundle(
         raise ArgumentError(f"no such file or folder of background: {background}")
     run = Path(out).with_name(Path(out).name + ".run")
     sounds = Path(cache) if cache else run / "sound"
-    reading = reading or Reading()
+    reading = reading or SignalReadOptions()
     length = functools.partial(length_of, reading=reading)
     clips = _in_groups(gather_clips(data, where or {}, reading), group, length, tell)
     origin = open_start(start) if start else None
@@ -194,9 +194,13 @@ def _only_training(run: Path) -> Iterator[None]:
 
 
 def _propose(
-    clips: Sequence[Clip], reading: Reading, kind: str | None, sounds: Path, tell: Progress,
+    clips: Sequence[Clip],
+    reading: SignalReadOptions,
+    kind: str | None,
+    sounds: Path,
+    tell: Progress,
     **chosen: Any,
-) -> tuple[Recipe, int]:  # fmt: skip
+) -> tuple[TrainingConfig, int]:
     """Give the recipe, and about how many windows an epoch draws."""
     front = chosen.get("front")
     if kind == "log-mel" or isinstance(front, MelSpec) or not (kind or front or others(clips)):
@@ -218,7 +222,7 @@ def others(clips: Sequence[Clip]) -> bool:
 
 
 def gather_clips(
-    data: str | Path, where: Mapping[str, Collection[str]], reading: Reading
+    data: str | Path, where: Mapping[str, Collection[str]], reading: SignalReadOptions
 ) -> list[Clip]:
     """List what is trained on."""
     clips = read_manifest(data, where=where, reading=reading)
@@ -228,9 +232,15 @@ def gather_clips(
 
 
 def judge_and_pack(
-    m: Material, model: Classifier, held_out: Sequence[Predictions], quiet: Sequence[Predictions],
-    curves: tuple[Curve, ...], data: str, group: str | None, out: Path,
-) -> tuple[Bundle, Training]:  # fmt: skip
+    m: TrainingSet,
+    model: Classifier,
+    held_out: Sequence[Predictions],
+    quiet: Sequence[Predictions],
+    curves: tuple[Curve, ...],
+    data: str,
+    group: str | None,
+    out: Path,
+) -> tuple[Bundle, Training]:
     """Measure on what was held out, and write the bundle."""
     part = judging_parts(m.clips, m.split, group, m.recipe.seed)
     background = join(quiet) if quiet else None
@@ -249,7 +259,9 @@ def judge_and_pack(
     return bundle, training
 
 
-def _plan(clips: Sequence[Clip], labels: Sequence[str], split: Split, recipe: Recipe) -> str:
+def _plan(
+    clips: Sequence[Clip], labels: Sequence[str], split: Split, recipe: TrainingConfig
+) -> str:
     how = f"{len(split.parts)} folds" if split.crossed else f"{split.n_held} kept apart"
     return (
         f"{len(clips)} clips of {len(labels)} classes, {how}; {recipe.front.rate:g} Hz, windows of "

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from audiocnn.errors import ArgumentError, AudiocnnError
-from audiocnn.names import safe_name
+from audiocnn.io.files.safe_names import safe_name
 
 CLIP = re.compile(r"\d{4}-\d\d-\d\dT\d\d-\d\d-\d\d\.\d{3}Z_[a-z0-9_-]+\.flac")
 

@@ -22,8 +22,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audiocnn.errors import ArgumentError
+from audiocnn.streaming.sinks.base import MessageFilter, format_message
 from audiocnn.streaming.sinks.clip_folder import ClipError, ClipFolder, ClipLimits
-from audiocnn.streaming.sinks.sink import Wants, format_message
 
 PATIENCE = 5.0  # seconds that sound after an event may be late
 MOST = 20  # clips that wait at once: of 30 s at 48 kHz, 115 MB of memory
@@ -31,7 +31,7 @@ LOOK = 600.0  # seconds between two looks for clips that are too old
 
 Audio = Callable[[float, float], tuple[NDArray[np.float32], int, float]]
 
-ROOMY, EVENTS = ClipLimits(), Wants(("event",))
+ROOMY, EVENTS = ClipLimits(), MessageFilter(("event",))
 
 
 @dataclass(eq=False)
@@ -94,7 +94,7 @@ class Clips:
         post: float = 2.0,
         longest: float = 30.0,
         limits: ClipLimits = ROOMY,
-        wants: Wants = EVENTS,
+        wants: MessageFilter = EVENTS,
         name: str = "clips",
     ) -> None:
         if pre < 0 or post < 0 or longest <= 0:

@@ -19,13 +19,13 @@ from collections.abc import Mapping, Sequence
 from typing import IO, Any
 
 from audiocnn.errors import ArgumentError, AudiocnnError, did_you_mean
-from audiocnn.streaming.sinks.sink import Wants
+from audiocnn.streaming.sinks.base import MessageFilter
 
 PLACES = ("type", "id", "time", "start", "end", "label", "score")
 PLACE = re.compile(r"\{\{|\}\}|\{(\w+)\}")
 GRACE = 1.0  # seconds between asking a command to end and killing it
 PRIVATE = "AUDIOCNN_"  # variables of this name may hold secrets; a command does not get them
-EVENTS = Wants(("event",))
+EVENTS = MessageFilter(("event",))
 
 
 class CommandError(AudiocnnError):
@@ -59,7 +59,7 @@ class Command:
         arguments: Sequence[str],
         *,
         time_limit: float = 10.0,
-        wants: Wants = EVENTS,
+        wants: MessageFilter = EVENTS,
         name: str = "command",
     ) -> None:
         if isinstance(arguments, str) or not arguments:

@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import Any
 
 from audiocnn.errors import ArgumentError
-from audiocnn.streaming.sinks.sink import TryAgain, Wants, format_message
+from audiocnn.streaming.sinks.base import MessageFilter, TryAgain, format_message
 
-ALL_BUT_SCORES = Wants()
+ALL_BUT_SCORES = MessageFilter()
 
 
 class JsonLines:
@@ -50,7 +50,7 @@ class JsonLines:
         *,
         max_size: int = 10_000_000,
         keep: int = 5,
-        wants: Wants = ALL_BUT_SCORES,
+        wants: MessageFilter = ALL_BUT_SCORES,
         name: str = "jsonl",
     ) -> None:
         if max_size < 0 or keep < 0:

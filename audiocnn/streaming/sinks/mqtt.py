@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING, Any
 
 from audiocnn import __version__
 from audiocnn.errors import ArgumentError
-from audiocnn.names import safe_name
-from audiocnn.streaming.sinks.sink import TryAgain, Wants, format_message
+from audiocnn.io.files.safe_names import safe_name
+from audiocnn.streaming.sinks.base import MessageFilter, TryAgain, format_message
 from audiocnn.streaming.sinks.webhook import read_secret
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 CONFIRM = 5.0  # seconds that one attempt waits for the broker's confirmation
 RECONNECT = 1, 30  # seconds between two tries at least, and at most
 KEEPALIVE = 30  # seconds; a broker that says nothing for 1.5 of it is away
-ALL_BUT_SCORES = Wants()
+ALL_BUT_SCORES = MessageFilter()
 
 
 class Mqtt:
@@ -75,7 +75,7 @@ class Mqtt:
         password_env: str = "AUDIOCNN_MQTT_PASSWORD",
         tls: bool = False,
         discovery: str = "homeassistant",
-        wants: Wants = ALL_BUT_SCORES,
+        wants: MessageFilter = ALL_BUT_SCORES,
         name: str = "mqtt",
     ) -> None:
         try:

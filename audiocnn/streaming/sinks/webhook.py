@@ -19,12 +19,12 @@ from urllib.parse import urlsplit
 
 from audiocnn import __version__
 from audiocnn.errors import ArgumentError, AudiocnnError
-from audiocnn.streaming.sinks.sink import TryAgain, Wants, format_message
+from audiocnn.streaming.sinks.base import MessageFilter, TryAgain, format_message
 
 TRIES = 5  # of a message that the server may be unable to take
 AWAY = {429, 502, 503, 504}  # the server is busy or away: no fault of the message
 LONGEST_WAIT = 300.0  # seconds, whatever the server asks for
-EVENTS = Wants(("event",))
+EVENTS = MessageFilter(("event",))
 
 
 class WebhookError(AudiocnnError):
@@ -62,7 +62,7 @@ class Webhook:
         secret_env: str = "",
         header: str = "Authorization",
         timeout: float = 10.0,
-        wants: Wants = EVENTS,
+        wants: MessageFilter = EVENTS,
         name: str = "webhook",
     ) -> None:
         parts = urlsplit(url)

@@ -22,8 +22,8 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from PIL import Image
 
-from audiocnn.fronts import Front, RawSpec, SpectrumSpec
-from audiocnn.mel import MelSpec, mel_filters
+from audiocnn.frontend.log_mel import MelSpec, mel_filters
+from audiocnn.frontend.specs import Front, RawSpec, SpectrumSpec
 
 # Stand-ins for the page's colours; `svg_of` writes the variables.
 INK, MUTED, GRID = "#0a0b01", "#0a0b02", "#0a0b03"

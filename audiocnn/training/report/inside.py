@@ -9,8 +9,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from audiocnn.models.classifier import Classifier
-from audiocnn.models.layers import Residual, Windowed
+from audiocnn.networks.classifier import Classifier
+from audiocnn.networks.streaming_layers import Residual, Windowed
 from audiocnn.training.report import drawing
 from audiocnn.training.report.page import Section, grid, paragraph, picture, text
 from audiocnn.training.report.sounds import Samples

@@ -8,9 +8,9 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from audiocnn.events import Event, find_events
-from audiocnn.judging.rules import clip_runs
-from audiocnn.manifest import Clip
+from audiocnn.datasets.manifest import Clip
+from audiocnn.evaluation.threshold_search import clip_runs
+from audiocnn.inference.events import Event, find_events
 from audiocnn.training.report import drawing
 from audiocnn.training.report.page import Section, grid, paragraph, table, text
 from audiocnn.training.report.subject import Subject

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from audiocnn.fronts import Front, padding
+from audiocnn.frontend.specs import Front, padding
 from audiocnn.training.report import drawing
 from audiocnn.training.report.page import Section, paragraph, picture
 from audiocnn.training.report.sounds import Samples

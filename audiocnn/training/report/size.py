@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from audiocnn.models.comparison import DenseLayer, dense_layers
+from audiocnn.networks.baselines import DenseLayer, dense_layers
 from audiocnn.training.report import drawing
 from audiocnn.training.report.page import Section, details, paragraph, picture, table
 from audiocnn.training.report.subject import Subject

@@ -11,13 +11,13 @@ import soundfile
 import soxr
 from numpy.typing import NDArray
 
-from audiocnn.audio import read_audio
+from audiocnn.datasets.manifest import Clip
 from audiocnn.errors import AudioError
-from audiocnn.fronts import Front
-from audiocnn.manifest import Clip
-from audiocnn.mel import MelSpec
-from audiocnn.model_input import read_part
-from audiocnn.signals import Reading
+from audiocnn.frontend.log_mel import MelSpec
+from audiocnn.frontend.specs import Front
+from audiocnn.inference.model_input import read_part
+from audiocnn.io.audio.reader import read_audio
+from audiocnn.io.signals.reader import SignalReadOptions
 
 Samples = NDArray[np.float32]
 RATES = (48000, 44100, 32000, 24000, 22050, 16000, 12000, 11025, 8000)  # of MP3
@@ -94,7 +94,7 @@ def read_clip(clip: Clip, front: Front, window: float, begin: float = 0.0) -> Sa
     try:
         if isinstance(front, MelSpec):
             return read_audio(clip.path, front.rate, start=start, end=end)
-        blocks = read_part(clip.path, front, start, end, Reading(missing="interpolate"))
+        blocks = read_part(clip.path, front, start, end, SignalReadOptions(missing="interpolate"))
         return np.concatenate([block.samples for block in blocks], axis=1)
     except AudioError:
         return None

@@ -12,15 +12,15 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from audiocnn.bundle import Bundle, grid_of, load
-from audiocnn.engine import Grid
+from audiocnn.datasets.manifest import Clip
 from audiocnn.errors import DatasetError
-from audiocnn.fronts import is_sound, no_samples, padding, stream_frames
-from audiocnn.manifest import Clip
-from audiocnn.models.classifier import Classifier
-from audiocnn.training.packing import load_network
+from audiocnn.frontend.specs import is_sound, no_samples, padding, stream_frames
+from audiocnn.inference.bundle import Bundle, grid_of, load
+from audiocnn.inference.engine import Grid
+from audiocnn.networks.classifier import Classifier
+from audiocnn.training.pack import load_network
 from audiocnn.training.report.sounds import Room, Samples, player, read_clip
-from audiocnn.training.results import NEVER, Training, load_training
+from audiocnn.training.run_results import NEVER, Training, load_training
 
 EXAMPLES = 4  # classes that are looked at closely
 

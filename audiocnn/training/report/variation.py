@@ -9,16 +9,16 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from audiocnn.fronts import Front, RawSpec, padding
-from audiocnn.mel import MelSpec
-from audiocnn.training.augment_samples import vary_samples
-from audiocnn.training.batches import stretch
-from audiocnn.training.recipe import Augmentation
+from audiocnn.frontend.log_mel import MelSpec
+from audiocnn.frontend.specs import Front, RawSpec, padding
+from audiocnn.training.augment.waveform import vary_samples
+from audiocnn.training.config import Augmentation
+from audiocnn.training.data.sampler import stretch
 from audiocnn.training.report import drawing
 from audiocnn.training.report.page import Section, grid, paragraph, text
 from audiocnn.training.report.sounds import Samples, loudness_gain
 from audiocnn.training.report.subject import Subject
-from audiocnn.training.seeing import hide_frames, seen_through
+from audiocnn.training.torch_frontend import hide_frames, seen_through
 
 NOTHING = Augmentation(
     speed=1, roll=0, pitch=0, reverb=0, polarity=0, background=0, noise=0, clipping=0,

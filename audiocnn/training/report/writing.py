@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from audiocnn.replacing import replacing
+from audiocnn.io.files.atomic import replacing
 from audiocnn.training.report.inside import inside_section
 from audiocnn.training.report.judged import (
     class_section,
@@ -42,7 +42,7 @@ def write_report(
     Parameters
     ----------
     run
-        The folder that the training left, see `audiocnn.training.results`.
+        The folder that the training left, see `audiocnn.training.run_results`.
     model
         Its bundle.
     out

@@ -1,0 +1,1 @@
+"""Event files: reading and writing CSV, JSON lines, Parquet, Audacity, Raven, Kaleidoscope."""

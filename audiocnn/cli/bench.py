@@ -1,0 +1,62 @@
+"""`audiocnn bench`: what a model costs on this machine."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import os
+import platform
+import sys
+import time
+
+from audiocnn import __version__
+from audiocnn.frontend.specs import is_sound
+from audiocnn.inference.bundle import grid_of, load
+from audiocnn.inference.events import find_events
+from audiocnn.inference.pipeline import listen
+from audiocnn.io.audio.blocks import Block
+from audiocnn.streaming.benchmark import material, measure_hop
+
+HOPS = (0.1, 0.2, 0.5, 1.0, 2.0)
+SECONDS = 120.0  # of sound, for the speed over recordings
+
+
+def run(args: argparse.Namespace) -> int:
+    """Measure and say; 1 if this machine cannot keep up at any hop."""
+    bundle = load(args.model)
+    unit = 1.0 if is_sound(bundle.front) else grid_of(bundle).window  # signals know no second
+    wanted = (args.hop,) if args.hop else tuple(hop * unit for hop in HOPS)
+    costs = [measure_hop(bundle, hop, args.seconds) for hop in wanted]
+    sustained = [cost.hop for cost in costs if cost.sustained]
+    speed = None
+    if not args.live:
+        sound = material(bundle, SECONDS * unit, bundle.rate)
+        begin = time.perf_counter()
+        for _ in find_events(listen(bundle, [Block(sound, 0, bundle.rate)]), bundle.rules):
+            pass
+        speed = SECONDS * unit / (time.perf_counter() - begin)
+    if args.json:
+        print(json.dumps({
+            "version": __version__, "model": bundle.name, "machine": machine(),
+            "live": [{**dataclasses.asdict(c), "sustained": c.sustained} for c in costs],
+            "recordings_times_real_time": speed,
+        }))  # fmt: skip
+        return 0 if sustained else 1
+    print(f"{bundle.name} on {machine()}")
+    print(f"{'hop':>8}  {'of a core':>9}  {'late by (99 %)':>14}")
+    for cost in costs:
+        kept = "" if cost.sustained else "  too much for this machine"
+        print(f"{cost.hop:6.4g} s  {cost.load:9.1%}  {1000 * cost.worst:11.1f} ms{kept}")
+    if speed:
+        print(f"recordings, once decoded: {speed:,.0f} x real time on one core")
+    if sustained:
+        print(f"live, this machine sustains a hop of {min(sustained):g} s")
+        return 0
+    print("live, this machine keeps up at none of these hops", file=sys.stderr)
+    return 1
+
+
+def machine() -> str:
+    """Say what machine this is."""
+    return f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"

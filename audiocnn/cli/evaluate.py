@@ -1,0 +1,208 @@
+"""`audiocnn evaluate`: a model against labelled clips."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from audiocnn.cli.paths import reading_of
+from audiocnn.cli.progress import watching
+from audiocnn.cli.tables import csv_table
+from audiocnn.datasets.manifest import labels_of, parse_where, read_manifest
+from audiocnn.errors import ArgumentError, AudioError, DatasetError, did_you_mean
+from audiocnn.evaluation.annotated import Detected, detect, read_annotated
+from audiocnn.evaluation.clip_scores import ScoredClip, evaluate_clips, score_clips
+from audiocnn.evaluation.intervals import FalseAlarms
+from audiocnn.evaluation.metrics import Evaluation
+from audiocnn.evaluation.sed_metrics import evaluate_detection
+from audiocnn.inference.bundle import Bundle, load
+from audiocnn.io.signals.channels import SignalReadOptions
+
+
+def run(args: argparse.Namespace) -> int:
+    """Score every clip, compare, print; 1 if clips could not be read."""
+    bundle = load(args.model)
+    reading = reading_of(args, bundle.front)
+    if args.events:
+        return run_events(args, bundle, reading)
+    clips = read_manifest(args.data, parse_where(args.where), reading, bundle.rate)
+    check_labels(args.data, labels_of(clips), bundle)
+    scored: list[ScoredClip] = []
+    with watching("evaluate", len(clips)) as watch:
+        for result in score_clips(bundle, clips, reading):
+            if isinstance(result, AudioError):
+                watch.finished(0.0, str(result))
+            else:
+                watch.finished(result.seconds)
+                scored.append(result)
+    if not scored:
+        raise DatasetError(f"{args.data}: none of the {len(clips)} clips could be read")
+    if args.predictions:
+        write_predictions(args.predictions, scored, bundle.labels)
+    found = evaluate_clips(bundle, scored, args.group)
+    print(json.dumps(found.as_dict(), indent=1) if args.json else as_text(found))
+    return 1 if watch.failed else 0
+
+
+def run_events(args: argparse.Namespace, bundle: Bundle, reading: SignalReadOptions) -> int:
+    """Find events in whole recordings, compare with annotations, print."""
+    for name in ("predictions", "group", "labels"):
+        if getattr(args, name):
+            raise ArgumentError(f"--{name} is about clips, and --events about recordings")
+    truth = read_annotated(args.data, parse_where(args.where), bundle.front)
+    check_labels(args.data, sorted({e.label for r in truth for e in r.events}), bundle)
+    heard: list[Detected] = []
+    with watching("evaluate", len(truth)) as watch:
+        for recording in truth:
+            try:
+                heard.append(detect(bundle, recording, reading))
+                watch.finished(heard[-1].seconds)
+            except AudioError as error:
+                watch.finished(0.0, str(error))
+    if not heard:
+        raise DatasetError(f"{args.data}: none of the {len(truth)} recordings could be read")
+    found = evaluate_detection(heard, bundle.labels)
+    print(json.dumps(found, indent=1) if args.json else events_as_text(found))
+    return 1 if watch.failed else 0
+
+
+def events_as_text(found: dict[str, Any]) -> str:
+    """Lay the figures of event detection out for reading."""
+    alarms, shown = found["false_alarms"], found["overall"]
+    lines = [
+        f"{found['recordings']} recordings, {found['hours']:.3f} h, {found['events']} annotated "
+        f"events; {found['detected']} detected",
+        f"segment F1 (1 s)         {_maybe(shown['segment_f1'])}",
+        f"event F1 (0.2 s collar)  {_maybe(shown['event_f1'])}",
+        "PSDS 1, 2                "
+        + (
+            "needs two annotated labels"
+            if found["psds_1"] is None
+            else f"{found['psds_1']:8.3f}, {found['psds_2']:.3f}"
+        ),
+    ]
+    if alarms:
+        lines.append(
+            f"false alarms an hour     {alarms['per_hour']:8.2f} (95 % bounds {alarms['low']:.2f} "
+            f"to {alarms['high']:.2f}; {alarms['events']} in {alarms['hours']:.3g} h without an "
+            "annotated event)"
+        )
+    width = max(5, *map(len, found["per_class"]))
+    lines += ["", f"{'label':{width}}  events  segment F1  event F1  precision    recall"]
+    for label, row in found["per_class"].items():
+        lines.append(
+            f"{label:{width}}  {row['events']:6}  {_maybe(row['segment_f1']):>10}  "
+            f"{_maybe(row['event_f1'])}  {_maybe(row['event_precision']):>9}  "
+            f"{_maybe(row['event_recall']):>8}"
+        )
+    return "\n".join(lines)
+
+
+def _maybe(share: float | None) -> str:
+    return percent(math.nan if share is None else share)
+
+
+def check_labels(data: str, labels: Sequence[str], bundle: Bundle) -> None:
+    """Refuse labels that the model does not know, before the work."""
+    for label in labels:
+        if label not in bundle.labels:
+            raise DatasetError(
+                f"{data}: label {label!r} is none of the model's"
+                f"{did_you_mean(label, bundle.labels)}; it knows {', '.join(bundle.labels)} "
+                "(leave others out with --where, or leave their label empty: then they are "
+                "background)"
+            )
+
+
+def write_predictions(path: str, scored: Sequence[ScoredClip], labels: Sequence[str]) -> None:
+    """Write path, true label and a column of scores per label."""
+    with csv_table(path, ["path", "label", *labels]) as write:
+        for s in scored:
+            write([s.clip.path, "|".join(s.clip.labels), *(f"{v:.6f}" for v in s.scores.tolist())])
+
+
+def as_text(found: Evaluation) -> str:
+    """Lay the figures out for reading."""
+    lines = [f"{found.clips} clips with a label, {found.backgrounds} without"]
+    if found.clips:
+        lines += [
+            f"accuracy                 {percent(found.accuracy)} {_between(found.accuracy_bounds)}",
+            f"accuracy with rejection  {percent(found.accuracy_with_rejection)}",
+            f"rejected                 {percent(found.rejected)}",
+            f"macro F1                 {percent(found.macro_f1)}",
+            f"mean average precision   {percent(found.mean_average_precision)}",
+            f"event of its label       {percent(found.events_found)} "
+            f"{_between(found.events_found_bounds)}",
+            *_reliability(found),
+        ]
+    if found.group_bounds:
+        lines.append("95 % bounds by drawing groups:")
+        for name, bounds in found.group_bounds.items():
+            lines.append(f"  {name.replace('_', ' '):23}{_between(bounds)}")
+    if found.false_alarms:
+        lines += _alarms(found, found.false_alarms)
+    if found.clips:
+        lines += _per_class(found) + _confusion(found)
+    return "\n".join(lines)
+
+
+def _reliability(found: Evaluation) -> list[str]:
+    if found.reliability is None:
+        return [f"calibration error        {percent(found.calibration_error)}"]
+    r = found.reliability
+    return [
+        f"calibration error        {percent(r.error)} (not calibrated: "
+        f"{percent(r.error_before).strip()})",
+        f"Brier score              {r.brier:8.4f} (not calibrated: {r.brier_before:.4f})",
+        "best score, and how often it is right (95 % bounds):",
+        *(f"  {b.low:.1f} to {b.high:.1f}  {b.n:5} clips  mean {b.confidence:.2f}"
+          f"  right {percent(b.right)} {_between(b.right_bounds)}" for b in r.bins),
+    ]  # fmt: skip
+
+
+def _confusion(found: Evaluation) -> list[str]:
+    confused = sorted(
+        ((n, true, said) for true, row in found.confusion.items() for said, n in row.items()
+         if said != true), key=lambda row: (-row[0], row[1], row[2]))  # fmt: skip
+    if not confused:
+        return []
+    return ["", "most often taken for another:"] + [
+        f"  {n:4} of {found.per_class[true].n:4} {true} as {said}"
+        for n, true, said in confused[:10]
+    ]
+
+
+def _per_class(found: Evaluation) -> list[str]:
+    width = max(5, *map(len, found.per_class))
+    lines = ["", f"{'label':{width}}  clips  precision    recall        F1  average precision"]
+    for label, f in found.per_class.items():
+        lines.append(
+            f"{label:{width}}  {f.n:5}  {percent(f.precision):>9}  {percent(f.recall)}  "
+            f"{percent(f.f1)}  {percent(f.average_precision):>17}"
+        )
+    return lines
+
+
+def _alarms(found: Evaluation, alarms: FalseAlarms) -> list[str]:
+    rate, (low, high) = alarms.rate, alarms.active_bounds
+    return [
+        f"without a label: an event in {found.background_alarms} of {found.backgrounds} clips; "
+        f"none, as is right, in {percent(found.none_of_these).strip()} "
+        f"{_between(found.none_of_these_bounds)}",
+        f"false alarms an hour     {rate.per_hour:8.2f} (95 % bounds {rate.low:.2f} to "
+        f"{rate.high:.2f}); {alarms.claim}",
+        f"time active              {100 * alarms.active:6.2f} % (95 % bounds {100 * low:.2f} to "
+        f"{100 * high:.2f})",
+    ]
+
+
+def _between(bounds: tuple[float, float]) -> str:
+    return f"(95 % bounds {100 * bounds[0]:.1f} to {100 * bounds[1]:.1f})"
+
+
+def percent(share: float) -> str:
+    """Write a share for reading; a dash where there is none."""
+    return "       -" if math.isnan(share) else f"{100 * share:6.1f} %"

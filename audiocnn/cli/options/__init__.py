@@ -1,0 +1,1 @@
+"""Options of each verb, without the imports that running it needs."""

@@ -1,0 +1,69 @@
+"""Verbs of live listening: listen, devices, bench."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from audiocnn.cli.options.parsing import add_model, add_reading, add_verb
+
+
+def add_listen(verbs: Any) -> None:
+    """Add `audiocnn listen`."""
+    parser = add_verb(verbs, "listen", "say what a microphone hears, live", [
+        "audiocnn listen",
+        "audiocnn listen --device USB --json --seconds 3600 > heard.jsonl",
+        "audiocnn listen --input night.flac --realtime",
+        "arecord -t raw -f S16_LE -r 48000 | audiocnn listen --input - --rate 48000",
+        "audiocnn listen --settings settings.toml            sinks: files, MQTT, webhooks ...",
+        "cat /dev/ttyUSB0 | audiocnn listen --input - --format csv --model gestures",
+    ])  # fmt: skip
+    parser.add_argument(
+        "--model", metavar="M", help="a shipped name or a bundle's folder (default: environment)"
+    )
+    parser.add_argument(
+        "--device", metavar="NAME", help="microphone: its number, or part of its name"
+    )
+    parser.add_argument("--input", metavar="FILE", help="a recording, or - for samples on stdin")
+    parser.add_argument("--realtime", action="store_true", help="a recording no faster than it is")
+    parser.add_argument("--rate", type=float, metavar="HZ", help="of raw samples")
+    parser.add_argument("--channels", type=int, metavar="N",
+                        help="of raw samples or the microphone (default: 1)")  # fmt: skip
+    parser.add_argument("--format", choices=["s16", "f32", "csv"],
+                        help="of samples on stdin: raw, or lines of numbers (default: s16; of "
+                        "other signals than sound csv)")  # fmt: skip
+    parser.add_argument("--seconds", type=float, help="how long (default: until Ctrl-C)")
+    parser.add_argument("--hop", type=float, metavar="SECONDS", help="from window to window")
+    parser.add_argument("--threshold", type=float, metavar="SCORE",
+                        help="at which an event of any label begins")  # fmt: skip
+    parser.add_argument("--record", metavar="FILE", help="keep what is heard: float32, .wav")
+    parser.add_argument("--settings", metavar="TOML", help="options, rules and sinks")
+    parser.add_argument(
+        "--heartbeat", type=float, metavar="SECONDS", help="between signs of life to the sinks"
+    )
+    parser.add_argument("--scores", action="store_true", help="tell every window's scores")
+    parser.add_argument("--explain", action="store_true",
+                        help="tell which rule kept or dropped each window, on stderr")  # fmt: skip
+    parser.add_argument("--plain", action="store_true", help="lines instead of the view")
+    parser.add_argument("--json", action="store_true", help="one JSON object a line")
+    add_reading(parser)
+
+
+def add_devices(verbs: Any) -> None:
+    """Add `audiocnn devices`."""
+    devices = add_verb(verbs, "devices", "list what can record; * marks the default",
+                         ["audiocnn devices", "audiocnn devices --json"])  # fmt: skip
+    devices.add_argument("--json", action="store_true", help="for a program")
+
+
+def add_bench(verbs: Any) -> None:
+    """Add `audiocnn bench`."""
+    bench = add_verb(verbs, "bench", "measure what a model costs on this machine", [
+        "audiocnn bench --live                               which hop can it sustain?",
+        "audiocnn bench --model my_model --json",
+    ])  # fmt: skip
+    add_model(bench)
+    bench.add_argument("--live", action="store_true", help="live listening alone")
+    bench.add_argument("--hop", type=float, metavar="SECONDS", help="this one (default: several)")
+    bench.add_argument("--seconds", type=float, default=20.0,
+                       help="of sound for each (default: 20)")  # fmt: skip
+    bench.add_argument("--json", action="store_true", help="for a program")

@@ -1,0 +1,123 @@
+"""Verbs over labelled clips: train, report, evaluate."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from audiocnn.cli.options.parsing import add_model, add_reading, add_verb
+
+
+def add_train(verbs: Any) -> None:
+    """Add `audiocnn train`."""
+    parser = add_verb(verbs, "train", "make a model of a dataset", [
+        "audiocnn train my_sounds/ -o my_model --background other_sounds/",
+        "audiocnn train clips.csv -o my_model --folds fold --group source --arch cnn1d",
+        "audiocnn train my_birds/ -o my_model --from environment",
+        "audiocnn train clips.csv -o my_model --valid split=test",
+        "audiocnn train X_TRAIN.ts -o my_model                other signals than sound",
+        "audiocnn train walk.csv -o my_model --labels activity --columns x,y,z",
+        "(stopped? the same command goes on where it stood)",
+    ])  # fmt: skip
+    parser.add_argument(
+        "data", metavar="DATA", help="a folder of class folders, a CSV, a .ts or .npz of series"
+    )
+    parser.add_argument("-o", "--output", required=True, metavar="BUNDLE", help="the new folder")
+    parser.add_argument("--overwrite", action="store_true", help="replace a model that is there")
+    parser.add_argument("--arch", choices=["cnn2d", "cnn1d"], help="network (default: cnn2d)")
+    parser.add_argument("--size", choices=["small", "large"], help="its size (default: small)")
+    parser.add_argument("--where", action="append", default=[], metavar="COLUMN=VALUE,VALUE",
+                        help="only these rows of the CSV; may be given again")  # fmt: skip
+    _add_judging(parser)
+    parser.add_argument(
+        "--background", metavar="FOLDER", help="sounds that are none of the classes"
+    )
+    parser.add_argument("--from", dest="start", metavar="M",
+                        help="train on from a model, shipped or a folder, with other "
+                        "classes: half the time, and better where clips are few and "
+                        "like its own")  # fmt: skip
+    parser.add_argument("--reviews", action="append", default=[], metavar="CSV",
+                        help="a model's events with your verdicts (see clips): learnt from too; "
+                        "may be given again")  # fmt: skip
+    _add_fitting(parser)
+    parser.add_argument("--front", choices=["log-mel", "log-spectrum", "raw"],
+                        help="front end (default: log-mel for sound; for other signals raw "
+                        "samples, log-spectrum where clips are long)")  # fmt: skip
+    add_reading(parser, labels=True)
+
+
+def _add_judging(parser: argparse.ArgumentParser) -> None:
+    """Add what says how the model is judged."""
+    parser.add_argument("--folds", metavar="K or COLUMN",
+                        help="judge by cross-validation: K parts, or a column that names them; "
+                        "1 keeps a fifth apart instead (default: 4 where there is little data, "
+                        "else 1)")  # fmt: skip
+    parser.add_argument("--valid", metavar="COLUMN=VALUE", help="rows that are kept apart instead")
+    parser.add_argument("--group", metavar="COLUMN",
+                        help="clips of one value (source, speaker, day) stay together; name: as "
+                        "file names suggest; moment: only what overlaps, where a class is in one "
+                        "recording")  # fmt: skip
+
+
+def _add_fitting(parser: argparse.ArgumentParser) -> None:
+    """Add what says how it is fitted."""
+    parser.add_argument("--window", type=float, metavar="SECONDS", help="length of a window")
+    parser.add_argument("--epochs", type=int, help="how often the data is gone through")
+    parser.add_argument("--batch", type=int, metavar="N", help="windows a step (default: 64)")
+    parser.add_argument("--learning-rate", type=float, metavar="R",
+                        help="the highest (default: 0.004, with --from 0.002)")  # fmt: skip
+    parser.add_argument("--balance", choices=["sampling", "loss", "none"],
+                        help="rarer classes are drawn more often, or weighed more (default: "
+                        "sampling)")  # fmt: skip
+    parser.add_argument("--patience", type=int, metavar="EPOCHS",
+                        help="stop after so many without a lower held-out loss (default: 0, "
+                        "never)")  # fmt: skip
+    parser.add_argument("--precision", choices=["auto", "32-true", "bf16-mixed", "16-mixed"],
+                        help="of the numbers (default: auto, mixed on a GPU)")  # fmt: skip
+    parser.add_argument("--devices", type=int, default=1, metavar="N",
+                        help="GPUs, or processes without one, that share each batch (default: 1); "
+                        "for several machines start it with torchrun")  # fmt: skip
+    parser.add_argument("--log", choices=["csv", "tensorboard"], default="csv",
+                        help="tensorboard writes its logs beside the curves as CSV")  # fmt: skip
+    parser.add_argument("--seed", type=int, default=0, help="of all draws (default: 0)")
+    parser.add_argument("--cache", metavar="FOLDER",
+                        help="keeps decoded sound for other trainings (default: none is "
+                        "kept)")  # fmt: skip
+    parser.add_argument("--no-report", action="store_true",
+                        help="write no BUNDLE.html (`audiocnn report` makes it later)")  # fmt: skip
+
+
+def add_report(verbs: Any) -> None:
+    """Add `audiocnn report`."""
+    parser = add_verb(verbs, "report", "make the report of a training again, as one HTML file", [
+        "audiocnn report my_model                     writes my_model.html",
+        "audiocnn report my_model --run old.run -o report.html",
+    ])  # fmt: skip
+    parser.add_argument("bundle", metavar="BUNDLE", help="what `audiocnn train -o` wrote")
+    parser.add_argument("--run", dest="run_folder", metavar="FOLDER",
+                        help="what the training left (default: BUNDLE.run)")  # fmt: skip
+    parser.add_argument("--findings", metavar="FILE",
+                        help="what `audiocnn check DATA --json` printed")  # fmt: skip
+    parser.add_argument("-o", "--output", metavar="FILE", help="default: BUNDLE.html")
+
+
+def add_evaluate(verbs: Any) -> None:
+    """Add `audiocnn evaluate`."""
+    parser = add_verb(verbs, "evaluate", "measure a model on labelled clips", [
+        "audiocnn evaluate clips.csv --model environment --where fold=4",
+        "audiocnn evaluate my_sounds/ --model my_model --json --predictions scores.csv",
+        "audiocnn evaluate nights/ --model my_model --events      night.wav, night.txt ...",
+    ])  # fmt: skip
+    parser.add_argument("data", metavar="DATA", help="a CSV, or a folder of class folders")
+    add_model(parser)
+    parser.add_argument("--where", action="append", default=[], metavar="COLUMN=VALUE,VALUE",
+                        help="only these rows of the CSV; may be given again")  # fmt: skip
+    parser.add_argument("--group", metavar="COLUMN",
+                        help="clips of one value are not independent: bounds by drawing them "
+                        "together")  # fmt: skip
+    parser.add_argument("--events", action="store_true",
+                        help="DATA has times: annotations beside recordings, or a CSV with start "
+                        "and end; measure events found, not clips named")  # fmt: skip
+    parser.add_argument("--predictions", metavar="CSV", help="write each clip's scores")
+    parser.add_argument("--json", action="store_true", help="for a program")
+    add_reading(parser, labels=True)

@@ -1,0 +1,54 @@
+"""`audiocnn verify`: whether the stream gives the scores of the file, on this machine."""
+
+from __future__ import annotations
+
+import argparse
+
+from audiocnn.cli.label import tell_rounding
+from audiocnn.cli.paths import gather, reading_of
+from audiocnn.cli.progress import watching
+from audiocnn.cli.run_summary import counted
+from audiocnn.evaluation.stream_check import ALLOWED, Verified, verify_recording
+from audiocnn.inference.bundle import load
+
+
+def run(args: argparse.Namespace) -> int:
+    """Compare every recording; 1 if one differs by more than is allowed, or cannot be read."""
+    bundle = load(args.model)
+    reading = reading_of(args, bundle.front)
+    meant = gather(args.paths, bundle.front)
+    paths, missing = meant.paths, meant.missing
+    tell_rounding(bundle, args.hop)
+    worst, failed, unread = 0.0, 0, len(missing)
+    with watching("verify", len(paths), shown=False) as watch:
+        for problem in missing:
+            watch.say(f"audiocnn verify: {problem}")
+        for path in paths:
+            result = verify_recording(bundle, path, args.hop, args.seed, reading)
+            watch.finished(0.0, result.error)
+            print(as_text(result), flush=True)
+            if result.error and not result.windows:
+                unread += 1
+                continue
+            failed += not result.good
+            worst = max(worst, result.difference)
+    judged = f"BAD ({counted(failed, 'recording')})" if failed else "good"
+    if len(paths) + len(missing) > unread:
+        print(f"{judged}: largest difference {worst:.2g}, allowed {ALLOWED}")
+    if unread:
+        print(
+            f"{counted(unread, 'recording')} could not be read, and was not verified"
+            if unread == 1
+            else f"{unread} recordings could not be read, and were not verified"
+        )
+    return 1 if failed or unread else 0
+
+
+def as_text(result: Verified) -> str:
+    """Say how a recording did."""
+    events = counted(result.events, "event") + ("" if result.same_events else " THAT DIFFER")
+    until = " up to the damage" if result.error else ""
+    return (
+        f"{result.path}: {counted(result.windows, 'window')}, "
+        f"largest difference {result.difference:.2g}, {events}{until}"
+    )

@@ -1,0 +1,1 @@
+"""Labelled clips: layouts, groups, reviews."""

@@ -1,0 +1,1 @@
+"""The dataset doctor: faults of a dataset, found before training."""

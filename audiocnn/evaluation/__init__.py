@@ -1,0 +1,1 @@
+"""Metrics with confidence intervals, calibration, threshold search, model diff, stream check."""

@@ -1,0 +1,145 @@
+"""Recordings that someone annotated, and what a model finds in them.
+
+Strong labels: not only what is to be heard in a clip, but when.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from audiocnn.annotations.formats import FORMATS, read_events
+from audiocnn.datasets.manifest import Clip, read_manifest
+from audiocnn.errors import DatasetError
+from audiocnn.evaluation.threshold_search import clip_runs
+from audiocnn.evaluation.window_logits import Heard, hear_clip
+from audiocnn.frontend.specs import Front
+from audiocnn.inference.bundle import Bundle, grid_of
+from audiocnn.inference.events import Event, find_events
+from audiocnn.inference.model_input import find_for
+from audiocnn.inference.windows import calibrate
+from audiocnn.io.audio.reader import find_recordings
+from audiocnn.io.signals.channels import DEFAULT_OPTIONS, SignalReadOptions
+
+
+@dataclass(frozen=True)
+class Annotated:
+    """A whole recording and the events that someone heard in it; ends None: to its end."""
+
+    path: Path
+    events: tuple[Event, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Detected:
+    """What a model found in an annotated recording.
+
+    Parameters
+    ----------
+    truth, found
+        Events, all with an end.
+    path, seconds
+        The recording, and its length.
+    edges, scores
+        (W + 1,) seconds between which each window speaks, and (C, W) its scores.
+    """
+
+    path: str
+    seconds: float
+    truth: tuple[Event, ...]
+    found: tuple[Event, ...]
+    edges: NDArray[np.float64]
+    scores: NDArray[np.float32]
+
+
+def read_annotated(
+    data: str | Path,
+    where: Mapping[str, Collection[str]] | None = None,
+    front: Front | None = None,
+) -> list[Annotated]:
+    """List recordings with their annotated events.
+
+    Parameters
+    ----------
+    data
+        A CSV (or a folder with a ``clips.csv``) whose rows are events: path, start, end,
+        label; a row without a label says that nothing is to be heard in the recording.
+        Or a folder of recordings with annotations beside them, of the same name: night.wav
+        and night.txt (Audacity), .selections.txt (Raven), .csv or .jsonl; a recording
+        without is left out.
+    where
+        Only the rows that have these values by column.
+    front
+        Of the model, if it is one of other signals than sound.
+
+    Raises
+    ------
+    DatasetError
+        If there are none, or one cannot be understood.
+    """
+    data = Path(data)
+    if data.suffix.lower() == ".csv" or (data / "clips.csv").exists():
+        by_path: dict[Path, list[Event]] = {}
+        for clip in read_manifest(data, where=where or {}):
+            events = by_path.setdefault(clip.path, [])
+            events += [Event(label, clip.start, clip.end) for label in clip.labels]
+        return [Annotated(path, tuple(events)) for path, events in by_path.items()]
+    if where:
+        raise DatasetError(f"{data} has no clips.csv, so --where has no columns to look at")
+    found = []
+    for path in find_recordings([data]) if front is None else find_for([data], front):
+        beside = [path.with_name(path.stem + suffix) for suffix in FORMATS]
+        if here := [file for file in beside if file != path and file.exists()]:
+            found.append(Annotated(path, tuple(read_events(here[0]))))
+    if not found:
+        raise DatasetError(
+            f"{data}: no recording has annotations beside it; night.wav wants night.txt (Audacity),"
+            " night.selections.txt (Raven), night.csv or night.jsonl"
+        )
+    return found
+
+
+def detect(
+    bundle: Bundle, recording: Annotated, reading: SignalReadOptions = DEFAULT_OPTIONS
+) -> Detected:
+    """Find events in a recording, by the bundle's rules.
+
+    Parameters
+    ----------
+    bundle, recording
+        The model, and what to look through.
+    reading
+        How a signal other than sound is read.
+
+    Raises
+    ------
+    AudioError
+        If it cannot be read.
+    """
+    stretches = hear_clip(bundle, Clip(recording.path, ()), reading)
+    grid, parts = grid_of(bundle), []
+    found: list[Event] = []
+    for stretch in stretches:
+        for _, runs in clip_runs(stretch, grid, bundle.calibration):
+            found += find_events(runs, bundle.rules, source=str(recording.path))
+        parts.append(_windows(bundle, stretch))
+    seconds = float(stretches[-1].ends[-1])
+    truth = tuple(
+        replace(event, end=seconds if event.end is None else event.end)
+        for event in recording.events
+    )
+    edges = np.concatenate([*(edges[:-1] for edges, _ in parts), [seconds]])
+    scores = np.concatenate([values for _, values in parts], axis=1)
+    return Detected(str(recording.path), seconds, truth, tuple(found), edges, scores)
+
+
+def _windows(bundle: Bundle, heard: Heard) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
+    """Say between which times each window speaks: nearer to its centre than to another's."""
+    centres = (heard.begins + heard.ends) / 2
+    between = (centres[1:] + centres[:-1]) / 2
+    edges = np.concatenate(([heard.begins[0]], between, [heard.ends[-1]]))
+    return edges, calibrate(heard.logits, bundle.calibration)

@@ -1,0 +1,174 @@
+"""Labelled clips to scores, and scores to figures: what `audiocnn evaluate` does.
+
+A clip is scored by the path that labels recordings; only that its windows are
+gathered to one score per label. Windows without energy take no part in that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from audiocnn.datasets.manifest import Clip, split_by
+from audiocnn.errors import ArgumentError, AudioError
+from audiocnn.evaluation.calibration_error import bootstrap_bounds, measure_reliability
+from audiocnn.evaluation.intervals import false_alarms
+from audiocnn.evaluation.metrics import (
+    SILENCE_POWER,
+    Evaluation,
+    clip_score,
+    evaluate,
+    key_figures,
+    one_hot,
+)
+from audiocnn.frontend.specs import is_sound
+from audiocnn.inference.bundle import Bundle, grid_of
+from audiocnn.inference.engine import Grid, run_network
+from audiocnn.inference.events import Event, find_events
+from audiocnn.inference.model_input import read_part
+from audiocnn.inference.windows import Calibration, calibrate, score_windows, window_times
+from audiocnn.io.signals.channels import DEFAULT_OPTIONS, SignalReadOptions
+
+
+@dataclass(frozen=True, eq=False)
+class ScoredClip:
+    """What a model says of a clip.
+
+    Parameters
+    ----------
+    clip
+        The clip.
+    scores
+        (C,) the bundle's mean or maximum over the windows that have energy.
+    events
+        Found in it by the bundle's rules; times are those of the recording.
+    seconds
+        Length of the clip.
+    bare
+        (C,) as ``scores``, but of the sigmoid of logits that were not calibrated.
+    """
+
+    clip: Clip
+    scores: NDArray[np.float32]
+    events: tuple[Event, ...]
+    seconds: float
+    bare: NDArray[np.float32]
+
+
+def score_clip(
+    bundle: Bundle, clip: Clip, reading: SignalReadOptions = DEFAULT_OPTIONS
+) -> ScoredClip:
+    """Score a clip, which is read into memory as a whole.
+
+    Parameters
+    ----------
+    bundle, clip
+        The model, and what to score.
+    reading
+        How a signal other than sound is read.
+
+    Raises
+    ------
+    AudioError
+        If it cannot be read, or lacks samples.
+    """
+    blocks = list(read_part(clip.path, bundle.front, clip.start, clip.end, reading))
+    grid = grid_of(bundle)
+    columns = run_network(bundle.graph, bundle.front, grid, blocks)
+    bare = list(score_windows(columns, grid))
+    runs = [replace(run, values=calibrate(run.values, bundle.calibration)) for run in bare]
+    begins = np.concatenate([window_times(run)[0] for run in runs])
+    audible = np.ones(begins.size, bool)  # a signal at rest says something too, silence does not
+    if is_sound(bundle.front):
+        audible = window_power(blocks[0].samples, begins, grid) >= SILENCE_POWER
+    events = tuple(
+        replace(event, start=event.start + clip.start, end=(event.end or 0.0) + clip.start)
+        for event in find_events(runs, bundle.rules, source=str(clip.path))
+    )
+    plain = Calibration((1.0,) * len(bundle.labels), (0.0,) * len(bundle.labels))
+    before = [calibrate(run.values, plain) for run in bare]
+    scores, uncalibrated = (
+        clip_score(np.concatenate(values, axis=1), bundle.clip_score, audible)
+        for values in ([run.values for run in runs], before)
+    )
+    seconds = sum(block.samples.shape[-1] for block in blocks) / bundle.rate
+    return ScoredClip(clip, scores, events, seconds, uncalibrated)
+
+
+def window_power(
+    samples: NDArray[np.float32], begins: NDArray[np.float64], grid: Grid
+) -> NDArray[np.float64]:
+    """Give the mean power (W,) of windows that begin at ``begins``, seconds; full scale is 1."""
+    sums = np.concatenate(([0.0], np.cumsum(samples.astype(np.float64) ** 2)))
+    first = np.rint(begins * grid.rate).astype(np.int64)
+    last = np.minimum(first + grid.window_samples, samples.size)
+    return np.asarray((sums[last] - sums[first]) / np.maximum(1, last - first))
+
+
+def score_clips(
+    bundle: Bundle, clips: Iterable[Clip], reading: SignalReadOptions = DEFAULT_OPTIONS
+) -> Iterator[ScoredClip | AudioError]:
+    """Score clip after clip; one that cannot be read is its error."""
+    for clip in clips:
+        try:
+            yield score_clip(bundle, clip, reading)
+        except AudioError as error:
+            yield error
+
+
+def evaluate_clips(
+    bundle: Bundle, scored: list[ScoredClip], group: str | None = None
+) -> Evaluation:
+    """Compare what a model said with the clips' labels.
+
+    Parameters
+    ----------
+    bundle
+        The model.
+    scored
+        What it said, of at least one clip. Clips without a label are background:
+        any event in them is a false alarm.
+    group
+        A column: bounds are given by drawing clips with one value of it together.
+
+    Raises
+    ------
+    ArgumentError
+        If there is no clip, or one has a label that the model does not know, or there is
+        one group only.
+    DatasetError
+        If there is no such column.
+    """
+    if not scored:
+        raise ArgumentError("no clips to evaluate on")
+    scores, bare = (np.stack(rows) for rows in zip(*((s.scores, s.bare) for s in scored),
+                                                   strict=True))  # fmt: skip
+    truth = [s.clip.labels for s in scored]
+    result = evaluate(
+        scores,
+        truth,
+        [{event.label for event in s.events} for s in scored],
+        bundle.labels,
+        [rule.on for rule in bundle.rules.values()],
+    )
+    targets = one_hot(truth, bundle.labels)
+    result = replace(result, reliability=measure_reliability(scores, bare, targets))
+    if group is not None:
+        names = [""] * len(scored)
+        for value, members in split_by([s.clip for s in scored], group).items():
+            for at in members.tolist():
+                names[at] = value or str(scored[at].clip.path)
+        bounds = bootstrap_bounds(
+            lambda drawn: key_figures(scores[drawn], targets[drawn], bundle.labels),
+            names, np.random.default_rng(0),
+        )  # fmt: skip
+        figures = ("accuracy", "macro_f1", "mean_average_precision")
+        result = replace(result, group_bounds=dict(zip(figures, bounds, strict=True)))
+    backgrounds = [s for s in scored if not s.clip.labels]
+    if not backgrounds:
+        return result
+    events = [event for s in backgrounds for event in s.events]
+    return replace(result, false_alarms=false_alarms(events, sum(s.seconds for s in backgrounds)))

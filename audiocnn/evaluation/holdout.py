@@ -1,0 +1,148 @@
+"""Two halves that share no source: one to choose on, one to report on.
+
+What was chosen on a sound is too good on it; and pieces of one recording, or sounds of
+one package, are nearly the same sound. So whole groups go to a half.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from audiocnn.datasets.manifest import Clip, read_manifest
+from audiocnn.errors import ArgumentError
+from audiocnn.frontend.specs import Front
+from audiocnn.inference.model_input import find_for
+from audiocnn.io.audio.reader import find_recordings
+
+GROUP_COLUMNS = ("group", "source", "speaker", "site", "recording")
+FEWEST_GROUPS = 4  # fewer that a guess has made are no basis to share by
+PIECE_NUMBER = re.compile(r"[-_ .]*\d+$")
+
+
+def group_names(clips: Sequence[Clip], group: str | None) -> list[str]:
+    """Say which clips belong together.
+
+    Parameters
+    ----------
+    clips
+        Of a manifest, or of a folder.
+    group
+        The column that says it. Without, the first of `GROUP_COLUMNS` that they have;
+        else the folders that recordings lie in; else their names without the number at
+        the end; else each recording is by itself.
+    """
+    columns = [group] if group else GROUP_COLUMNS
+    for column in columns:
+        if all(column in clip.columns for clip in clips):
+            return [clip.columns[column] or str(clip.path) for clip in clips]
+    guesses = (
+        [str(clip.path.parent) for clip in clips],
+        [str(clip.path.parent / PIECE_NUMBER.sub("", clip.path.stem)) for clip in clips],
+    )
+    for names in guesses:
+        if len(set(names)) >= FEWEST_GROUPS:
+            return names
+    return [str(clip.path) for clip in clips]
+
+
+def chosen_half(
+    clips: Sequence[Clip],
+    seconds: NDArray[np.float64],
+    split: Mapping[str, Collection[str]],
+    group: str | None,
+    rng: np.random.Generator,
+) -> NDArray[np.bool_]:
+    """Say which clips (K,) to choose on; the others are to report on.
+
+    Parameters
+    ----------
+    clips
+        What there is.
+    seconds
+        (K,) how long each is.
+    split
+        Values by column: clips that have one of them are chosen on. Without a column
+        that these clips have, groups are dealt by length and class.
+    group
+        Column of what belongs together, see `group_names`.
+    rng
+        Decides the order of groups of about one length.
+
+    Raises
+    ------
+    ArgumentError
+        If one half would be empty.
+
+    Notes
+    -----
+    The longest groups first (by powers of two), each to the half that has less of its class (for
+    backgrounds: of its ``kind``, if they have such a column).
+    """
+    for column, values in split.items():
+        if all(column in clip.columns for clip in clips):
+            mask = np.array([clip.columns[column] in values for clip in clips])
+            if mask.all() or not mask.any():
+                raise ArgumentError(
+                    f"--split {column}={','.join(values)} takes {int(mask.sum())} of {len(clips)} "
+                    "clips to choose on; some must be, and some left to report on"
+                )
+            return mask
+    names, group_of = np.unique(np.array(group_names(clips, group)), return_inverse=True)
+    if len(names) < 2:
+        raise ArgumentError(
+            f"all {len(clips)} clips are of one group ({names[0]}): none can be kept to report "
+            "on; name another column with --group, or the half with --split COLUMN=VALUE"
+        )
+    classes = ["|".join(clip.labels) or clip.columns.get("kind", "") for clip in clips]
+    class_names, class_of = np.unique(np.array(classes), return_inverse=True)
+    held = np.zeros((len(names), len(class_names)))
+    np.add.at(held, (group_of, class_of), seconds)
+    held /= np.maximum(1e-9, held.sum(axis=0))
+    order = rng.permutation(len(names))
+    size = np.floor(np.log2(np.maximum(1e-9, held.sum(axis=1))))  # so the order is drawn, too
+    order = order[np.argsort(-size[order], kind="stable")]
+    have, half = np.zeros((2, len(class_names))), np.zeros(len(names), bool)
+    for g in order.tolist():
+        half[g] = have[0] @ held[g] <= have[1] @ held[g]
+        have[0 if half[g] else 1] += held[g]
+    return np.asarray(half[group_of])
+
+
+def background_clips(
+    folder: str | Path,
+    where: Mapping[str, Collection[str]] | None = None,
+    front: Front | None = None,
+) -> list[Clip]:
+    """List sounds that are none of the classes.
+
+    Parameters
+    ----------
+    folder
+        With a ``clips.csv``, its rows without a label; else every recording in it.
+    where
+        Only the rows of the ``clips.csv`` that have these values by column.
+    front
+        Of the model, if it is one of other signals than sound.
+
+    Raises
+    ------
+    ArgumentError, AudioError, DatasetError
+        If there are none.
+    """
+    folder = Path(folder)
+    if not (folder.suffix.lower() == ".csv" or (folder / "clips.csv").exists()):
+        if where:
+            raise ArgumentError(f"{folder} has no clips.csv, so its sounds have no {list(where)}")
+        found = find_recordings([folder]) if front is None else find_for([folder], front)
+        return [Clip(path, ()) for path in found]
+    clips = [clip for clip in read_manifest(folder, where=where or {}) if not clip.labels]
+    if not clips:
+        raise ArgumentError(
+            f"{folder}: all rows of its table have a label; background is what has none"
+        )
+    return clips

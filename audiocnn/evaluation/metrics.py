@@ -1,0 +1,293 @@
+"""Scores and events against labels: how good a model is, and how sure that is.
+
+No torch, no files: arrays in, figures out. The same functions serve `audiocnn
+evaluate`, the scripts and the model cards. Every share and every rate comes with
+its bounds, because test sets are small. What cannot be known (the precision of a
+label that was never said, the accuracy where no clip has a label) is NaN here and
+null in JSON.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from audiocnn.errors import ArgumentError, did_you_mean
+from audiocnn.evaluation.calibration_error import Reliability, calibration_error
+from audiocnn.evaluation.intervals import FalseAlarms, share_bounds, wilson_bounds
+
+Array = NDArray[np.float32]
+Mask = NDArray[np.bool_]
+SILENCE_POWER = 1e-7  # -70 dB of full scale: a window below it carries no label
+
+
+def clip_score(values: Array, how: str, audible: Mask | None = None) -> Array:
+    """Gather the window scores of a clip.
+
+    Parameters
+    ----------
+    values
+        (C, W) scores, W at least 1.
+    how
+        ``"max"`` or ``"mean"``, as the bundle says.
+    audible
+        (W,) which windows have energy; the others do not take part, unless none has.
+
+    Returns
+    -------
+    array (C,)
+    """
+    if how not in ("max", "mean"):
+        raise ArgumentError(f"clip scores are the max or the mean of windows, got {how!r}")
+    if audible is not None and audible.any():
+        values = values[:, audible]
+    return np.asarray(values.max(axis=1) if how == "max" else values.mean(axis=1))
+
+
+@dataclass(frozen=True)
+class ClassFigures:
+    """How a model did on one label.
+
+    Parameters
+    ----------
+    n
+        Clips that have it.
+    precision, recall, f1
+        Of "the best score is this label's". A clip with several labels has one
+        best score, so there recall cannot reach 1: look at ``average_precision``.
+    recall_bounds
+        95 % (Wilson).
+    average_precision
+        Of ranking all clips, backgrounds too, by this label's score: the area
+        under precision over recall, summed over its steps.
+    """
+
+    n: int
+    precision: float
+    recall: float
+    f1: float
+    average_precision: float
+    recall_bounds: tuple[float, float] = (0.0, 1.0)
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """How a model did on labelled clips.
+
+    Parameters
+    ----------
+    clips
+        Clips with a label; the figures down to ``calibration_error`` are of these.
+    accuracy
+        Share whose best score is (one of) their label(s); rejection ignored.
+    accuracy_bounds
+        95 %, exact.
+    accuracy_with_rejection
+        Share whose best score is right and reaches the label's threshold.
+    rejected
+        Share whose best score does not reach its label's threshold.
+    macro_f1, mean_average_precision
+        Means over the labels that occur.
+    events_found
+        Share of clips with an event of (one of) their label(s).
+    events_found_bounds
+        95 %, exact.
+    calibration_error
+        Expected calibration error of the best score, ten bins.
+    backgrounds, background_alarms
+        Clips without a label, and how many of them gave an event.
+    none_of_these, none_of_these_bounds
+        Share of the clips without a label that gave none, as is right, and its exact 95 %
+        bounds: rejection of what is none of the classes.
+    per_class, confusion
+        Figures by label; clips by true label and best score.
+    false_alarms
+        Of the clips without a label, by time, where that was measured.
+    reliability
+        Scores as probabilities, before and after calibration, where that was measured.
+    group_bounds
+        95 % bounds of ``accuracy``, ``macro_f1`` and ``mean_average_precision`` by drawing
+        groups of clips, where that was asked for.
+    """
+
+    clips: int
+    accuracy: float
+    accuracy_bounds: tuple[float, float]
+    accuracy_with_rejection: float
+    rejected: float
+    macro_f1: float
+    mean_average_precision: float
+    events_found: float
+    events_found_bounds: tuple[float, float]
+    calibration_error: float
+    backgrounds: int
+    background_alarms: int
+    per_class: dict[str, ClassFigures]
+    confusion: dict[str, dict[str, int]]
+    none_of_these: float = math.nan
+    none_of_these_bounds: tuple[float, float] = (math.nan, math.nan)
+    false_alarms: FalseAlarms | None = None
+    reliability: Reliability | None = None
+    group_bounds: dict[str, tuple[float, float]] | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Give plain values, as JSON wants them: NaN is None."""
+        plain: dict[str, Any] = _plain(asdict(self))
+        return plain
+
+
+def evaluate(
+    scores: Array,
+    truth: Sequence[Sequence[str]],
+    events: Sequence[Iterable[str]],
+    labels: Sequence[str],
+    thresholds: Sequence[float],
+) -> Evaluation:
+    """Compare clip scores and events with labels.
+
+    Parameters
+    ----------
+    scores
+        (K, C) clip scores, K at least 1.
+    truth
+        The labels of each clip; none for a background.
+    events
+        The labels of the events found in each clip.
+    labels, thresholds
+        The model's labels and the `on` of their rules.
+
+    Raises
+    ------
+    ArgumentError
+        If the lengths differ, a score is not finite, or a clip has a label that
+        the model does not know.
+    """
+    scores = np.asarray(scores)
+    if scores.shape != (len(truth), len(labels)) or len(events) != len(truth) or not len(truth):
+        raise ArgumentError(
+            f"scores of shape {scores.shape} do not fit {len(truth)} truths, {len(events)} "
+            f"lists of events and {len(labels)} labels; there must be at least one clip"
+        )
+    if not np.isfinite(scores).all():
+        raise ArgumentError(f"{int((~np.isfinite(scores)).sum())} scores are not finite")
+    targets, heard = one_hot(truth, labels), one_hot(events, labels)
+    known = targets.any(axis=1)
+    best = scores.argmax(axis=1)
+    sure = np.asarray(scores.max(axis=1) >= np.asarray(thresholds)[best])[known]
+    right = np.asarray(targets[np.arange(len(best)), best])[known]
+    found = np.asarray((heard & targets).any(axis=1))[known]
+    quiet = np.asarray(~heard[~known].any(axis=1))
+    per_class = _per_class(scores, targets, best, labels)
+    occurring = [figures for figures in per_class.values() if figures.n]
+    return Evaluation(
+        clips=int(known.sum()),
+        accuracy=_mean(right),
+        accuracy_bounds=_bounds(right),
+        accuracy_with_rejection=_mean(right & sure),
+        rejected=_mean(~sure),
+        macro_f1=_mean([figures.f1 for figures in occurring]),
+        mean_average_precision=_mean([figures.average_precision for figures in occurring]),
+        events_found=_mean(found),
+        events_found_bounds=_bounds(found),
+        calibration_error=calibration_error(scores[known].max(axis=1), right),
+        backgrounds=int((~known).sum()),
+        background_alarms=int((~quiet).sum()),
+        per_class=per_class,
+        confusion=_confusion(targets[known], best[known], labels),
+        none_of_these=_mean(quiet),
+        none_of_these_bounds=_bounds(quiet),
+    )
+
+
+def key_figures(scores: Array, targets: Mask, labels: Sequence[str]) -> tuple[float, float, float]:
+    """Give accuracy, macro F1 and mean average precision alone, as `evaluate` counts them."""
+    known, best = targets.any(axis=1), scores.argmax(axis=1)
+    figures = [f for f in _per_class(scores, targets, best, labels).values() if f.n]
+    right = targets[np.arange(len(best)), best][known]
+    return (_mean(right), _mean([f.f1 for f in figures]),
+            _mean([f.average_precision for f in figures]))  # fmt: skip
+
+
+def average_precision(scores: Array, true: Mask) -> float:
+    """Rate a ranking: the mean precision at which true clips are come upon.
+
+    Parameters
+    ----------
+    scores, true
+        (K,) scores of a label, and which clips have it.
+
+    Returns
+    -------
+    float
+        1 if all true clips score above all others; NaN if none is true. Clips of
+        one score are taken together, so their order does not matter.
+    """
+    if not true.any():
+        return math.nan
+    order = np.argsort(-scores, kind="stable")
+    hits = np.cumsum(true[order])
+    last = np.flatnonzero(np.diff(scores[order], append=-np.inf))  # of each run of ties
+    gained = np.diff(hits[last], prepend=0) / hits[-1]
+    return float(np.sum(gained * hits[last] / (last + 1)))
+
+
+def one_hot(names: Sequence[Iterable[str]], labels: Sequence[str]) -> Mask:
+    """Give (K, C) which of the labels each clip has; refuses others."""
+    at = {label: i for i, label in enumerate(labels)}
+    table = np.zeros((len(names), len(labels)), bool)
+    for row, of_clip in enumerate(names):
+        for name in of_clip:
+            if name not in at:
+                raise ArgumentError(
+                    f"label {name!r} is none of the model's{did_you_mean(name, labels)}: "
+                    f"{', '.join(labels)}"
+                )
+            table[row, at[name]] = True
+    return table
+
+
+def _per_class(
+    scores: Array, targets: Mask, best: NDArray[np.intp], labels: Sequence[str]
+) -> dict[str, ClassFigures]:
+    out, known = {}, targets.any(axis=1)
+    for i, label in enumerate(labels):
+        said, true = (best == i) & known, targets[:, i]
+        hits, n, n_said = (int(x.sum()) for x in (said & true, true, said))
+        f1 = 2 * hits / (n + n_said) if n else math.nan
+        precision, recall = hits / n_said if n_said else math.nan, hits / n if n else math.nan
+        ranked = average_precision(scores[:, i], true)
+        bounds = wilson_bounds(hits, n)
+        out[label] = ClassFigures(n, precision, recall, f1, ranked, bounds)
+    return out
+
+
+def _confusion(
+    targets: Mask, best: NDArray[np.intp], labels: Sequence[str]
+) -> dict[str, dict[str, int]]:
+    out: dict[str, dict[str, int]] = {}
+    for row, said in zip(targets, best.tolist(), strict=True):
+        for i in np.flatnonzero(row).tolist():
+            of = out.setdefault(labels[i], {})
+            of[labels[said]] = of.get(labels[said], 0) + 1
+    return out
+
+
+def _mean(values: Sequence[float] | Mask) -> float:
+    return float(np.mean(values)) if len(values) else math.nan
+
+
+def _bounds(right: Mask) -> tuple[float, float]:
+    return share_bounds(int(right.sum()), len(right)) if len(right) else (math.nan, math.nan)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _plain(v) for name, v in value.items()}
+    if isinstance(value, tuple | list):
+        return [_plain(v) for v in value]
+    return None if isinstance(value, float) and math.isnan(value) else value

@@ -1,1 +1,0 @@
-"""Each file format for events: how it is written, and how it is read."""

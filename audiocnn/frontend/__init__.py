@@ -1,0 +1,1 @@
+"""Front ends: samples to frames, streamed."""

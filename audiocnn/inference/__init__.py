@@ -1,0 +1,1 @@
+"""From a bundle and samples to window scores and events, without PyTorch."""

@@ -1,0 +1,225 @@
+"""Recordings of any kind as a model takes them: its channels, at its rate, in blocks.
+
+Sound is mixed and resampled on the way (`audio`), other signals are not (`signals`): there
+a recording has the model's channels and rate, or is refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+
+from audiocnn.errors import ArgumentError, AudioError
+from audiocnn.frontend.log_mel import MelSpec
+from audiocnn.frontend.specs import Front, RawSpec, SpectrumSpec, is_sound
+from audiocnn.io.audio.blocks import Block, finite
+from audiocnn.io.audio.reader import find_recordings, read_audio, read_blocks
+from audiocnn.io.signals.cache import open_held
+from audiocnn.io.signals.channels import DEFAULT_OPTIONS, SignalReadOptions
+from audiocnn.io.signals.discovery import find_signals
+from audiocnn.io.signals.reader import Signal, is_signal_file, open_signal
+from audiocnn.io.signals.series import file_of
+
+SAME_RATE = 1e-3  # by how much a file's rate may differ from the model's
+AT_ONCE = 1 << 16  # samples of a block, all channels together, at most
+
+
+def find_for(paths: Sequence[str | Path], front: Front) -> list[Path]:
+    """List the recordings that are meant by some files and folders, for a model.
+
+    Parameters
+    ----------
+    paths
+        As for `find_recordings` or `find_signals`.
+    front
+        The model's front end: it decides which of the two.
+
+    Raises
+    ------
+    AudioError
+        As those.
+    """
+    return find_recordings(paths) if is_sound(front) else find_signals(paths)
+
+
+@contextmanager
+def open_for(
+    path: str | Path,
+    front: RawSpec | SpectrumSpec,
+    reading: SignalReadOptions = DEFAULT_OPTIONS,
+    *,
+    again: bool = False,
+) -> Iterator[Signal]:
+    """Open a recording for a model: its channels, in its order, at its rate.
+
+    Parameters
+    ----------
+    path
+        As for `open_signal`.
+    front
+        The model's front end. Its channels are found by name; if the file's have none
+        but numbers, by position. A file that does not say its rate has the model's.
+    reading
+        How; ``columns``, if given, stand for the model's channels in their order.
+    again
+        Whether other parts of it will be asked for, see `held`.
+
+    Raises
+    ------
+    AudioError
+        As `open_signal`, and if channels or rate are others than the model's.
+    """
+    with (open_held if again else open_signal)(path, reading, front.names) as signal:
+        if signal.rate is not None and abs(signal.rate / front.rate - 1) > SAME_RATE:
+            raise AudioError(
+                f"{path} is at {signal.rate:g} Hz, and the model at {front.rate:g} Hz: resample "
+                "it, or train a model at that rate"
+            )
+        signal.rate = signal.rate or front.rate
+        yield signal
+
+
+def read_for(
+    path: str | Path,
+    front: Front,
+    reading: SignalReadOptions = DEFAULT_OPTIONS,
+    *,
+    seconds: float = 10.0,
+) -> Iterator[Block]:
+    """Read a recording of any kind for a model, in constant memory.
+
+    Parameters
+    ----------
+    path
+        Sound for a model of sound, see `read_blocks`; else as for `open_signal`.
+    front
+        The model's front end.
+    reading
+        How signals other than sound are read.
+    seconds
+        Length of a block of sound; it decides about memory, never about samples.
+
+    Yields
+    ------
+    Block
+        At the front end's rate, or at a recording's own that is nearly it: its times are
+        told by its own. ``start`` jumps over what is missing.
+
+    Raises
+    ------
+    AudioError
+        As `read_blocks` and `open_for`.
+    """
+    if isinstance(front, RawSpec | SpectrumSpec):
+        with open_for(path, front, reading) as signal:
+            yield from blocks_of(signal)
+        return
+    if is_signal_file(file_of(path)):
+        raise AudioError(f"{path} is no sound, and sound is what the model hears: give another")
+    yield from read_blocks(path, front.rate, seconds=seconds)
+
+
+def read_part(
+    path: str | Path,
+    front: Front,
+    start: float,
+    end: float | None,
+    reading: SignalReadOptions = DEFAULT_OPTIONS,
+) -> Iterator[Block]:
+    """Read a part of a recording for a model, as if it were a recording of its own.
+
+    Parameters
+    ----------
+    path, front, reading
+        As for `read_for`.
+    start, end
+        Seconds; to the end of the recording if ``end`` is None or lies beyond.
+
+    Raises
+    ------
+    AudioError
+        As `read_audio` and `read_for`; if the part is empty.
+    """
+    if isinstance(front, MelSpec) and not is_signal_file(file_of(path)):
+        samples = read_audio(path, front.rate, start=start, end=end)
+        yield Block(samples, 0, front.rate)
+        return
+    n = 0
+    for block in _blocks_again(path, front, start, reading):
+        first = round(start * block.rate)
+        last = None if end is None else round(end * block.rate)
+        begin = max(0, first - block.start)
+        samples = block.samples[:, begin : None if last is None else max(0, last - block.start)]
+        n += samples.shape[1]
+        if samples.shape[1]:
+            yield Block(samples, block.start + begin - first, block.rate)
+        if last is not None and block.start + block.samples.shape[1] >= last:
+            break
+    if not n:
+        raise AudioError(f"{path}: no sample lies between {start:g} s and its end")
+
+
+def _blocks_again(
+    path: str | Path, front: Front, start: float, reading: SignalReadOptions
+) -> Iterator[Block]:
+    if isinstance(front, MelSpec):  # and the file holds no sound: that is said there
+        yield from read_for(path, front, reading)
+        return
+    with open_for(path, front, reading, again=True) as signal:
+        yield from blocks_of(signal, round(start * (signal.rate or front.rate)))
+
+
+def check_block(block: Block, front: Front) -> Block:
+    """Refuse a block that a model cannot hear.
+
+    Raises
+    ------
+    ArgumentError
+        If it has other channels than the model, or another rate: of sound, by anything;
+        of other signals, by more than a thousandth, for clocks are not alike.
+    """
+    sound = isinstance(front, MelSpec)
+    if abs(block.rate / front.rate - 1) > (0 if sound else SAME_RATE):
+        how = "read_blocks(path, bundle.rate) resamples" if sound else "resample it"
+        raise ArgumentError(
+            f"the model hears {front.rate:g} Hz, got a block at {block.rate:g} Hz; {how}"
+        )
+    wanted = "(N,)" if sound else f"({front.channels}, N)"
+    if block.samples.shape[:-1] != (() if sound else (front.channels,)):
+        raise ArgumentError(
+            f"the model hears samples of shape {wanted}, got a block of {block.samples.shape}; "
+            "read_for(path, bundle.front) gives what it hears"
+        )
+    return block
+
+
+def blocks_of(signal: Signal, first: int = 0) -> Iterator[Block]:
+    """Give a signal as blocks; ``start`` jumps over what is missing in any channel.
+
+    Parameters
+    ----------
+    signal
+        What to give.
+    first
+        The sample before which nothing is needed.
+
+    Raises
+    ------
+    AudioError
+        If nothing in it can be used, as far as it is known.
+    """
+    assert signal.rate is not None, "whoever needs blocks knows the rate"
+    size = max(1, AT_ONCE // len(signal.names))
+    n_blocks = 0
+    for at, part in signal.parts_since(first):
+        good = finite(part)
+        edges = np.flatnonzero(np.diff(good, prepend=False, append=False)).reshape(-1, 2)
+        for begin, end in edges.tolist():
+            for cut in range(begin, end, size):
+                n_blocks += 1
+                yield Block(part[:, cut : min(cut + size, end)], at + cut, signal.rate)
+    if not n_blocks and not first:
+        raise AudioError(f"{signal.path} holds no sample at which all channels have a value")

@@ -1,0 +1,1 @@
+"""Sound files: decoding, mixing, resampling, blocks and excerpts."""

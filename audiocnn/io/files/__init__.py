@@ -1,0 +1,1 @@
+"""Atomic writes, locks, safe names, tables and NumPy files."""

@@ -1,0 +1,1 @@
+"""Files of other signals: tables, `.ts` archives, channels, time axis, missing values."""

@@ -1,0 +1,66 @@
+"""Recordings of any kind in files and folders: what somebody means by a path.
+
+A folder of signals may also hold tables that are none: lists of clips, annotations. They
+are told by their columns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from audiocnn.errors import AudioError
+from audiocnn.io.audio.reader import AUDIO_SUFFIXES, search_folder
+from audiocnn.io.signals.reader import SIGNAL_SUFFIXES
+from audiocnn.io.signals.series import expand, file_of
+from audiocnn.io.signals.tabular import column_names
+
+PATHS = frozenset({"path", "file_name", "Begin Path", "IN FILE"})
+MARKS = frozenset({"start", "end", "label"})
+
+
+def find_signals(paths: Sequence[str | Path]) -> list[Path]:
+    """List the recordings of signals that are meant by some files and folders.
+
+    Parameters
+    ----------
+    paths
+        Files, taken as they are, and folders, searched to any depth for tables, arrays,
+        archives and sound; hidden ones are left out, and tables that list or annotate
+        recordings.
+
+    Returns
+    -------
+    list of Path
+        In the order of ``paths``, sorted within a folder, each one once; for a file that
+        holds many series, the name of each.
+
+    Raises
+    ------
+    AudioError
+        If a path is missing, a folder or an archive cannot be read, or there is no signal.
+    """
+    found: dict[Path, None] = {}
+    suffixes = SIGNAL_SUFFIXES | AUDIO_SUFFIXES
+    for path in map(Path, paths):
+        if path.is_dir():
+            files = [f for f in search_folder(path, suffixes) if not lists_recordings(f)]
+            found.update(dict.fromkeys(one for file in files for one in expand(file)))
+        elif path.exists():
+            found.update(dict.fromkeys(expand(path)))
+        elif file_of(path).exists():
+            found[path] = None
+        else:
+            raise AudioError(f"no such file or folder: {path}")
+    if paths and not found:
+        where, known = ", ".join(map(str, paths)), " ".join(sorted(SIGNAL_SUFFIXES))
+        raise AudioError(
+            f"no signals in {where}: none of its files ends in {known}, or as sound does"
+        )
+    return list(found)
+
+
+def lists_recordings(path: Path) -> bool:
+    """Tell a table that lists or annotates recordings from a signal, by its columns."""
+    names = column_names(path)
+    return bool(PATHS & names) or names >= MARKS

@@ -1,1 +1,0 @@
-"""How good a model is, and which rules serve it: no torch, so it runs where models run."""

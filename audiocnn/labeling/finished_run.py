@@ -1,0 +1,93 @@
+"""A labelling run that is over, or still going on: its events, and what was heard.
+
+A run is named by what it wrote, or by the ledger beside that. What it wrote may have
+been edited since, so its events count; the ledger alone knows what was heard.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from audiocnn.annotations.formats import FORMATS, format_of, iter_events
+from audiocnn.errors import DatasetError
+from audiocnn.inference.events import Event
+from audiocnn.labeling.label import Labeled
+from audiocnn.labeling.ledger import SUFFIX, Settings, open_ledger, settings_of
+from audiocnn.labeling.ledger_rows import labeled
+
+
+@dataclass(frozen=True)
+class Run:
+    """A labelling run.
+
+    Parameters
+    ----------
+    events
+        Gives its events, one by one.
+    results
+        Gives what came of each recording, if there is a ledger.
+    from_ledger
+        Whether the events are those of the ledger.
+    settings
+        Gives its settings, if there is a ledger.
+    """
+
+    events: Callable[[], Iterator[Event]]
+    results: Callable[[], Iterator[Labeled]] | None
+    from_ledger: bool = False
+    settings: Callable[[], Settings] | None = None
+
+
+def open_run(path: str | Path) -> Run:
+    """Find what there is of a run.
+
+    Parameters
+    ----------
+    path
+        What was written (a file, or the folder of a file for each recording), or the
+        ledger.
+
+    Raises
+    ------
+    ArgumentError
+        If the name ends in no format.
+    DatasetError
+        If there is no such run.
+    """
+    path = Path(path)
+    if path.name.endswith(SUFFIX):
+        return Run(lambda: _events(path), lambda: _results(path), True, lambda: _settings(path))
+    if not path.exists():
+        raise DatasetError(f"no such file or folder: {path}; check the name and the folder")
+    ledger = Path(f"{path}{SUFFIX}")
+    results = (lambda: _results(ledger)) if ledger.exists() else None
+    settings = (lambda: _settings(ledger)) if results else None
+    if path.is_dir():
+        files = [file for file in sorted(path.rglob("*")) if file.is_file() and _is_output(file)]
+        if not files:
+            raise DatasetError(f"{path}: nothing in it that label writes")
+        joined = itertools.chain.from_iterable
+        return Run(lambda: joined(map(iter_events, files)), results, settings=settings)
+    format_of(path)
+    return Run(lambda: iter_events(path), results, settings=settings)
+
+
+def _results(ledger: Path) -> Iterator[Labeled]:
+    with open_ledger(ledger) as opened:
+        yield from labeled(opened)
+
+
+def _settings(ledger: Path) -> Settings:
+    with open_ledger(ledger) as opened:
+        return settings_of(opened)
+
+
+def _events(ledger: Path) -> Iterator[Event]:
+    return itertools.chain.from_iterable(result.events for result in _results(ledger))
+
+
+def _is_output(path: Path) -> bool:
+    return path.name.lower().endswith(tuple(FORMATS)) and not path.name.startswith(".")

@@ -1,1 +1,0 @@
-"""The networks, in torch: layers that stream, architectures, export."""

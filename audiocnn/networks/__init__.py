@@ -1,0 +1,1 @@
+"""Streaming convolutional networks in PyTorch, and their export."""

@@ -1,0 +1,1 @@
+"""Sources of live samples: microphone, files, pipes."""

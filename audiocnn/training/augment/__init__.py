@@ -1,0 +1,1 @@
+"""Data augmentation of samples and of mel power."""

@@ -1,0 +1,143 @@
+"""The fits of one training: each part of the split held out once, and the final one.
+
+What a fit that is over leaves, its predictions of what it held out, is kept in its
+folder; so a training that was stopped goes on within the fit that it was in.
+"""
+
+from __future__ import annotations
+
+import shutil
+import statistics
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from audiocnn.networks.classifier import Classifier
+from audiocnn.training.checkpoints import CHECKPOINT, DONE, claim, describe
+from audiocnn.training.config import TrainingConfig
+from audiocnn.training.data.sampler import Examples
+from audiocnn.training.data.training_set import TrainingSet
+from audiocnn.training.fit import fit, is_first_process
+from audiocnn.training.predictions import Predictions, load_predictions, predict
+from audiocnn.training.progress import Step, Watcher, read_curve
+from audiocnn.training.run_results import Curve
+
+
+@dataclass(frozen=True)
+class Fits:
+    """The fits of a training: a fold each, if folds there are, and the final one."""
+
+    material: TrainingSet
+    run: Path
+    tell: Callable[[str], None]
+    watcher: Watcher | None
+    devices: int
+    log: str
+
+    @property
+    def parts(self) -> list[int]:
+        """The parts that have a fit of their own."""
+        return self.material.split.parts if self.material.split.crossed else []
+
+    def all(self) -> tuple[list[Predictions], list[Predictions], Classifier]:
+        """Make what is not made yet: predictions of clips and background, and the network."""
+        m = self.material
+        held_out, quiet = [], []
+        for part in self.parts:
+            self.fit_fold(part)
+            if is_first_process():
+                held_out.append(load_predictions(self.folder(part) / DONE))
+                if m.background:
+                    quiet.append(load_predictions(self.folder(part) / "background.npz"))
+        final = None if m.split.crossed else m.split.parts[0]
+        model = self.fit(
+            m.without(final), self.run / "final", final, len(self.parts), self.final_recipe()
+        )
+        if final is not None and is_first_process():
+            clips, others = self.predict(model, final)
+            held_out.append(clips)
+            quiet += [others] if others else []
+        return held_out, quiet, model
+
+    def fit_fold(self, part: int) -> None:
+        """Fit without a part and keep what the network says of it, unless that is done."""
+        m, folder = self.material, self.folder(part)
+        examples = m.without(part)
+        claim(
+            folder, describe(examples, m.recipe, None if m.start is None else m.start.state_dict())
+        )
+        if (folder / DONE).exists():
+            return
+        model = self.fit(examples, folder, part, self.parts.index(part), m.recipe)
+        if is_first_process():
+            clips, others = self.predict(model, part)
+            if others:
+                others.save(folder / "background.npz")
+            clips.save(folder / DONE)
+            (folder / CHECKPOINT).unlink()
+
+    def final_recipe(self) -> TrainingConfig:
+        """Give the recipe of the fit on all: where folds ended early, as long as they took."""
+        recipe = self.material.recipe
+        if not recipe.patience or not self.parts:
+            return recipe
+        curves = [read_curve(self.folder(p) / "curve.csv", "") for p in self.parts]
+        epochs = round(statistics.median(len(curve.loss) for curve in curves))
+        return replace(recipe, epochs=epochs, patience=0)
+
+    def fit(
+        self,
+        examples: Examples,
+        folder: Path,
+        part: int | None,
+        number: int,
+        recipe: TrainingConfig,
+    ) -> Classifier:
+        """Fit one network."""
+        m = self.material
+        judged = np.zeros(0, np.intp) if part is None else m.split.judged(part)
+        held_out = judged[m.targets[judged].any(1)]
+        return fit(
+            examples, recipe, folder, held_out=held_out, start=m.start, devices=self.devices,
+            log=self.log, watcher=self.told(number),
+        )  # fmt: skip
+
+    def told(self, number: int) -> Watcher:
+        """Tell the epochs of one of the fits, and how much is left of all."""
+        names = [*(f"fold {n} of {len(self.parts)}" for n in range(1, len(self.parts) + 1)), "all"]
+        name = names[number] if self.parts else ""
+
+        def watch(step: Step) -> None:
+            step = replace(step, fit=name, fits_left=len(names) - 1 - number)
+            self.watcher(step) if self.watcher else self.tell(str(step))
+
+        return watch
+
+    def predict(self, model: Classifier, part: int) -> tuple[Predictions, Predictions | None]:
+        """Hear a part: its clips and its background."""
+        m = self.material
+        clips = predict(model, m.recipe, m.waveforms, m.split.judged(part))
+        rows = np.flatnonzero(m.background_part == part)
+        if m.background_waveforms is None or not rows.size:
+            return clips, None
+        return clips, predict(model, m.recipe, m.background_waveforms, rows)
+
+    def folder(self, part: int) -> Path:
+        """Say where the fit without a part lies."""
+        return self.run / f"fold-{part + 1}"
+
+    def curves(self) -> tuple[Curve, ...]:
+        """Read the curves, the final one last."""
+        folds = [
+            read_curve(self.folder(p) / "curve.csv", f"fold {n}")
+            for n, p in enumerate(self.parts, 1)
+        ]
+        return (*folds, read_curve(self.run / "final" / "curve.csv", "final"))
+
+    def clean(self, sounds: Path | None) -> None:
+        """Remove what only an unfinished training needs."""
+        for folder in [*map(self.folder, self.parts), self.run / "final", sounds]:
+            if folder is not None and not (folder / "tensorboard").exists():
+                shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,1 @@
+"""Training data: caches, splits and batches."""

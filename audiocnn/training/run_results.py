@@ -1,0 +1,251 @@
+"""What a training leaves for those who judge it: curves, held-out predictions, figures.
+
+A training writes this into its run folder, and a report is made from it without
+training again:
+
+    training.json     labels, recipe, clips, curves, calibration, rules, figures
+    held_out.npz      window logits of clips, each by a network that was not fitted on it
+    background.npz    the same of background; not there if none was given
+    predictions.csv   clip scores, as `audiocnn evaluate --predictions` writes them
+
+Numbers and text only: it knows no network, and nothing in it is unpickled.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from audiocnn.datasets.manifest import Clip
+from audiocnn.errors import DatasetError
+from audiocnn.frontend.specs import front_of
+from audiocnn.inference.events import EventRule
+from audiocnn.inference.windows import Calibration
+from audiocnn.io.files.atomic import replacing
+from audiocnn.training.config import Augmentation, TrainingConfig
+from audiocnn.training.predictions import Predictions, load_predictions
+
+FORMAT = 1
+NEVER = -1  # the `fold` of a clip that was in no held-out part
+
+
+@dataclass(frozen=True)
+class Curve:
+    """One fit, epoch by epoch; NaN where something was not measured.
+
+    Parameters
+    ----------
+    name
+        ``"fold 1"`` ... for those of a cross-validation, ``"final"`` for the one
+        whose network is in the bundle.
+    loss, held_out_loss
+        Mean binary cross-entropy of a window, over the labels summed: of the varied
+        training windows, and of plain windows of what this fit held out.
+    held_out_accuracy
+        Share of those windows whose best label is right.
+    learning_rate
+        At the end of the epoch.
+    seconds
+        Wall time.
+    """
+
+    name: str
+    loss: tuple[float, ...] = ()
+    held_out_loss: tuple[float, ...] = ()
+    held_out_accuracy: tuple[float, ...] = ()
+    learning_rate: tuple[float, ...] = ()
+    seconds: tuple[float, ...] = ()
+
+    def grown(self, **values: float) -> Curve:
+        """Give the curve with one epoch more; what is not given is NaN."""
+        columns = {n: (*getattr(self, n), float(values.get(n, math.nan))) for n in COLUMNS}
+        return Curve(self.name, **columns)
+
+
+COLUMNS = tuple(f.name for f in fields(Curve) if f.name != "name")
+
+
+@dataclass(frozen=True)
+class Training:
+    """All of one training that can be told without its network.
+
+    Parameters
+    ----------
+    data
+        What was trained on, as it was named.
+    labels
+        In the order of all scores.
+    recipe
+        How.
+    clips
+        All clips of the dataset; `targets` has a row, `fold` an entry for each.
+    fold
+        (K,) in which part a clip was held out; `NEVER` if in none.
+    held_out
+        Window logits of the clips that were held out, before calibration; its
+        ``clip`` counts in ``clips``.
+    scores
+        (K, C) clip scores, calibrated on the other parts; NaN for clips that were
+        not held out, or are silent.
+    background
+        Recordings (or parts of them) that are none of the classes.
+    background_held_out
+        The same as ``held_out`` of those; None if there are none.
+    curves
+        One for each fit, the final one last.
+    calibration, rules
+        Those of the bundle.
+    figures
+        Of the held-out clips: see `audiocnn.training.metrics`; plain values.
+    """
+
+    data: str
+    labels: tuple[str, ...]
+    recipe: TrainingConfig
+    clips: tuple[Clip, ...]
+    fold: NDArray[np.int64]
+    held_out: Predictions
+    scores: NDArray[np.float32]
+    curves: tuple[Curve, ...]
+    calibration: Calibration
+    rules: Mapping[str, EventRule]
+    background: tuple[Clip, ...] = ()
+    background_held_out: Predictions | None = None
+    figures: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def targets(self) -> NDArray[np.float32]:
+        """(K, C) 1 where a clip has a label."""
+        return targets_of(self.clips, self.labels)
+
+
+def targets_of(clips: Sequence[Clip], labels: Sequence[str]) -> NDArray[np.float32]:
+    """Give (K, C) 1 where a clip has a label; labels that are not listed are left out."""
+    at = {label: i for i, label in enumerate(labels)}
+    targets = np.zeros((len(clips), len(labels)), np.float32)
+    for row, clip in enumerate(clips):
+        for label in clip.labels:
+            if label in at:
+                targets[row, at[label]] = 1
+    return targets
+
+
+def save_training(training: Training, folder: Path) -> None:
+    """Write a training into a folder, ``training.json`` last: before it there is none."""
+    folder.mkdir(parents=True, exist_ok=True)
+    training.held_out.save(folder / "held_out.npz")
+    quiet = folder / "background.npz"
+    if training.background_held_out is None:
+        quiet.unlink(missing_ok=True)
+    else:
+        training.background_held_out.save(quiet)
+    _write_predictions(training, folder / "predictions.csv")
+    told = {
+        "format": FORMAT,
+        "data": training.data,
+        "labels": list(training.labels),
+        "recipe": training.recipe.described(),
+        "clips": [_clip_row(clip) for clip in training.clips],
+        "background": [_clip_row(clip) for clip in training.background],
+        "fold": training.fold.tolist(),
+        "scores": training.scores.astype(float).round(6).tolist(),
+        "curves": [asdict(curve) for curve in training.curves],
+        "calibration": asdict(training.calibration),
+        "rules": {label: asdict(rule) for label, rule in training.rules.items()},
+        "figures": dict(training.figures),
+    }
+    with replacing(folder / "training.json") as part:  # ASCII: names of files need not be UTF-8
+        part.write_text(json.dumps(_without_nan(told), indent=1) + "\n", encoding="ascii")
+
+
+def load_training(folder: str | Path) -> Training:
+    """Read what `save_training` wrote.
+
+    Raises
+    ------
+    DatasetError
+        If there is no finished training in the folder, or it cannot be read.
+    """
+    folder = Path(folder)
+    path = folder / "training.json"
+    try:
+        told = json.loads(path.read_text(encoding="utf-8"))
+        if told["format"] != FORMAT:
+            raise DatasetError(
+                f"{path}: has format {told['format']}, this version of audiocnn reads {FORMAT}"
+            )
+        quiet = folder / "background.npz"
+        return Training(
+            data=told["data"],
+            labels=tuple(told["labels"]),
+            recipe=read_recipe(told["recipe"]),
+            clips=tuple(map(_read_clip, told["clips"])),
+            fold=np.array(told["fold"], np.int64),
+            held_out=load_predictions(folder / "held_out.npz"),
+            scores=np.array(told["scores"], np.float32).reshape(-1, len(told["labels"])),
+            curves=tuple(map(_read_curve, told["curves"])),
+            calibration=Calibration(**{n: tuple(v) for n, v in told["calibration"].items()}),
+            rules={label: EventRule(**rule) for label, rule in told["rules"].items()},
+            background=tuple(map(_read_clip, told["background"])),
+            background_held_out=load_predictions(quiet) if quiet.exists() else None,
+            figures=told["figures"],
+        )
+    except FileNotFoundError as error:
+        raise DatasetError(
+            f"{folder}: holds no finished training ({Path(error.filename).name} is missing); "
+            "it is the folder that `audiocnn train -o BUNDLE` leaves as BUNDLE.run"
+        ) from error
+    except (KeyError, TypeError, ValueError) as error:
+        raise DatasetError(f"{path}: {type(error).__name__}: {error}; train again") from error
+
+
+def read_recipe(told: Mapping[str, Any]) -> TrainingConfig:
+    """Make a recipe of what JSON gives back: lists are tuples again."""
+    values: dict[str, Any] = {n: tuple(v) if isinstance(v, list) else v for n, v in told.items()}
+    varied: dict[str, Any] = {
+        n: tuple(v) if isinstance(v, list) else v for n, v in told["augmentation"].items()
+    }
+    front = front_of({"kind": "log-mel", **told["front"]})  # the only kind, once
+    values |= {"front": front, "augmentation": Augmentation(**varied)}
+    return TrainingConfig(**values)
+
+
+def _write_predictions(training: Training, path: Path) -> None:
+    with replacing(path) as part, part.open(
+        "w", newline="", encoding="utf-8", errors="surrogateescape"
+    ) as file:  # fmt: skip
+        write = csv.writer(file).writerow
+        write(["path", "label", *training.labels])
+        for clip, row in zip(training.clips, training.scores.tolist(), strict=True):
+            if not math.isnan(row[0]):
+                write([clip.path, "|".join(clip.labels), *(f"{v:.6f}" for v in row)])
+
+
+def _clip_row(clip: Clip) -> dict[str, Any]:
+    return {**asdict(clip), "path": str(clip.path.absolute()), "columns": dict(clip.columns)}
+
+
+def _read_clip(row: Mapping[str, Any]) -> Clip:
+    return Clip(Path(row["path"]), tuple(row["labels"]), row["start"], row["end"], row["columns"])
+
+
+def _read_curve(told: Mapping[str, Any]) -> Curve:
+    columns = {n: tuple(math.nan if v is None else v for v in told[n]) for n in COLUMNS}
+    return Curve(told["name"], **columns)
+
+
+def _without_nan(value: Any) -> Any:
+    """Write NaN as null: JSON has no such number."""
+    if isinstance(value, dict):
+        return {name: _without_nan(v) for name, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_nan(v) for v in value]
+    return None if isinstance(value, float) and math.isnan(value) else value

@@ -1,0 +1,118 @@
+"""What `label` writes, as a user asks for it: formats, folders, wall-clock times, URLs."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from audiocnn.annotations.formats import read_events
+from audiocnn.cli.main import main
+from audiocnn.inference.events import Event
+
+DEMO = Path(__file__).parents[2] / "data" / "demo.flac"
+NAME = "SITE_20210605_235930.flac"
+
+
+@pytest.fixture(scope="module")
+def recordings(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("recordings")
+    for site in "AB":
+        (folder / site).mkdir()
+        shutil.copy(DEMO, folder / site / NAME)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def expected(recordings: Path, tmp_path_factory: pytest.TempPathFactory) -> list[Event]:
+    out = tmp_path_factory.mktemp("expected") / "x.csv"
+    assert main(["label", str(recordings), "-o", str(out)]) == 0
+    events = read_events(out)
+    assert len(events) > 10
+    assert len({event.source for event in events}) == 2
+    return events
+
+
+@pytest.mark.parametrize("name", ["x.parquet", "x.selections.txt", "x.kaleidoscope.csv"])
+def test_one_file(recordings: Path, expected: list[Event], tmp_path: Path, name: str) -> None:
+    assert main(["label", str(recordings), "-o", str(tmp_path / name)]) == 0
+    found = read_events(tmp_path / name)
+    assert [(e.source, e.label) for e in found] == [(e.source, e.label) for e in expected]
+    for one, other in zip(found, expected, strict=True):
+        assert (one.start, one.end, one.score) == pytest.approx(
+            (other.start, other.end, other.score), abs=2e-6
+        )
+
+
+def test_a_file_for_each(recordings: Path, expected: list[Event], tmp_path: Path) -> None:
+    assert main(["label", str(recordings), "-o", str(tmp_path), "--format", "audacity"]) == 0
+    for site in "AB":
+        found = read_events(tmp_path / site / f"{NAME}.txt")
+        assert [e.label for e in found] == [e.label for e in expected[: len(expected) // 2]]
+
+
+def test_wall_clock_times(
+    recordings: Path, expected: list[Event], capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = str(recordings / "A" / NAME)
+    assert main(["label", path, "--json", "--timezone", "Europe/Berlin"]) == 0
+    rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert rows[0]["time"] == "2021-06-05T23:59:30.000+02:00"
+    after = [row for row in rows if row["start"] > 30]
+    assert all(row["time"].startswith("2021-06-06T00:00:") for row in after)
+    assert main(["label", path, "--times"]) == 0
+    head, first = capsys.readouterr().out.splitlines()[:2]
+    assert head == "path,start,end,label,score,time"
+    assert first.endswith(",2021-06-05T23:59:30.000")
+
+
+def test_urls(recordings: Path, expected: list[Event], tmp_path: Path) -> None:
+    pytest.importorskip("fsspec", reason="fsspec is not installed")
+    out, windows = tmp_path / "x.csv", tmp_path / "w.csv"
+    arguments = [f"file://{recordings}", "-o", str(out), "--windows", str(windows)]
+    assert main(["label", *arguments]) == 0
+    found = read_events(out)
+    assert [e.source for e in found] == [f"file://{e.source}" for e in expected]
+    assert [(e.start, e.end, e.label) for e in found] == [
+        (e.start, e.end, e.label) for e in expected
+    ]
+    named = {line.split(",")[0] for line in windows.read_text().splitlines()[1:]}
+    assert named == {e.source for e in found}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["-o", "{out}"], r"is a folder: say with --format"),
+        (["-o", "x.csv", "--format", "raven"], "is csv by its name, and --format says raven"),
+        (["-o", "x.txt"], "name a folder with --format audacity"),
+        (["--timezone", "Berlin"], "no time zone 'Berlin'"),
+        (["-o", "x.csv", "--format", "ravn"], "did you mean 'raven'?"),
+    ],
+)
+def test_what_makes_no_sense(
+    recordings: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str],
+    message: str,
+) -> None:  # fmt: skip
+    told = [each.format(out=tmp_path) for each in arguments]
+    try:
+        status = main(["label", str(recordings), *told])
+    except SystemExit as left:
+        status = int(left.code or 0)
+    assert status == 2
+    assert message in capsys.readouterr().err
+
+
+def test_the_loop_from_recordings_to_reviews(
+    recordings: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run, review = tmp_path / "run.parquet", tmp_path / "review"
+    assert main(["label", str(recordings), "-o", str(run)]) == 0
+    assert main(["summary", str(run), "-o", str(tmp_path / "run.html")]) == 0
+    assert "2021-06-05 to 2021-06-06" in capsys.readouterr().out
+    assert main(["clips", str(run), "-o", str(review), "--limit", "1", "--label", "rooster"]) == 0
+    capsys.readouterr()
+    (clip,) = (review / "rooster").iterdir()
+    assert main(["label", str(clip), "--json"]) == 0
+    heard = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert "rooster" in {row["label"] for row in heard}
