@@ -1,10 +1,11 @@
 # make demo    label a recording with the shipped model (small install, no torch)
 # make test    everything that CI checks: lint, format, types, tests
 # make check   lint, format and types alone
+# make docs    the documentation, in build/docs; warnings are errors
 # make bench   how fast it is here, step by step
 # make clean   remove caches and what was built; .venv stays
 
-.PHONY: demo test check bench clean
+.PHONY: demo test check docs bench clean
 .NOTPARALLEL:
 
 # Empty files that say what is installed, remade when what they depend on changes.
@@ -20,6 +21,9 @@ test: $(DEV)
 
 check: $(DEV)
 	scripts/check
+
+docs: $(DEV)
+	NO_MKDOCS_2_WARNING=1 .venv/bin/mkdocs build --quiet --strict
 
 bench: $(RUNTIME)
 	.venv/bin/python scripts/bench
