@@ -19,7 +19,7 @@ from audiocnn.inference.bundle import Bundle, load
 from audiocnn.inference.events import Event
 from audiocnn.io.signals.channels import SignalReadOptions
 from audiocnn.io.signals.discovery import lists_recordings
-from audiocnn.io.signals.series import SERIES_SUFFIXES, series_in
+from audiocnn.io.signals.series import series_in
 
 SHOWN = 20  # recordings
 COLUMNS = ("path", "label", "verdict", "right", "start_a", "end_a", "score_a", "start_b", "end_b",
@@ -94,9 +94,8 @@ def _is_dataset(path: Path, bundles: Sequence[Bundle]) -> bool:
         return True
     if path.suffix.lower() == ".csv":
         return is_sound(bundles[0].front) or lists_recordings(path)
-    if path.suffix.lower() in SERIES_SUFFIXES and path.is_file():
-        series = series_in(path)
-        return series is not None and series[1] is not None
+    if path.is_file() and (series := series_in(path)) is not None:
+        return series[1] is not None
     folders = {entry.name for entry in path.iterdir() if entry.is_dir()} if path.is_dir() else set()
     known = {label for bundle in bundles for label in bundle.labels}
     return len(folders) >= 2 and folders <= known

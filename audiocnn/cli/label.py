@@ -20,7 +20,7 @@ from audiocnn.errors import ArgumentError, AudioError
 from audiocnn.frontend.specs import is_sound
 from audiocnn.inference.bundle import Bundle, grid_of, load
 from audiocnn.inference.events import Event
-from audiocnn.io.signals.series import file_of
+from audiocnn.io.recording import RecordingRef
 from audiocnn.labeling.label import Observers, with_threshold
 from audiocnn.labeling.outputs import Output, choose_output, common_folder, write_outputs
 from audiocnn.labeling.remote import is_url, label_anywhere
@@ -120,7 +120,7 @@ def check_output(args: argparse.Namespace, output: Output | None, paths: Sequenc
         out = getattr(args, name)
         if out and os.path.isfile(out):
             for path in paths:
-                if not is_url(path) and os.path.samefile(out, file_of(path)):
+                if not is_url(path) and os.path.samefile(out, RecordingRef.of(path).file):
                     raise ArgumentError(
                         f"--{name} {out} is a recording that is to be labelled: name another file"
                     )

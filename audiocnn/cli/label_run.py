@@ -15,8 +15,8 @@ from audiocnn.errors import ArgumentError
 from audiocnn.frontend.log_mel import MelSpec
 from audiocnn.inference.bundle import Bundle, checksum, grid_of
 from audiocnn.inference.events import EventRule
+from audiocnn.io.recording import RecordingRef
 from audiocnn.io.signals.channels import SignalReadOptions
-from audiocnn.io.signals.series import file_of
 from audiocnn.labeling.label import Labeled, Observers
 from audiocnn.labeling.ledger import (
     SUFFIX,
@@ -135,7 +135,7 @@ def default_workers(errands: Sequence[Errand]) -> int:
     """Say how many processes are worth their start: at most one a processor."""
     known = getattr(os, "sched_getaffinity", None)
     processors = len(known(0)) if known else os.cpu_count() or 1
-    sizes = {file_of(errand.where): max(0, errand.stamp.size) for errand in errands}
+    sizes = {RecordingRef.of(errand.where).file: max(0, errand.stamp.size) for errand in errands}
     size = sum(sizes.values())
     return processors if size >= WORTH_WORKERS else 1
 

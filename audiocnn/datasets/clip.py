@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from audiocnn.errors import ArgumentError
+from audiocnn.io.recording import RecordingRef
 
 
 @dataclass(frozen=True)
@@ -37,3 +38,8 @@ class Clip:
         end = math.inf if self.end is None else self.end
         if not (math.isfinite(self.start) and 0 <= self.start < end):
             raise ArgumentError(f"a clip needs 0 <= start < end, got {self.start} and {self.end}")
+
+    @property
+    def recording(self) -> RecordingRef:
+        """The recording that ``path`` names: a file, or a series in a file of many."""
+        return RecordingRef.of(self.path)

@@ -16,7 +16,6 @@ from dataclasses import dataclass, replace
 
 from audiocnn.datasets.manifest import Clip
 from audiocnn.io.files.tables import no_column
-from audiocnn.io.signals.series import file_of
 
 BY_NAME = "name"  # what --group takes for the groups that names suggest
 BY_MOMENT = (
@@ -95,7 +94,7 @@ def suggest_groups(clips: Sequence[Clip]) -> Suggestion | None:
             if found := _weigh(clips, values, column):
                 return found
     files = dict.fromkeys(clip.path for clip in clips)
-    if len(files) < 2 or any(file_of(path) != path for path in files):
+    if len(files) < 2 or any(clip.recording.member is not None for clip in clips):
         return None  # the number of a series says nothing of its source
     days = [_day(clip) for clip in clips]
     if sum(day is not None for day in days) >= AGREE * len(clips):

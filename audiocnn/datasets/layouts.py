@@ -25,10 +25,10 @@ from audiocnn.datasets.strong_labels import clips_of, find_annotations, read_str
 from audiocnn.errors import AudioError, DatasetError, did_you_mean
 from audiocnn.io.audio.reader import AUDIO_SUFFIXES, find_recordings, search_folder
 from audiocnn.io.files.tables import check_text, no_column, parse_seconds, read_lines, read_table
+from audiocnn.io.recording import SERIES_SUFFIXES, SIGNAL_SUFFIXES, RecordingRef
 from audiocnn.io.signals.channels import DEFAULT_OPTIONS, SignalReadOptions
 from audiocnn.io.signals.discovery import find_signals, lists_recordings
-from audiocnn.io.signals.reader import SIGNAL_SUFFIXES
-from audiocnn.io.signals.series import SERIES_SUFFIXES, expand, file_of, series_in
+from audiocnn.io.signals.series import expand, series_in
 from audiocnn.io.signals.tabular import column_names
 
 OWN_COLUMNS = ("path", "label", "start", "end")
@@ -70,7 +70,7 @@ def list_clips(
         return _from_rows(path, reading, rate)
     if path.is_dir():
         return _from_folder(path)
-    if path.suffix.lower() in SERIES_SUFFIXES:
+    if path.suffix.lower() in SERIES_SUFFIXES and not RecordingRef(path).is_sound:
         return _from_series(path), []
     if path.suffix.lower() in AUDIO_SUFFIXES:
         raise DatasetError(
@@ -127,8 +127,8 @@ def _from_series(file: Path) -> list[Clip]:
         split = file.stem.rpartition("_")[2]
         columns = {"split": split.lower()} if split.lower() in SPLITS else {}
         return [
-            Clip(path, (label,) if label else (), columns=columns)
-            for path, label in zip(expand(file), found[1], strict=True)
+            Clip(ref.path, (label,) if label else (), columns=columns)
+            for ref, label in zip(expand(file), found[1], strict=True)
         ]
     except AudioError as error:
         raise DatasetError(str(error)) from error
@@ -138,7 +138,7 @@ def _from_rows(path: Path, reading: SignalReadOptions, rate: float) -> tuple[lis
     """Read signals with a label in every row; of several files each gets its faults."""
     clips, faults = [], []
     try:
-        files = list(dict.fromkeys(map(file_of, find_signals([path]))))
+        files = list(dict.fromkeys(RecordingRef.of(found).file for found in find_signals([path])))
     except AudioError as error:
         raise DatasetError(str(error)) from error
     for file in files:

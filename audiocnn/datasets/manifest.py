@@ -18,7 +18,6 @@ from audiocnn.datasets.layouts import list_clips
 from audiocnn.errors import ArgumentError, DatasetError, did_you_mean
 from audiocnn.io.files.tables import no_column
 from audiocnn.io.signals.channels import DEFAULT_OPTIONS, SignalReadOptions
-from audiocnn.io.signals.series import file_of
 
 SHOWN = 20  # values listed in a message, at most
 
@@ -82,7 +81,7 @@ def read_manifest(
     if faults:
         raise DatasetError(faults[0])
     clips = filter_clips(path, clips, where or {})
-    missing = [clip.path for clip in clips if not file_of(clip.path).is_file()]
+    missing = [clip.path for clip in clips if not clip.recording.file.is_file()]
     if missing:
         raise DatasetError(
             f"{path}: {len(missing)} of {len(clips)} recordings are missing, the first is"

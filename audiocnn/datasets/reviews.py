@@ -27,7 +27,7 @@ from audiocnn.errors import ArgumentError, DatasetError, did_you_mean
 from audiocnn.inference.events import Event
 from audiocnn.io.files.atomic import replacing
 from audiocnn.io.files.tables import check_text, parse_seconds, read_table
-from audiocnn.io.signals.series import file_of
+from audiocnn.io.recording import RecordingRef
 
 COLUMNS = ("clip", "path", "start", "end", "label", "score", "offset", "verdict")
 RIGHT, WRONG = "right", "wrong"
@@ -175,8 +175,8 @@ def _clip(path: Path, place: str, row: dict[str, str], labels: tuple[str, ...]) 
     if clip.is_file() and not drawn:
         offset = parse_seconds(place, "offset", row["offset"])
         return Clip(clip, labels, offset, offset + end - start, columns)
-    if file_of(recording := Path(row["path"])).is_file():
-        return Clip(recording, labels, start, end, columns)
+    if RecordingRef.of(row["path"]).file.is_file():
+        return Clip(Path(row["path"]), labels, start, end, columns)
     if drawn:
         raise DatasetError(
             f"{place}: the recording {row['path']} is not there, and a drawing teaches nothing: "

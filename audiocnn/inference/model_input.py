@@ -20,8 +20,7 @@ from audiocnn.io.audio.reader import find_recordings, read_audio, read_blocks
 from audiocnn.io.signals.cache import open_held
 from audiocnn.io.signals.channels import DEFAULT_OPTIONS, SignalReadOptions
 from audiocnn.io.signals.discovery import find_signals
-from audiocnn.io.signals.reader import Signal, is_signal_file, open_signal
-from audiocnn.io.signals.series import file_of
+from audiocnn.io.signals.reader import Signal, open_signal
 
 SAME_RATE = 1e-3  # by how much a file's rate may differ from the model's
 AT_ONCE = 1 << 16  # samples of a block, all channels together, at most
@@ -117,8 +116,6 @@ def read_for(
         with open_for(path, front, reading) as signal:
             yield from blocks_of(signal)
         return
-    if is_signal_file(file_of(path)):
-        raise AudioError(f"{path} is no sound, and sound is what the model hears: give another")
     yield from read_blocks(path, front.rate, seconds=seconds)
 
 
@@ -143,7 +140,7 @@ def read_part(
     AudioError
         As `read_audio` and `read_for`; if the part is empty.
     """
-    if isinstance(front, MelSpec) and not is_signal_file(file_of(path)):
+    if isinstance(front, MelSpec):
         samples = read_audio(path, front.rate, start=start, end=end)
         yield Block(samples, 0, front.rate)
         return
@@ -165,9 +162,7 @@ def read_part(
 def _blocks_again(
     path: str | Path, front: Front, start: float, reading: SignalReadOptions
 ) -> Iterator[Block]:
-    if isinstance(front, MelSpec):  # and the file holds no sound: that is said there
-        yield from read_for(path, front, reading)
-        return
+    assert not isinstance(front, MelSpec), "parts of sound are read by read_audio"
     with open_for(path, front, reading, again=True) as signal:
         yield from blocks_of(signal, round(start * (signal.rate or front.rate)))
 

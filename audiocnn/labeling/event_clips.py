@@ -21,8 +21,7 @@ from audiocnn.errors import ArgumentError, AudioError, did_you_mean
 from audiocnn.inference.events import Event
 from audiocnn.io.audio.excerpts import read_excerpt, write_flac
 from audiocnn.io.files.safe_names import safe_name
-from audiocnn.io.signals.reader import is_signal_file
-from audiocnn.io.signals.series import file_of
+from audiocnn.io.recording import RecordingRef
 from audiocnn.labeling.event_plots import Seen, draw_trace, read_trace, write_trace
 
 ORDERS = ("best", "doubtful", "time")
@@ -156,7 +155,7 @@ def _cut(
             f"an event at {event.start:.3f} s does not say in which recording it is (Audacity's "
             "never do): take another format of the run, or its ledger"
         )
-    drawn = is_signal_file(file_of(event.source))
+    drawn = not RecordingRef.of(event.source).is_sound
     margin, longest = limits
     end = event.start if event.end is None else min(event.end, event.start + longest)
     if margin is None:

@@ -25,9 +25,9 @@ from audiocnn.inference.model_input import blocks_of, open_for, read_for
 from audiocnn.inference.windows import Scores, score_columns, score_windows, window_times
 from audiocnn.io.audio.blocks import Block
 from audiocnn.io.audio.reader import AudioInfo, audio_info
+from audiocnn.io.recording import RecordingRef
 from audiocnn.io.signals.channels import DEFAULT_OPTIONS, SignalReadOptions
-from audiocnn.io.signals.reader import Signal, is_signal_file
-from audiocnn.io.signals.series import file_of
+from audiocnn.io.signals.reader import Signal
 from audiocnn.labeling.coverage import (
     MISSING,
     NOT_FINITE,
@@ -252,7 +252,7 @@ def _readable(source: _Source) -> Iterator[Block]:
             with open_for(source.path, source.front, source.reading) as source.signal:
                 yield from blocks_of(source.signal)
             return
-        if not is_signal_file(file_of(source.path)):
+        if RecordingRef.of(source.path).is_sound:
             source.info = audio_info(source.path)
         yield from read_for(source.path, source.front)
     except AudioError as problem:

@@ -5,12 +5,11 @@ How many go together, and what is the matter when a node does not see a recordin
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from audiocnn.errors import AudiocnnError, AudioError
-from audiocnn.io.signals.series import file_of
+from audiocnn.io.recording import RecordingRef
 from audiocnn.labeling.chunking import PartScores
 from audiocnn.labeling.ray_pool import processors, run_on_cluster
 from audiocnn.labeling.tasks import Errand, Job, Lost, Result, Unseen, label_errand
@@ -55,7 +54,7 @@ def label_on_cluster(
     heavy = min(max(total / (SPREAD * processors(ray)), least), most)
     done = run_on_cluster(ray, label_errand, job, errands, weigh=_weight, heavy=heavy, tick=tick)
     for errand, result in done:
-        if isinstance(result, Unseen) and os.path.exists(file_of(errand.where)):
+        if isinstance(result, Unseen) and RecordingRef.of(errand.where).file.exists():
             raise AudiocnnError(
                 f"the node {result.machine} does not see {errand.where}, and this machine does: "
                 "share the folder with all nodes under one name, or take that node away"

@@ -22,9 +22,8 @@ from audiocnn.frontend.specs import Front, is_sound
 from audiocnn.inference.bundle import Bundle
 from audiocnn.inference.events import EventRule
 from audiocnn.io.audio.reader import AUDIO_SUFFIXES
+from audiocnn.io.recording import ARCHIVE_SUFFIX, SIGNAL_SUFFIXES
 from audiocnn.io.signals.channels import DEFAULT_OPTIONS, SignalReadOptions
-from audiocnn.io.signals.reader import SIGNAL_SUFFIXES
-from audiocnn.io.signals.series import ARCHIVE
 from audiocnn.labeling.label import NO_TAPS, Labeled, Observers, label_recording
 
 URL = re.compile(r"[a-z][a-z0-9+.-]+://", re.IGNORECASE)  # C:\ is none
@@ -82,7 +81,7 @@ def find_remote(url: str, front: Front | None = None) -> list[Remote]:
             return [_remote(system, path, info)]
         found = system.find(path, detail=True)
     other = front is not None and not is_sound(front)
-    suffixes = AUDIO_SUFFIXES | (SIGNAL_SUFFIXES - {ARCHIVE} if other else frozenset())
+    suffixes = AUDIO_SUFFIXES | (SIGNAL_SUFFIXES - {ARCHIVE_SUFFIX} if other else frozenset())
     below = path.rstrip("/") + "/"
     recordings = [
         _remote(system, name, info)
@@ -107,7 +106,7 @@ def local_copy(path: str) -> Iterator[Path]:
     if not is_url(path):
         yield Path(path)
         return
-    if PurePosixPath(path).suffix.lower() == ARCHIVE:
+    if PurePosixPath(path).suffix.lower() == ARCHIVE_SUFFIX:
         raise AudioError(f"{path}: series in an archive are not read by URL; copy it here first")
     with tempfile.TemporaryDirectory(prefix="audiocnn-") as folder:
         there = Path(folder, "recording" + PurePosixPath(path).suffix)

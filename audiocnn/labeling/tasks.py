@@ -23,8 +23,8 @@ from audiocnn.inference.bundle import SHIPPED, Bundle, grid_of, load
 from audiocnn.inference.events import Event, EventRule
 from audiocnn.inference.malloc import keep_freed_memory
 from audiocnn.inference.windows import Scores
+from audiocnn.io.recording import RecordingRef
 from audiocnn.io.signals.channels import DEFAULT_OPTIONS, SignalReadOptions
-from audiocnn.io.signals.series import file_of, parted
 from audiocnn.labeling.chunking import Part, PartScores, score_part
 from audiocnn.labeling.coverage import Coverage
 from audiocnn.labeling.label import (
@@ -178,18 +178,19 @@ def stamp_of(path: str | Path, by_content: bool = False) -> FileFingerprint:
     OSError
         If it is not there, or cannot be read.
     """
-    found = os.stat(file_of(path))
+    found = os.stat(RecordingRef.of(path).file)
     return FileFingerprint(found.st_size, found.st_mtime_ns, digest_of(path) if by_content else "")
 
 
 def digest_of(path: str | Path) -> str:
     """Tell a file, or a series in it, by its content."""
-    there, number = parted(path)
+    ref = RecordingRef.of(path)
+    there = ref.file
     if not os.path.isfile(there):  # reading a pipe would wait for ever
         raise OSError(errno.EINVAL, "is no regular file")
     found = os.stat(there)
     digest = _digest(os.fspath(there), found.st_size, found.st_mtime_ns)
-    return digest if number is None else f"{digest}#{number}"
+    return digest if ref.member is None else f"{digest}#{ref.member}"
 
 
 @functools.lru_cache(maxsize=4)  # a file of many series is asked for each of them
@@ -224,7 +225,7 @@ def label_errand(
     AudioError
         If a part cannot be scored: the recording must be read as a whole.
     """
-    if not is_url(errand.where) and not file_of(errand.where).exists():
+    if not is_url(errand.where) and not RecordingRef.of(errand.where).file.exists():
         return Unseen(socket.gethostname())
     try:
         if errand.part is not None:

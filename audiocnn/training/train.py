@@ -26,8 +26,7 @@ from audiocnn.inference.bundle_writer import check_free
 from audiocnn.inference.engine import make_grid
 from audiocnn.io.files.locks import alone
 from audiocnn.io.signals.cache import length_of
-from audiocnn.io.signals.reader import SignalReadOptions, is_signal_file
-from audiocnn.io.signals.series import file_of
+from audiocnn.io.signals.reader import SignalReadOptions
 from audiocnn.networks.classifier import Classifier
 from audiocnn.training.config import TrainingConfig
 from audiocnn.training.cross_validation import Fits
@@ -218,7 +217,7 @@ def _propose(
 
 def others(clips: Sequence[Clip]) -> bool:
     """Tell whether clips are of other signals than sound, by their files."""
-    return any(is_signal_file(file_of(clip.path)) for clip in clips)
+    return any(not clip.recording.is_sound for clip in clips)
 
 
 def gather_clips(

@@ -72,7 +72,7 @@ def test_sound_goes_its_way(tmp_path):
     assert (whole.samples.shape, whole.rate) == ((8000,), 8000)
     np.testing.assert_array_equal(part.samples, whole.samples[2000:4000])
     for path in ("a.csv", "X.ts#3", "a.npy"):
-        with pytest.raises(AudioError, match="is no sound, and sound is what the model hears"):
+        with pytest.raises(AudioError, match="is no sound but a signal"):
             list(read_for(tmp_path / path, FRONT))
 
 

@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 
 from audiocnn.errors import AudioError
 from audiocnn.io.audio.libsndfile import ENDLESS, Unending, Unsought, states_length
+from audiocnn.io.recording import RecordingRef
 
 PIECE = 65536  # samples decoded at once, all channels together: 0.25 MiB
 MP3_SLACK = 0.1  # seconds that an MP3 may lack: its header counts frames, not samples
@@ -136,7 +137,13 @@ def open_recording(path: str | Path) -> Iterator[Source]:
     AudioError
         If nothing can open it; says what it seems to be, and what to install.
     """
-    path = check_file(path)
+    ref = RecordingRef.of(path)
+    path = check_file(ref.file)
+    if not ref.is_sound:
+        raise AudioError(
+            f"{ref} is no sound but a signal (a table, an array or an archive of series): use a "
+            "model that was trained on such signals, or name a sound file"
+        )
     with ExitStack() as stack:
         try:
             file = stack.enter_context(Unsought(path))

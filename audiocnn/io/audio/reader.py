@@ -17,6 +17,7 @@ import numpy as np
 from audiocnn.errors import ArgumentError, AudioError
 from audiocnn.io.audio.blocks import Block, Samples, cut_blocks, mix
 from audiocnn.io.audio.decoder import AudioInfo, Source, check_file, open_recording
+from audiocnn.io.recording import ARCHIVE_SUFFIX, RecordingRef
 
 __all__ = [
     "AUDIO_SUFFIXES",
@@ -168,7 +169,8 @@ def find_recordings(paths: Sequence[str | Path]) -> list[Path]:
     found: dict[Path, None] = {}
     for path in map(Path, paths):
         if path.is_dir():
-            found.update(dict.fromkeys(search_folder(path, AUDIO_SUFFIXES)))
+            files = search_folder(path, AUDIO_SUFFIXES | {ARCHIVE_SUFFIX})
+            found.update(dict.fromkeys(f for f in files if _is_recording(f)))
         elif path.exists():
             found[path] = None
         else:
@@ -177,6 +179,10 @@ def find_recordings(paths: Sequence[str | Path]) -> list[Path]:
         where, suffixes = ", ".join(map(str, paths)), " ".join(sorted(AUDIO_SUFFIXES))
         raise AudioError(f"no recordings in {where}: none of its files ends in {suffixes}")
     return list(found)
+
+
+def _is_recording(path: Path) -> bool:
+    return path.suffix.lower() in AUDIO_SUFFIXES or RecordingRef(path).is_sound
 
 
 def search_folder(folder: Path, suffixes: Collection[str]) -> list[Path]:

@@ -20,16 +20,16 @@ import numpy as np
 
 from audiocnn.io.audio.decoder import check_file
 from audiocnn.io.audio.reader import audio_info
+from audiocnn.io.recording import RecordingRef
 from audiocnn.io.signals.channels import DEFAULT_OPTIONS, SignalReadOptions
-from audiocnn.io.signals.reader import Samples, Signal, Whole, is_signal_file, open_signal
-from audiocnn.io.signals.series import file_of
+from audiocnn.io.signals.reader import Samples, Signal, Whole, open_signal
 
 LIMIT = 1 << 24  # values in memory: 64 MiB
 
 
 @contextmanager
 def open_held(
-    path: str | Path,
+    path: str | Path | RecordingRef,
     reading: SignalReadOptions = DEFAULT_OPTIONS,
     wanted: Sequence[str] | None = None,
 ) -> Iterator[Signal]:
@@ -38,27 +38,30 @@ def open_held(
     Parameters, what is yielded and what is raised are those of `open_signal`; of a
     recording that is held, damage anywhere is told at once.
     """
-    file = file_of(path)
-    check_file(file)
-    stat = file.stat()
+    ref = RecordingRef.of(path)
+    check_file(ref.file)
+    stat = ref.file.stat()
     names = None if wanted is None else tuple(wanted)
-    held = _read(Path(path), stat.st_size, stat.st_mtime_ns, reading, names)
+    held = _read(ref, stat.st_size, stat.st_mtime_ns, reading, names)
     if held is None:
-        with open_signal(path, reading, wanted) as signal:
+        with open_signal(ref, reading, wanted) as signal:
             yield signal
         return
     signal, whole = held
     yield replace(signal, whole=whole, missed=replace(signal.missed))
 
 
-def length_of(path: Path, reading: SignalReadOptions = DEFAULT_OPTIONS) -> float | None:
+def length_of(
+    path: str | Path | RecordingRef, reading: SignalReadOptions = DEFAULT_OPTIONS
+) -> float | None:
     """Give the length of a recording of any signal, seconds; None if it does not say.
 
     Where nothing says the rate, a sample is a second, as for the clips of such files.
     """
-    if not is_signal_file(file_of(path)):
-        return audio_info(path).duration
-    with open_held(path, reading) as signal:
+    ref = RecordingRef.of(path)
+    if ref.is_sound:
+        return audio_info(ref.file).duration
+    with open_held(ref, reading) as signal:
         for _ in signal.parts_since(sys.maxsize):  # what is not held is to be read
             pass
         return signal.n_samples / (signal.rate or 1.0)
@@ -66,7 +69,11 @@ def length_of(path: Path, reading: SignalReadOptions = DEFAULT_OPTIONS) -> float
 
 @functools.lru_cache(maxsize=1)
 def _read(
-    path: Path, size: int, mtime_ns: int, reading: SignalReadOptions, wanted: tuple[str, ...] | None
+    ref: RecordingRef,
+    size: int,
+    mtime_ns: int,
+    reading: SignalReadOptions,
+    wanted: tuple[str, ...] | None,
 ) -> tuple[Signal, Whole] | None:
     starts: list[int] = []
     ends: list[int] = []
@@ -81,7 +88,7 @@ def _read(
             end = at + part.shape[1]
             yield part
 
-    with open_signal(path, reading, wanted) as signal:
+    with open_signal(ref, reading, wanted) as signal:
         samples = _joined(parts(), len(signal.names))
     return None if samples is None else (signal, Whole(starts, ends, samples))
 

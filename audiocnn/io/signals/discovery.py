@@ -11,8 +11,8 @@ from pathlib import Path
 
 from audiocnn.errors import AudioError
 from audiocnn.io.audio.reader import AUDIO_SUFFIXES, search_folder
-from audiocnn.io.signals.reader import SIGNAL_SUFFIXES
-from audiocnn.io.signals.series import expand, file_of
+from audiocnn.io.recording import SIGNAL_SUFFIXES, RecordingRef
+from audiocnn.io.signals.series import expand
 from audiocnn.io.signals.tabular import column_names
 
 PATHS = frozenset({"path", "file_name", "Begin Path", "IN FILE"})
@@ -45,10 +45,10 @@ def find_signals(paths: Sequence[str | Path]) -> list[Path]:
     for path in map(Path, paths):
         if path.is_dir():
             files = [f for f in search_folder(path, suffixes) if not lists_recordings(f)]
-            found.update(dict.fromkeys(one for file in files for one in expand(file)))
+            found.update(dict.fromkeys(one.path for file in files for one in expand(file)))
         elif path.exists():
-            found.update(dict.fromkeys(expand(path)))
-        elif file_of(path).exists():
+            found.update(dict.fromkeys(one.path for one in expand(path)))
+        elif RecordingRef.of(path).file.exists():
             found[path] = None
         else:
             raise AudioError(f"no such file or folder: {path}")

@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from audiocnn.errors import AudioError
 from audiocnn.io.audio.blocks import LOUDEST
 from audiocnn.io.audio.decoder import Source, check_file, open_recording
+from audiocnn.io.recording import RecordingRef
 from audiocnn.io.signals.channels import (
     DEFAULT_OPTIONS,
     SignalReadOptions,
@@ -31,8 +32,8 @@ from audiocnn.io.signals.channels import (
 )
 from audiocnn.io.signals.columns import Rows, check_names
 from audiocnn.io.signals.missing_values import Missed, counted, interpolated, refusing
-from audiocnn.io.signals.series import SERIES_SUFFIXES, file_of, open_series
-from audiocnn.io.signals.tabular import ROW_SUFFIXES, open_rows
+from audiocnn.io.signals.series import open_series
+from audiocnn.io.signals.tabular import open_rows
 from audiocnn.io.signals.time_axis import Placed, numbered, timed
 
 __all__ = [
@@ -41,13 +42,11 @@ __all__ = [
     "Signal",
     "SignalReadOptions",
     "Whole",
-    "is_signal_file",
     "open_signal",
 ]
 
 Samples = NDArray[np.float32]
 
-SIGNAL_SUFFIXES = ROW_SUFFIXES | SERIES_SUFFIXES
 AT_ONCE = 1 << 14  # samples of a gap, or of what is held, that are given at once
 
 
@@ -131,14 +130,9 @@ class Signal:
         return (piece for _, piece in self.pieces_since(0))
 
 
-def is_signal_file(path: str | Path) -> bool:
-    """Tell by its name whether a file holds signals as a table, array or archive."""
-    return Path(path).suffix.lower() in SIGNAL_SUFFIXES
-
-
 @contextmanager
 def open_signal(
-    path: str | Path,
+    path: str | Path | RecordingRef,
     reading: SignalReadOptions = DEFAULT_OPTIONS,
     wanted: Sequence[str] | None = None,
 ) -> Iterator[Signal]:
@@ -166,9 +160,10 @@ def open_signal(
         If it cannot be read, columns are not there, steps of time are uneven, or
         values are missing or no numbers; says where.
     """
-    path = Path(path)
-    check_file(file_of(path))
-    if not is_signal_file(file_of(path)):
+    ref = RecordingRef.of(path)
+    path = ref.path
+    check_file(ref.file)
+    if ref.is_sound:
         with open_recording(path) as source:
             rate, there = source.info.rate, list(map(str, range(source.info.channels)))
             names = choose_channels(path, there, reading, wanted)
@@ -181,7 +176,7 @@ def open_signal(
                 lambda row: f"{path}, {row / rate:g} s",
             )
         return
-    if (series := open_series(path)) is not None:
+    if (series := open_series(ref)) is not None:
         yield _from_rows(path, series, reading, wanted)
         return
     with open_rows(path) as rows_of_file:

@@ -10,7 +10,6 @@ A series ends at its last value: what is missing behind it in all channels is no
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Any
 
@@ -19,30 +18,11 @@ from numpy.typing import NDArray
 
 from audiocnn.errors import AudioError
 from audiocnn.io.files.numpy_files import BARE, check_numbers, load_arrays, rate_of
+from audiocnn.io.recording import ARCHIVE_SUFFIX, SERIES_SUFFIXES, RecordingRef, begins_like_sound
 from audiocnn.io.signals.columns import Rows, check_names, rows_of_arrays
 from audiocnn.io.signals.ts_format import read_archive, read_from_archive
 
-ARCHIVE = ".ts"
-SERIES_SUFFIXES = frozenset({ARCHIVE, ".npy", ".npz"})
-MEMBER = re.compile(r"(?P<file>.+)#(?P<number>\d+)")
 MANY = "X"  # the array of an .npz that holds one series after the other
-
-
-def parted(path: str | Path) -> tuple[Path, int | None]:
-    """Part the name of a series into its file and its number; None of a file's own name.
-
-    A file that really has such a name is that file.
-    """
-    path = Path(path)
-    found = MEMBER.fullmatch(path.name) if "#" in path.name else None
-    if not found or Path(found["file"]).suffix.lower() not in SERIES_SUFFIXES or path.exists():
-        return path, None
-    return path.with_name(found["file"]), int(found["number"])
-
-
-def file_of(path: str | Path) -> Path:
-    """Give the file that a recording is (a part of): what can be looked at and copied."""
-    return parted(path)[0]
 
 
 def series_in(path: str | Path) -> tuple[int, tuple[str, ...] | None] | None:
@@ -60,11 +40,11 @@ def series_in(path: str | Path) -> tuple[int, tuple[str, ...] | None] | None:
     """
     path = Path(path)
     suffix = path.suffix.lower()
-    if suffix == ARCHIVE:
+    if suffix not in SERIES_SUFFIXES or begins_like_sound(path):
+        return None
+    if suffix == ARCHIVE_SUFFIX:
         archive = read_archive(path)
         return len(archive.places), archive.labels
-    if suffix not in SERIES_SUFFIXES:
-        return None
     arrays = load_arrays(path)
     if suffix == ".npy":
         return (len(arrays[BARE]), None) if arrays[BARE].ndim == 3 else None
@@ -73,8 +53,8 @@ def series_in(path: str | Path) -> tuple[int, tuple[str, ...] | None] | None:
     return len(arrays[MANY]), _labels(path, len(arrays[MANY]), arrays.get("y"))
 
 
-def expand(path: str | Path) -> list[Path]:
-    """Give the names of the series in a file; the path itself if it holds one recording.
+def expand(path: str | Path) -> list[RecordingRef]:
+    """List the recordings of a file: each of its series, or the file itself.
 
     Raises
     ------
@@ -83,13 +63,13 @@ def expand(path: str | Path) -> list[Path]:
     """
     path = Path(path)
     found = series_in(path)
-    return (
-        [path] if found is None else [path.with_name(f"{path.name}#{k}") for k in range(found[0])]
-    )
+    if found is None:
+        return [RecordingRef(path)]
+    return [RecordingRef(path, number) for number in range(found[0])]
 
 
-def open_series(path: str | Path) -> Rows | None:
-    """Open one series; None if the path is no name of one.
+def open_series(path: str | Path | RecordingRef) -> Rows | None:
+    """Open one series; None if the recording is not one.
 
     Raises
     ------
@@ -97,20 +77,21 @@ def open_series(path: str | Path) -> Rows | None:
         If there is none of that number, or it cannot be read; also of a file of many
         series without a number.
     """
-    file, number = parted(path)
+    ref = RecordingRef.of(path)
+    file, number = ref.file, ref.member
     if number is None and file.suffix.lower() not in SERIES_SUFFIXES:
         return None
     found = series_in(file)
     if number is None and found is None:
         return None
     if found is None:
-        raise AudioError(f"{file} holds one signal, so there is no {Path(path).name}")
+        raise AudioError(f"{file} holds one signal, so there is no {ref.path.name}")
     if number is None:
         raise AudioError(f"{file} holds {found[0]} series: name one of them, as {file.name}#0")
     if number >= found[0]:
-        raise AudioError(f"{path}: {file.name} holds {found[0]} series, numbered from 0")
-    if file.suffix.lower() == ARCHIVE:
-        return _rows(path, read_from_archive(read_archive(file), number), None)
+        raise AudioError(f"{ref}: {file.name} holds {found[0]} series, numbered from 0")
+    if file.suffix.lower() == ARCHIVE_SUFFIX:
+        return _rows(str(ref), read_from_archive(read_archive(file), number), None)
     arrays = load_arrays(file)
     name = BARE if file.suffix.lower() == ".npy" else MANY
     many = arrays[name]
@@ -122,11 +103,11 @@ def open_series(path: str | Path) -> Rows | None:
     rate = arrays.get("rate")
     if not len(values):
         raise AudioError(f"{file}: {name} has the shape {many.shape}: there is no channel")
-    return _rows(path, dict(zip(names, values, strict=True)),
+    return _rows(str(ref), dict(zip(names, values, strict=True)),
                  None if rate is None else rate_of(file, rate))  # fmt: skip
 
 
-def _rows(path: str | Path, columns: dict[str, NDArray[Any]], rate: float | None) -> Rows:
+def _rows(path: str, columns: dict[str, NDArray[Any]], rate: float | None) -> Rows:
     there = np.zeros(len(next(iter(columns.values()))), bool)
     for name, values in columns.items():
         if name != "time":

@@ -35,7 +35,6 @@ from audiocnn.io.signals.columns import (
 Row = TypeVar("Row")
 KEPT = 16 << 20  # bytes of text, up to which the numbers of a file are kept
 TEXT_SUFFIXES = frozenset({".csv", ".tsv"})
-ROW_SUFFIXES = TEXT_SUFFIXES | {".npy", ".npz", ".parquet"}
 
 
 @contextmanager

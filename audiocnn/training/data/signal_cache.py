@@ -20,7 +20,6 @@ from audiocnn.frontend.specs import RawSpec, SpectrumSpec
 from audiocnn.io.files.atomic import replacing
 from audiocnn.io.signals.cache import open_held
 from audiocnn.io.signals.reader import Samples, SignalReadOptions
-from audiocnn.io.signals.series import file_of
 from audiocnn.training.data.audio_cache import refuse_unreadable
 from audiocnn.training.data.signal_dataset import Recorded
 
@@ -59,7 +58,7 @@ def cached_signals(
     key = hashlib.sha256(f"{VERSION} {asdict(reading)} {wanted}".encode())
     missing: list[str] = []
     for clip in clips:
-        file = file_of(clip.path)
+        file = clip.recording.file
         try:
             stat = file.stat()
         except OSError as error:

@@ -1,12 +1,11 @@
 """Files of many series, and the names of those."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 
 from audiocnn.errors import AudioError
-from audiocnn.io.signals.series import expand, file_of, open_series, parted, series_in
+from audiocnn.io.recording import RecordingRef
+from audiocnn.io.signals.series import expand, open_series, series_in
 
 HEAD = "@problemName t\n@timeStamps false\n"
 
@@ -22,22 +21,11 @@ def archive(folder, body, head=HEAD):
     return path
 
 
-def test_a_name_is_a_file_and_a_number(tmp_path):
-    assert parted("a/X.ts#12") == (Path("a/X.ts"), 12)
-    assert parted("a/X.ts") == (Path("a/X.ts"), None)
-    assert file_of("x#3.csv") == Path("x#3.csv")
-    assert file_of("x.csv#3") == Path("x.csv#3")  # no CSV holds many
-    real = tmp_path / "odd.npy#1"
-    real.touch()
-    assert file_of(real) == real
-    assert file_of("X.npz#0") == Path("X.npz")
-
-
 def test_series_of_an_archive(tmp_path):
     head = HEAD + "@dimensions 2\n@equalLength false\n@classLabel true wave point\n"
     path = archive(tmp_path, "1,2,3:4,5,6:wave\n\n# not this\n1, ?:7,8 : point\n", head)
     assert series_in(path) == (2, ("wave", "point"))
-    assert [p.name for p in expand(path)] == ["X_TRAIN.ts#0", "X_TRAIN.ts#1"]
+    assert [ref.path.name for ref in expand(path)] == ["X_TRAIN.ts#0", "X_TRAIN.ts#1"]
     names, found = values(tmp_path / "X_TRAIN.ts#0")
     assert names == ("0", "1")
     np.testing.assert_array_equal(found, [[1, 2, 3], [4, 5, 6]])
@@ -139,7 +127,7 @@ def test_one_signal_is_no_series(tmp_path):
     np.savez(tmp_path / "a.npz", x=np.zeros(5))
     for name in ("a.npy", "a.npz"):
         assert series_in(tmp_path / name) is None
-        assert expand(tmp_path / name) == [tmp_path / name]
+        assert expand(tmp_path / name) == [RecordingRef(tmp_path / name)]
         assert open_series(tmp_path / name) is None
         with pytest.raises(AudioError, match=r"holds one signal, so there is no a\.np.#0"):
             open_series(tmp_path / f"{name}#0")
