@@ -16,6 +16,8 @@ from audiocnn.datasets.doctor.findings import Finding
 from audiocnn.datasets.manifest import parse_where
 
 SHOWN = 5  # files of a finding
+WIDEST_TEXT = 60  # characters of a cell of prose
+LONGEST_LINE = 10_000  # characters: no path is folded
 COLOURS = {"error": "bold red", "warning": "yellow", "note": "cyan"}
 
 
@@ -58,15 +60,15 @@ def _print(report: Report, shown: int | None) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    # Where nobody looks (a pipe, a file), lines are as long as they are.
-    console = Console(width=None if sys.stdout.isatty() else 160, highlight=False)
+    # In a pipe or a file, paths are not folded: programs and people search for them.
+    console = Console(width=None if sys.stdout.isatty() else LONGEST_LINE, highlight=False)
     console.print(_size(report), markup=False)
     if not report.findings:
         console.print("nothing to complain about")
         return
     table = Table(show_lines=True, expand=False)
     for name in ("", "what", "where", "what to do"):
-        table.add_column(name, overflow="fold")
+        table.add_column(name, overflow="fold", max_width=None if name == "where" else WIDEST_TEXT)
     for finding in report.findings:
         table.add_row(
             Text(f"{finding.severity}\n{finding.kind}", COLOURS[finding.severity]),
