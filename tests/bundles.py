@@ -4,8 +4,9 @@ from pathlib import Path
 
 import torch
 
+from audiocnn.frontend.base import FrontEnd
 from audiocnn.frontend.log_mel import MelSpec
-from audiocnn.frontend.specs import Front, RawSpec, SpectrumSpec
+from audiocnn.frontend.signals import RawSpec, SpectrumSpec
 from audiocnn.inference.bundle import Bundle
 from audiocnn.inference.events import EventRule
 from audiocnn.inference.windows import Calibration
@@ -17,7 +18,7 @@ FRONT = MelSpec(8000, 256, 100, 16, 50.0, 4000.0)
 LABELS = ("bell", "frog", "saw")
 CHANNELS = ("x", "y", "z")
 OF_CHANNELS = CHANNELS, (0.0, 9.81, 1000.0), (0.5, 2.0, 30.0)  # their means and deviations
-SIGNAL_FRONTS: dict[str, Front] = {
+SIGNAL_FRONTS: dict[str, FrontEnd] = {
     "raw": RawSpec(50.0, *OF_CHANNELS),
     "log-spectrum": SpectrumSpec(200.0, 32, 10, *OF_CHANNELS),
 }

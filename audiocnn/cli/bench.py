@@ -11,7 +11,6 @@ import sys
 import time
 
 from audiocnn import __version__
-from audiocnn.frontend.specs import is_sound
 from audiocnn.inference.bundle import grid_of, load
 from audiocnn.inference.events import find_events
 from audiocnn.inference.pipeline import listen
@@ -25,7 +24,7 @@ SECONDS = 120.0  # of sound, for the speed over recordings
 def run(args: argparse.Namespace) -> int:
     """Measure and say; 1 if this machine cannot keep up at any hop."""
     bundle = load(args.model)
-    unit = 1.0 if is_sound(bundle.front) else grid_of(bundle).window  # signals know no second
+    unit = 1.0 if bundle.front.sound else grid_of(bundle).window  # signals know no second
     wanted = (args.hop,) if args.hop else tuple(hop * unit for hop in HOPS)
     costs = [measure_hop(bundle, hop, args.seconds) for hop in wanted]
     sustained = [cost.hop for cost in costs if cost.sustained]

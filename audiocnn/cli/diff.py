@@ -14,7 +14,6 @@ from audiocnn.cli.tables import csv_table
 from audiocnn.datasets.manifest import Clip, parse_where, read_manifest
 from audiocnn.errors import ArgumentError, AudioError, DatasetError
 from audiocnn.evaluation.model_diff import Compared, Pair, Summary, compare_clip, summarize
-from audiocnn.frontend.specs import is_sound
 from audiocnn.inference.bundle import Bundle, load
 from audiocnn.inference.events import Event
 from audiocnn.io.signals.channels import SignalReadOptions
@@ -32,7 +31,7 @@ def run(args: argparse.Namespace) -> int:
     if not 0 <= args.overlap <= 1:
         raise ArgumentError(f"--overlap is a share, 0 to 1, got {args.overlap:g}")
     a, b = load(args.a), load(args.b)
-    if is_sound(a.front) != is_sound(b.front):
+    if a.front.sound != b.front.sound:
         raise ArgumentError(
             f"{args.a} and {args.b}: one hears sound, the other another signal: they have no "
             "recording in common"
@@ -93,7 +92,7 @@ def _is_dataset(path: Path, bundles: Sequence[Bundle]) -> bool:
     if (path / "clips.csv").exists():
         return True
     if path.suffix.lower() == ".csv":
-        return is_sound(bundles[0].front) or lists_recordings(path)
+        return bundles[0].front.sound or lists_recordings(path)
     if path.is_file() and (series := series_in(path)) is not None:
         return series[1] is not None
     folders = {entry.name for entry in path.iterdir() if entry.is_dir()} if path.is_dir() else set()

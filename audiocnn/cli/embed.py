@@ -11,7 +11,6 @@ from audiocnn.cli.paths import gather, reading_of
 from audiocnn.cli.progress import Watch, watching
 from audiocnn.cli.run_summary import counted, duration
 from audiocnn.errors import AudioError
-from audiocnn.frontend.specs import is_sound
 from audiocnn.inference.bundle import load
 from audiocnn.inference.embeddings import embed, n_features
 from audiocnn.inference.model_input import read_for
@@ -34,7 +33,7 @@ def run(args: argparse.Namespace) -> int:
         for path in paths:
             error = ""
             try:
-                length = audio_info(path).duration if is_sound(bundle.front) else None
+                length = audio_info(path).duration if bundle.front.sound else None
                 blocks = _told(read_for(path, bundle.front, reading), watch, str(path), length)
                 for found in embed(bundle, blocks, args.hop):
                     put(str(path), found)

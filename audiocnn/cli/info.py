@@ -7,9 +7,7 @@ import json
 from dataclasses import asdict
 from typing import Any
 
-from audiocnn.frontend.log_mel import MelSpec
-from audiocnn.frontend.specs import Front
-from audiocnn.frontend.specs import describe as describe_front
+from audiocnn.frontend.base import FrontEnd
 from audiocnn.inference.bundle import Bundle, checksum, grid_of, load
 
 LONG = ("recipe", "figures")  # entries of the card that are not for a screen
@@ -30,7 +28,7 @@ def describe(bundle: Bundle) -> dict[str, Any]:
         "name": bundle.name,
         "checksum": checksum(bundle),
         "labels": list(bundle.labels),
-        "front": describe_front(bundle.front),
+        "front": bundle.front.describe(),
         "trunk": dict(bundle.trunk),
         "window": grid.window,
         "hop": grid.hop,
@@ -64,14 +62,12 @@ def as_text(bundle: Bundle, told: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def _front(front: Front) -> str:
-    frames = f"frames of {front.n_fft / front.rate:.4g} s every {front.hop / front.rate:.4g} s"
-    if isinstance(front, MelSpec):
-        bands = f"{front.n_mels} mel bands from {front.f_min:g} to {front.f_max:g} Hz"
-        return f"{front.rate} Hz, {bands}, {frames}"
+def _front(front: FrontEnd) -> str:
     names = ", ".join(front.names[:12]) + (" ..." if front.channels > 12 else "")
-    channels = f"{front.rate:g} Hz, {front.channels} channels ({names}), {front.kind}"
-    return channels if front.hop == 1 else f"{channels}, {front.n_bands} bands, {frames}"
+    channels = f", {front.channels} channels ({names})" if front.names else ""
+    frames = f"frames of {front.n_samples / front.rate:.4g} s every {front.hop / front.rate:.4g} s"
+    timing = f", {frames}" if front.hop > 1 else ""
+    return f"{front.rate:g} Hz{channels}, {front.summary()}{timing}"
 
 
 def _rules(bundle: Bundle) -> list[str]:

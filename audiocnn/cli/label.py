@@ -17,7 +17,6 @@ from audiocnn.cli.progress import watching
 from audiocnn.cli.run_summary import Tally, finish, tell_missing, watched
 from audiocnn.cli.tables import score_table
 from audiocnn.errors import ArgumentError, AudioError
-from audiocnn.frontend.specs import is_sound
 from audiocnn.inference.bundle import Bundle, grid_of, load
 from audiocnn.inference.events import Event
 from audiocnn.io.recording import RecordingRef
@@ -102,7 +101,7 @@ def check_options(args: argparse.Namespace, streamed: bool) -> None:
 
 def check_sound(bundle: Bundle, output: Output | None) -> None:
     """Refuse a form that is made to lie beside sound, for a model of other signals."""
-    if output and output.format in OF_SOUND and not is_sound(bundle.front):
+    if output and output.format in OF_SOUND and not bundle.front.sound:
         raise ArgumentError(
             f"{output.path}: {output.format} labels are read beside sound, and {bundle.name} is a "
             "model of other signals: write .csv, .jsonl or .parquet"

@@ -12,7 +12,6 @@ from audiocnn.cli.paths import Meant
 from audiocnn.cli.progress import Watch, watching
 from audiocnn.cli.run_summary import LOST, Tally, finish, tell_missing
 from audiocnn.errors import ArgumentError
-from audiocnn.frontend.log_mel import MelSpec
 from audiocnn.inference.bundle import Bundle, checksum, grid_of
 from audiocnn.inference.events import EventRule
 from audiocnn.io.recording import RecordingRef
@@ -50,7 +49,7 @@ def run_with_ledger(
         remove_ledger(path)
     settings = Settings(
         bundle.name, checksum(bundle), grid_of(bundle, args.hop).hop, rules, reading,
-        () if isinstance(bundle.front, MelSpec) else bundle.front.names,
+        bundle.front.names,
     )  # fmt: skip
     job = Job(model_files(args.model), args.hop, rules, args.by_content, args.accelerator, reading)
     tally = Tally()

@@ -18,7 +18,7 @@ from audiocnn.cli.label import tell_rounding
 from audiocnn.cli.live_output import Notes, Printer, Viewed, summary
 from audiocnn.cli.paths import reading_of
 from audiocnn.errors import ArgumentError
-from audiocnn.frontend.specs import RawSpec, SpectrumSpec, is_sound
+from audiocnn.frontend.base import FrontEnd
 from audiocnn.inference.bundle import Bundle, load
 from audiocnn.inference.events import EventRule
 from audiocnn.inference.windows import Scores
@@ -69,7 +69,7 @@ def run(args: argparse.Namespace) -> int:
     if args.threshold is not None:
         rules = with_threshold(rules, args.threshold)
     tell_rounding(bundle, args.hop)
-    if not is_sound(bundle.front):
+    if not bundle.front.sound:
         refuse_sound(args, settings, bundle)
     plan = make_plan(args, settings, bundle)
     with contextlib.ExitStack() as stack:
@@ -102,7 +102,7 @@ def follow(
         outlet.send(message)
         take(message)
 
-    fetch = None if live(args) or not is_sound(bundle.front) else file_sound(args.input)
+    fetch = None if live(args) or not bundle.front.sound else file_sound(args.input)
     session = Session(source.rate, send, plan, fetch=fetch)
     stack.enter_context(stopping(session))
     explainer = Explainer(bundle.labels, notes.say) if args.explain else None
@@ -135,7 +135,7 @@ def make_plan(args: argparse.Namespace, settings: Settings, bundle: Bundle) -> P
     """Say how to listen."""
     beat = 60.0 if args.heartbeat is None else args.heartbeat
     recent = memory_of(settings) if live(args) else 0.0
-    block = 0.1 if live(args) or is_sound(bundle.front) else 10.0  # few samples: not in crumbs
+    block = 0.1 if live(args) or bundle.front.sound else 10.0  # few samples: not in crumbs
     return Plan(args.hop, args.seconds, beat, bool(args.scores), block=block, recent=recent)
 
 
@@ -153,7 +153,7 @@ def refuse_sound(args: argparse.Namespace, settings: Settings, bundle: Bundle) -
         raise ArgumentError(f"{settings.path}: [clips] keeps sound, and {what}")
 
 
-def open_signal_input(args: argparse.Namespace, front: RawSpec | SpectrumSpec) -> Input:
+def open_signal_input(args: argparse.Namespace, front: FrontEnd) -> Input:
     """Open a recording or stdin, for a model of other signals than sound."""
     if args.device is not None:
         raise ArgumentError("--device is a microphone, and the model hears other signals")
@@ -168,7 +168,7 @@ def open_signal_input(args: argparse.Namespace, front: RawSpec | SpectrumSpec) -
 
 def open_input(args: argparse.Namespace, bundle: Bundle, tell: Callable[[str], None]) -> Input:
     """Open what is to be heard: a microphone, a recording or stdin."""
-    if isinstance(bundle.front, RawSpec | SpectrumSpec):
+    if not bundle.front.sound:
         return open_signal_input(args, bundle.front)
     other = [name for name in ("columns", "time", "missing") if getattr(args, name) is not None]
     if other or args.format == TEXT:
@@ -235,7 +235,7 @@ def make_view(
     thresholds = [rules[label].on for label in bundle.labels]
     title = f"{bundle.name}  {source.name}"
     front, traces = bundle.front, None
-    if isinstance(front, RawSpec | SpectrumSpec):
+    if not front.sound:
         traces = Traces(front.rate, front.names, front.offset, front.scale)
     view = View(bundle.labels, thresholds, source.rate, title, console=console, traces=traces)
     return Viewed(stack.enter_context(view), args.seconds)

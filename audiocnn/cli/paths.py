@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from audiocnn.errors import ArgumentError, AudioError
-from audiocnn.frontend.specs import Front, is_sound
+from audiocnn.frontend.base import FrontEnd
 from audiocnn.inference.model_input import find_for
 from audiocnn.io.signals.channels import SignalReadOptions
 from audiocnn.labeling.remote import find_remote, is_url
@@ -35,7 +35,7 @@ class Meant:
     stamps: Mapping[str, FileFingerprint]
 
 
-def reading_of(args: argparse.Namespace, front: Front | None = None) -> SignalReadOptions:
+def reading_of(args: argparse.Namespace, front: FrontEnd | None = None) -> SignalReadOptions:
     """Say how signals are to be read, by the options that were given.
 
     Parameters
@@ -53,7 +53,7 @@ def reading_of(args: argparse.Namespace, front: Front | None = None) -> SignalRe
     options = {name: getattr(args, name, None)
                for name in ("columns", "time", "rate", "missing", "labels")}  # fmt: skip
     given = {name: value for name, value in options.items() if value is not None}
-    if given and front is not None and is_sound(front):
+    if given and front is not None and front.sound:
         raise ArgumentError(
             f"--{next(iter(given))} is for signals other than sound, and the model hears sound"
         )
@@ -64,7 +64,7 @@ def reading_of(args: argparse.Namespace, front: Front | None = None) -> SignalRe
 
 
 def gather(
-    paths: Iterable[str], front: Front, include: Sequence[str] = (), exclude: Sequence[str] = ()
+    paths: Iterable[str], front: FrontEnd, include: Sequence[str] = (), exclude: Sequence[str] = ()
 ) -> Meant:
     """List the recordings that are meant, for a model.
 

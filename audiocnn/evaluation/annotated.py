@@ -17,7 +17,7 @@ from audiocnn.datasets.manifest import Clip, read_manifest
 from audiocnn.errors import DatasetError
 from audiocnn.evaluation.threshold_search import clip_runs
 from audiocnn.evaluation.window_logits import Heard, hear_clip
-from audiocnn.frontend.specs import Front
+from audiocnn.frontend.base import FrontEnd
 from audiocnn.inference.bundle import Bundle, grid_of
 from audiocnn.inference.events import Event, find_events
 from audiocnn.inference.model_input import find_for
@@ -59,7 +59,7 @@ class Detected:
 def read_annotated(
     data: str | Path,
     where: Mapping[str, Collection[str]] | None = None,
-    front: Front | None = None,
+    front: FrontEnd | None = None,
 ) -> list[Annotated]:
     """List recordings with their annotated events.
 

@@ -24,7 +24,6 @@ from audiocnn.evaluation.metrics import (
     key_figures,
     one_hot,
 )
-from audiocnn.frontend.specs import is_sound
 from audiocnn.inference.bundle import Bundle, grid_of
 from audiocnn.inference.engine import Grid, run_network
 from audiocnn.inference.events import Event, find_events
@@ -82,7 +81,7 @@ def score_clip(
     runs = [replace(run, values=calibrate(run.values, bundle.calibration)) for run in bare]
     begins = np.concatenate([window_times(run)[0] for run in runs])
     audible = np.ones(begins.size, bool)  # a signal at rest says something too, silence does not
-    if is_sound(bundle.front):
+    if bundle.front.sound:
         audible = window_power(blocks[0].samples, begins, grid) >= SILENCE_POWER
     events = tuple(
         replace(event, start=event.start + clip.start, end=(event.end or 0.0) + clip.start)

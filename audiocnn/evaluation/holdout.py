@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from audiocnn.datasets.manifest import Clip, read_manifest
 from audiocnn.errors import ArgumentError
-from audiocnn.frontend.specs import Front
+from audiocnn.frontend.base import FrontEnd
 from audiocnn.inference.model_input import find_for
 from audiocnn.io.audio.reader import find_recordings
 
@@ -116,7 +116,7 @@ def chosen_half(
 def background_clips(
     folder: str | Path,
     where: Mapping[str, Collection[str]] | None = None,
-    front: Front | None = None,
+    front: FrontEnd | None = None,
 ) -> list[Clip]:
     """List sounds that are none of the classes.
 

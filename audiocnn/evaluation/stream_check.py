@@ -15,8 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audiocnn.errors import AudioError
-from audiocnn.frontend.log_mel import MelSpec
-from audiocnn.frontend.specs import RawSpec, SpectrumSpec
+from audiocnn.frontend.base import FrontEnd
 from audiocnn.inference.bundle import Bundle, grid_of
 from audiocnn.inference.events import Event, find_events
 from audiocnn.inference.model_input import open_for, read_for
@@ -122,7 +121,7 @@ def random_blocks(path: str | Path, rate: float, rng: np.random.Generator) -> It
 
 def random_signal_blocks(
     path: str | Path,
-    front: RawSpec | SpectrumSpec,
+    front: FrontEnd,
     longest: int,
     rng: np.random.Generator,
     reading: SignalReadOptions = DEFAULT_OPTIONS,
@@ -142,7 +141,7 @@ def _random_blocks(
     bundle: Bundle, path: str | Path, rng: np.random.Generator, reading: SignalReadOptions
 ) -> Iterator[Block]:
     front = bundle.front
-    if isinstance(front, MelSpec):
+    if front.sound:
         return random_blocks(path, front.rate, rng)
     longest = max(round(LONGEST * front.rate), grid_of(bundle).window_samples)
     return random_signal_blocks(path, front, longest, rng, reading)

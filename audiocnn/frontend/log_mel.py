@@ -21,14 +21,15 @@ import scipy.fft
 from numpy.typing import NDArray
 
 from audiocnn.errors import ArgumentError
+from audiocnn.frontend.base import FrontEnd, swell
 from audiocnn.frontend.framing import slide
 
 FRAMES_AT_ONCE = 256  # the spectra of 256 frames stay in a core's cache (measured: the fastest)
 
 
 @dataclass(frozen=True)
-class MelSpec:
-    """What a log-mel front end is, in numbers.
+class MelSpec(FrontEnd):
+    """Log-mel front end of sound, by its parameters.
 
     Parameters
     ----------
@@ -55,8 +56,13 @@ class MelSpec:
     """
 
     kind: ClassVar[str] = "log-mel"
+    sound: ClassVar[bool] = True
+    rate_tolerance: ClassVar[float] = 0.0
     channels: ClassVar[int] = 1  # sound is mixed to mono
     planes: ClassVar[int] = 1
+    names: ClassVar[tuple[str, ...]] = ()
+    offset: ClassVar[tuple[float, ...]] = ()
+    scale: ClassVar[tuple[float, ...]] = ()
 
     rate: int
     n_fft: int
@@ -82,9 +88,48 @@ class MelSpec:
                 raise ArgumentError(f"{message}, got {self}")
 
     @property
+    def n_samples(self) -> int:
+        """Samples that a frame depends on."""
+        return self.n_fft
+
+    @property
     def n_bands(self) -> int:
         """Bands of a frame."""
         return self.n_mels
+
+    @property
+    def log_floor(self) -> float | None:
+        """Natural logarithm of the floor: the value of a band without power."""
+        return float(np.log(self.floor))
+
+    def stream(
+        self, tail: NDArray[np.float32], new: NDArray[np.float32]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Turn samples (N,) into the frames (1, n_mels, T) that they complete."""
+        return stream_log_mel(tail, new, self)
+
+    def padding(self, n: int) -> NDArray[np.float32]:
+        """Return n samples of silence."""
+        return np.zeros(n, np.float32)
+
+    def example(self, n: int, rng: np.random.Generator) -> NDArray[np.float32]:
+        """Generate n samples: noise with a slow swell."""
+        return (rng.standard_normal(n, dtype=np.float32) * swell(n)).astype(np.float32)
+
+    def band_ticks(self) -> list[tuple[float, str]]:
+        """Return marks at 100, 300, 1000 ... Hz, as far as there is room for them."""
+        centres = mel_filters(self).argmax(0) * self.rate / self.n_fft
+        ticks: dict[int, float] = {}
+        for f in (10000, 3000, 1000, 300, 100):  # high ones first: low ones are close together
+            at = float(np.interp(f, centres, np.arange(centres.size)))
+            apart = all(abs(at - other) > self.n_mels / 7 for other in ticks.values())
+            if centres[0] * 0.7 <= f <= centres[-1] and apart:
+                ticks[f] = at
+        return [(at, f"{f // 1000} kHz" if f >= 1000 else f"{f} Hz") for f, at in ticks.items()]
+
+    def summary(self) -> str:
+        """Describe the frames in a few words."""
+        return f"{self.n_mels} mel bands from {self.f_min:g} to {self.f_max:g} Hz"
 
 
 def mel_filters(spec: MelSpec) -> NDArray[np.float32]:

@@ -24,7 +24,8 @@ from pathlib import Path
 from typing import Any
 
 from audiocnn.errors import ArgumentError, AudiocnnError, BundleError, DeviceError, did_you_mean
-from audiocnn.frontend.specs import Front, describe, front_of
+from audiocnn.frontend.base import FrontEnd
+from audiocnn.frontend.specs import front_of
 from audiocnn.inference.engine import Graph, Grid, make_grid, open_graph
 from audiocnn.inference.events import EventRule
 from audiocnn.inference.onnx_safety import outside_data
@@ -69,7 +70,7 @@ class Bundle:
     """
 
     labels: tuple[str, ...]
-    front: Front
+    front: FrontEnd
     trunk: Mapping[str, Any]
     window: float
     hop: float
@@ -133,7 +134,7 @@ def grid_of(bundle: Bundle, hop: float | None = None) -> Grid:
 
 def checksum(bundle: Bundle) -> str:
     """Identify what a model computes: graph, front end, calibration and windows."""
-    what = {"front": describe(bundle.front), "window": bundle.window, "labels": bundle.labels}
+    what = {"front": bundle.front.describe(), "window": bundle.window, "labels": bundle.labels}
     what |= {"calibration": asdict(bundle.calibration)}
     return hashlib.sha256(json.dumps(what, sort_keys=True).encode() + bundle.model).hexdigest()
 

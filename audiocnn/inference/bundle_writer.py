@@ -8,7 +8,6 @@ from dataclasses import asdict
 from pathlib import Path
 
 from audiocnn.errors import ArgumentError
-from audiocnn.frontend.specs import describe
 from audiocnn.inference.bundle import CHECKED_FILES, FORMAT, Bundle, grid_of
 from audiocnn.inference.selfcheck import make_check
 from audiocnn.io.files.atomic import is_left_over, replacing
@@ -69,7 +68,7 @@ def save(bundle: Bundle, folder: str | Path, weights: bytes, readme: str) -> Non
     described = {
         "format": FORMAT,
         "labels": bundle.labels,
-        "front": describe(bundle.front),
+        "front": bundle.front.describe(),
         "trunk": dict(bundle.trunk),
         "window": bundle.window,
         "hop": bundle.hop,

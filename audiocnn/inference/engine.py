@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audiocnn.errors import ArgumentError, BundleError, DeviceError
-from audiocnn.frontend.specs import Front, no_samples, padding, stream_frames
+from audiocnn.frontend.base import FrontEnd
 from audiocnn.io.audio.reader import Block
 
 Array = NDArray[np.float32]
@@ -76,10 +76,12 @@ class Grid:
         return self.step * self.period / self.rate
 
 
-def make_grid(front: Front, receptive_field: int, stride: int, window: float, hop: float) -> Grid:
+def make_grid(
+    front: FrontEnd, receptive_field: int, stride: int, window: float, hop: float
+) -> Grid:
     """Round a window and a hop, in seconds, to the nearest whole columns (at least one)."""
     period = stride * front.hop
-    reach = (receptive_field - 1) * front.hop + front.n_fft
+    reach = (receptive_field - 1) * front.hop + front.n_samples
     size = max(1, 1 + round((window * front.rate - reach) / period))
     return Grid(front.rate, period, reach, size, max(1, round(hop * front.rate / period)))
 
@@ -228,7 +230,7 @@ class Columns:
 
 
 def run_network(
-    graph: Graph, front: Front, grid: Grid, blocks: Iterable[Block], output: str = "columns"
+    graph: Graph, front: FrontEnd, grid: Grid, blocks: Iterable[Block], output: str = "columns"
 ) -> Iterator[Columns]:
     """Turn blocks of samples into runs of columns.
 
@@ -271,9 +273,9 @@ def segments(blocks: Iterable[Block]) -> Iterator[Iterator[Block]]:
 
 
 def _hear_segment(
-    graph: Graph, front: Front, grid: Grid, blocks: Iterator[Block], output: str
+    graph: Graph, front: FrontEnd, grid: Grid, blocks: Iterator[Block], output: str
 ) -> Iterator[Columns]:
-    tail = no_samples(front)
+    tail = front.no_samples()
     at_once = min(SAMPLES_AT_ONCE, FRAMES_AT_ONCE * front.hop)
     state = TrunkState(np.empty(0, np.float32), graph.empty_tails)
     at: int | None = None  # where the next column begins
@@ -281,7 +283,7 @@ def _hear_segment(
 
     def feed(samples: Array) -> Array | None:
         nonlocal tail, state
-        frames, tail = stream_frames(tail, samples, front)
+        frames, tail = front.stream(tail, samples)
         columns, state = advance(graph, state, frames, output)
         return columns
 
@@ -296,5 +298,5 @@ def _hear_segment(
     if at is None:
         return
     padded = max(0, grid.window_samples - heard)
-    rest = feed(padding(front, padded)) if padded else None
+    rest = feed(front.padding(padded)) if padded else None
     yield Columns(at, rest, padded, last=True, rate=rate)

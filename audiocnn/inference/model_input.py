@@ -12,9 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
-from audiocnn.errors import ArgumentError, AudioError
-from audiocnn.frontend.log_mel import MelSpec
-from audiocnn.frontend.specs import Front, RawSpec, SpectrumSpec, is_sound
+from audiocnn.errors import AudioError
+from audiocnn.frontend.base import FrontEnd, SignalFrontEnd
 from audiocnn.io.audio.blocks import Block, finite
 from audiocnn.io.audio.reader import find_recordings, read_audio, read_blocks
 from audiocnn.io.signals.cache import open_held
@@ -22,11 +21,11 @@ from audiocnn.io.signals.channels import DEFAULT_OPTIONS, SignalReadOptions
 from audiocnn.io.signals.discovery import find_signals
 from audiocnn.io.signals.reader import Signal, open_signal
 
-SAME_RATE = 1e-3  # by how much a file's rate may differ from the model's
+SAME_RATE = SignalFrontEnd.rate_tolerance  # by which a file's rate may differ
 AT_ONCE = 1 << 16  # samples of a block, all channels together, at most
 
 
-def find_for(paths: Sequence[str | Path], front: Front) -> list[Path]:
+def find_for(paths: Sequence[str | Path], front: FrontEnd) -> list[Path]:
     """List the recordings that are meant by some files and folders, for a model.
 
     Parameters
@@ -41,13 +40,13 @@ def find_for(paths: Sequence[str | Path], front: Front) -> list[Path]:
     AudioError
         As those.
     """
-    return find_recordings(paths) if is_sound(front) else find_signals(paths)
+    return find_recordings(paths) if front.sound else find_signals(paths)
 
 
 @contextmanager
 def open_for(
     path: str | Path,
-    front: RawSpec | SpectrumSpec,
+    front: FrontEnd,
     reading: SignalReadOptions = DEFAULT_OPTIONS,
     *,
     again: bool = False,
@@ -72,7 +71,7 @@ def open_for(
         As `open_signal`, and if channels or rate are others than the model's.
     """
     with (open_held if again else open_signal)(path, reading, front.names) as signal:
-        if signal.rate is not None and abs(signal.rate / front.rate - 1) > SAME_RATE:
+        if signal.rate is not None and not front.is_compatible(signal.rate):
             raise AudioError(
                 f"{path} is at {signal.rate:g} Hz, and the model at {front.rate:g} Hz: resample "
                 "it, or train a model at that rate"
@@ -83,7 +82,7 @@ def open_for(
 
 def read_for(
     path: str | Path,
-    front: Front,
+    front: FrontEnd,
     reading: SignalReadOptions = DEFAULT_OPTIONS,
     *,
     seconds: float = 10.0,
@@ -112,16 +111,16 @@ def read_for(
     AudioError
         As `read_blocks` and `open_for`.
     """
-    if isinstance(front, RawSpec | SpectrumSpec):
+    if not front.sound:
         with open_for(path, front, reading) as signal:
             yield from blocks_of(signal)
         return
-    yield from read_blocks(path, front.rate, seconds=seconds)
+    yield from read_blocks(path, round(front.rate), seconds=seconds)
 
 
 def read_part(
     path: str | Path,
-    front: Front,
+    front: FrontEnd,
     start: float,
     end: float | None,
     reading: SignalReadOptions = DEFAULT_OPTIONS,
@@ -140,8 +139,8 @@ def read_part(
     AudioError
         As `read_audio` and `read_for`; if the part is empty.
     """
-    if isinstance(front, MelSpec):
-        samples = read_audio(path, front.rate, start=start, end=end)
+    if front.sound:
+        samples = read_audio(path, round(front.rate), start=start, end=end)
         yield Block(samples, 0, front.rate)
         return
     n = 0
@@ -160,34 +159,22 @@ def read_part(
 
 
 def _blocks_again(
-    path: str | Path, front: Front, start: float, reading: SignalReadOptions
+    path: str | Path, front: FrontEnd, start: float, reading: SignalReadOptions
 ) -> Iterator[Block]:
-    assert not isinstance(front, MelSpec), "parts of sound are read by read_audio"
+    assert not front.sound, "parts of sound are read by read_audio"
     with open_for(path, front, reading, again=True) as signal:
         yield from blocks_of(signal, round(start * (signal.rate or front.rate)))
 
 
-def check_block(block: Block, front: Front) -> Block:
-    """Refuse a block that a model cannot hear.
+def check_block(block: Block, front: FrontEnd) -> Block:
+    """Refuse a block that a model cannot take.
 
     Raises
     ------
     ArgumentError
-        If it has other channels than the model, or another rate: of sound, by anything;
-        of other signals, by more than a thousandth, for clocks are not alike.
+        As `FrontEnd.check_samples`.
     """
-    sound = isinstance(front, MelSpec)
-    if abs(block.rate / front.rate - 1) > (0 if sound else SAME_RATE):
-        how = "read_blocks(path, bundle.rate) resamples" if sound else "resample it"
-        raise ArgumentError(
-            f"the model hears {front.rate:g} Hz, got a block at {block.rate:g} Hz; {how}"
-        )
-    wanted = "(N,)" if sound else f"({front.channels}, N)"
-    if block.samples.shape[:-1] != (() if sound else (front.channels,)):
-        raise ArgumentError(
-            f"the model hears samples of shape {wanted}, got a block of {block.samples.shape}; "
-            "read_for(path, bundle.front) gives what it hears"
-        )
+    front.check_samples(block.samples, block.rate)
     return block
 
 

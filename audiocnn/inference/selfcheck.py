@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from audiocnn.errors import BundleError
-from audiocnn.frontend.specs import Front, example
+from audiocnn.frontend.base import FrontEnd
 from audiocnn.inference.engine import Array, Graph, Grid, run_network
 from audiocnn.inference.windows import Calibration, score_windows
 from audiocnn.io.audio.blocks import Block
@@ -22,7 +22,7 @@ TOLERANCE = 1e-4  # leaves room for other processors; see DESIGN.md
 SEED = 1
 
 
-def make_check(graph: Graph, front: Front, grid: Grid, calibration: Calibration) -> bytes:
+def make_check(graph: Graph, front: FrontEnd, grid: Grid, calibration: Calibration) -> bytes:
     """Store what a model makes of the generated input, as NPZ."""
     written = io.BytesIO()
     scores = _scores(graph, front, grid, calibration, SEED)
@@ -31,7 +31,7 @@ def make_check(graph: Graph, front: Front, grid: Grid, calibration: Calibration)
 
 
 def replay(
-    check: bytes, graph: Graph, front: Front, grid: Grid, calibration: Calibration, folder: Path
+    check: bytes, graph: Graph, front: FrontEnd, grid: Grid, calibration: Calibration, folder: Path
 ) -> None:
     """Give the input to the model again, and compare.
 
@@ -58,10 +58,12 @@ def replay(
         )
 
 
-def _scores(graph: Graph, front: Front, grid: Grid, calibration: Calibration, seed: int) -> Array:
+def _scores(
+    graph: Graph, front: FrontEnd, grid: Grid, calibration: Calibration, seed: int
+) -> Array:
     """Score two windows of noise with a slow swell."""
     n = grid.window_samples + grid.step * grid.period
-    samples = example(front, n, np.random.default_rng(seed))
+    samples = front.example(n, np.random.default_rng(seed))
     block = Block(samples, 0, grid.rate)
     runs = score_windows(run_network(graph, front, grid, [block]), grid, calibration)
     return np.concatenate([run.values for run in runs], axis=1)

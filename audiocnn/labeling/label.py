@@ -16,8 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audiocnn.errors import ArgumentError, AudioError
-from audiocnn.frontend.log_mel import MelSpec
-from audiocnn.frontend.specs import Front, RawSpec, SpectrumSpec
+from audiocnn.frontend.base import FrontEnd
 from audiocnn.inference.bundle import Bundle, grid_of
 from audiocnn.inference.engine import Columns, Grid, run_network
 from audiocnn.inference.events import Event, EventRule, find_events
@@ -227,7 +226,7 @@ class _Source:
     """A recording that is being read, and what is learnt of it on the way."""
 
     path: str | Path
-    front: Front
+    front: FrontEnd
     reading: SignalReadOptions = DEFAULT_OPTIONS
     info: AudioInfo | None = None
     signal: Signal | None = None
@@ -235,12 +234,11 @@ class _Source:
     meter: Meter = field(init=False)
 
     def __post_init__(self) -> None:
-        sound = isinstance(self.front, MelSpec)
-        self.meter = Meter(self.front.rate, NOT_FINITE if sound else MISSING)
+        self.meter = Meter(self.front.rate, NOT_FINITE if self.front.sound else MISSING)
 
     def coverage(self) -> Coverage:
         """Say what was heard of it, once it has streamed by."""
-        if isinstance(self.front, MelSpec):
+        if self.front.sound:
             return coverage_of(self.meter, self.info, self.error)
         return signal_coverage(self.meter, self.signal, self.reading.missing == "interpolate")
 
@@ -248,7 +246,7 @@ class _Source:
 def _readable(source: _Source) -> Iterator[Block]:
     """Read as far as it goes: what was good before the damage counts."""
     try:
-        if isinstance(source.front, RawSpec | SpectrumSpec):
+        if not source.front.sound:
             with open_for(source.path, source.front, source.reading) as source.signal:
                 yield from blocks_of(source.signal)
             return

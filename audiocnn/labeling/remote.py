@@ -18,7 +18,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from audiocnn.errors import AudiocnnError, AudioError
-from audiocnn.frontend.specs import Front, is_sound
+from audiocnn.frontend.base import FrontEnd
 from audiocnn.inference.bundle import Bundle
 from audiocnn.inference.events import EventRule
 from audiocnn.io.audio.reader import AUDIO_SUFFIXES
@@ -54,7 +54,7 @@ def is_url(path: str) -> bool:
     return URL.match(path) is not None
 
 
-def find_remote(url: str, front: Front | None = None) -> list[Remote]:
+def find_remote(url: str, front: FrontEnd | None = None) -> list[Remote]:
     """List the recordings below a URL, at any depth, or the one that it names.
 
     Parameters
@@ -80,7 +80,7 @@ def find_remote(url: str, front: Front | None = None) -> list[Remote]:
         if info["type"] == "file":
             return [_remote(system, path, info)]
         found = system.find(path, detail=True)
-    other = front is not None and not is_sound(front)
+    other = front is not None and not front.sound
     suffixes = AUDIO_SUFFIXES | (SIGNAL_SUFFIXES - {ARCHIVE_SUFFIX} if other else frozenset())
     below = path.rstrip("/") + "/"
     recordings = [

@@ -14,7 +14,6 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from audiocnn.errors import AudioError
-from audiocnn.frontend.specs import is_sound
 from audiocnn.inference.bundle import Bundle, grid_of
 from audiocnn.inference.engine import Grid
 from audiocnn.io.audio.decoder import AudioInfo, open_recording
@@ -141,7 +140,7 @@ def run_job(
     """
     grid = grid_of(bundle_of(job), job.hop)
     # Parts are those of any executor, or the scores would differ by a hair.
-    puzzle = _Puzzle(job, grid, is_sound(bundle_of(job).front))
+    puzzle = _Puzzle(job, grid, bundle_of(job).front.sound)
     work: Iterable[Errand] = puzzle.parted(errands)
     while True:
         whole: list[Errand] = []  # recordings whose parts did not do

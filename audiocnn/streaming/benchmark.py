@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from audiocnn.frontend.specs import example, is_sound
 from audiocnn.inference.bundle import Bundle, grid_of
 from audiocnn.inference.windows import Scores
 from audiocnn.streaming.inputs.chunk import Piece, Samples
@@ -81,8 +80,8 @@ def material(bundle: Bundle, seconds: float, rate: float, seed: int = 0) -> Samp
     """Make something that a model has to do with: for sound, noise that comes and goes."""
     rng = np.random.default_rng(seed)
     n = round(seconds * rate)
-    if not is_sound(bundle.front):
-        return example(bundle.front, n, rng)
+    if not bundle.front.sound:
+        return bundle.front.example(n, rng)
     level = np.repeat(10 ** rng.uniform(-3, -0.5, round(seconds * 4) + 1), round(rate / 4))
     return rng.standard_normal(n, dtype=np.float32) * level[:n].astype(np.float32)
 
@@ -98,7 +97,7 @@ def measure_hop(bundle: Bundle, hop: float, seconds: float = 30.0) -> Cost:
         Of sound to hear, beside `WARM` before the clock starts. Of other signals, a
         window counts for a second.
     """
-    rate, unit = (RATE, 1.0) if is_sound(bundle.front) else (bundle.rate, grid_of(bundle).window)
+    rate, unit = (RATE, 1.0) if bundle.front.sound else (bundle.rate, grid_of(bundle).window)
     seconds *= unit
     source = FromMemory(
         material(bundle, 10.0 * unit, rate), rate, WARM * unit + seconds, PIECE * unit, WARM * unit

@@ -12,7 +12,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Protocol
 
-from audiocnn.frontend.log_mel import MelSpec
 from audiocnn.inference.bundle import Bundle
 from audiocnn.inference.events import EventRule, Explain, find_events
 from audiocnn.inference.pipeline import listen
@@ -87,7 +86,7 @@ def run_session(
                 on_scores(run)
             yield run
 
-    rate = bundle.rate if isinstance(bundle.front, MelSpec) else source.rate
+    rate = bundle.front.stream_rate(source.rate)
     blocks = cut_blocks(run_network(), source.rate, rate, seconds=plan.block)
     scores = told(listen(bundle, blocks, plan.hop))
     try:

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from audiocnn.errors import ArgumentError
-from audiocnn.frontend.specs import Front, describe
+from audiocnn.frontend.base import FrontEnd
 
 BALANCES = ("sampling", "loss", "none")
 
@@ -151,7 +151,7 @@ class TrainingConfig:
         The bundle that training went on from; empty for none.
     """
 
-    front: Front
+    front: FrontEnd
     arch: str = "cnn2d"
     size: str = "small"
     pools: int = 3
@@ -199,4 +199,4 @@ class TrainingConfig:
 
     def described(self) -> dict[str, Any]:
         """Give plain values, for JSON."""
-        return asdict(self) | {"front": describe(self.front)}
+        return asdict(self) | {"front": self.front.describe()}

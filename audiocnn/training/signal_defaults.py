@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from audiocnn.errors import ArgumentError
-from audiocnn.frontend.specs import RawSpec, SpectrumSpec
+from audiocnn.frontend.base import FrontEnd
+from audiocnn.frontend.signals import RawSpec, SpectrumSpec
 from audiocnn.networks.cnn1d import shape_for
 from audiocnn.training.config import Augmentation, TrainingConfig
 from audiocnn.training.data.signal_dataset import Recorded
@@ -46,10 +47,10 @@ def signal_front(stored: Recorded, kind: str | None) -> RawSpec | SpectrumSpec:
     return SpectrumSpec(stored.rate, n_fft, hop, stored.names, offset, scale)
 
 
-def signal_window(stored: Recorded, front: RawSpec | SpectrumSpec) -> float:
+def signal_window(stored: Recorded, front: FrontEnd) -> float:
     """Propose a window, in seconds: a whole clip, up to a limit."""
     lengths = np.diff(stored.starts)
-    longest = LONGEST if isinstance(front, RawSpec) else FRAMES * front.hop + front.n_fft
+    longest = LONGEST if front.n_samples == 1 else FRAMES * front.hop + front.n_samples
     whole = min(float(lengths.max()), 2 * float(np.median(lengths)))
     return float(max(8.0, min(whole, longest))) / front.rate
 
@@ -91,12 +92,12 @@ def signal_recipe(stored: Recorded, kind: str | None = None, **chosen: Any) -> T
     return TrainingConfig(**{**proposed, **chosen})
 
 
-def _network(front: RawSpec | SpectrumSpec, n_window: int) -> dict[str, Any]:
+def _network(front: FrontEnd, n_window: int) -> dict[str, Any]:
     """Choose a network whose columns see no more than a usual window's samples."""
-    if isinstance(front, RawSpec):
+    if front.n_samples == 1:  # a sample is a frame
         pools, kernel = shape_for(n_window)
         return {"arch": "cnn1d", "pools": pools, "kernel": kernel}
-    n_frames = max(1, (n_window - front.n_fft) // front.hop + 1)
+    n_frames = max(1, (n_window - front.n_samples) // front.hop + 1)
     return {"arch": "cnn2d", "pools": sum(n_frames >= n for n in (40, 80, 160))}
 
 
@@ -105,16 +106,9 @@ def signal_in_words(stored: Recorded, recipe: TrainingConfig) -> str:
     front = recipe.front
     n = round(recipe.window * front.rate)
     unit = f"{stored.rate:g} Hz" if stored.rate_known else "1 sample a second (no file says more)"
-    how = (
-        "samples as they are (raw)"
-        if isinstance(front, RawSpec)
-        else f"log spectra of {front.n_fft} samples, {front.hop} apart"
-        if isinstance(front, SpectrumSpec)
-        else "log-mel"
-    )
     n_names = len(stored.names)
     return (
         f"{n_names} channel{'s' * (n_names > 1)} ({', '.join(stored.names[:8])}"
-        f"{' ...' if n_names > 8 else ''}) at {unit}; front end: {how}; windows of "
+        f"{' ...' if n_names > 8 else ''}) at {unit}; front end: {front.summary()}; windows of "
         f"{n} samples ({recipe.window:g} s), {recipe.hop:g} s apart"
     )

@@ -12,11 +12,16 @@ offset taken away and divided by its scale already, as training reads them.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
+from audiocnn.errors import ArgumentError
+from audiocnn.frontend.base import FrontEnd
 from audiocnn.frontend.log_mel import MelSpec
-from audiocnn.frontend.specs import Front, RawSpec, SpectrumSpec
+from audiocnn.frontend.signals import RawSpec, SpectrumSpec
 from audiocnn.training.augment.mel import draw_gain, hide, mixup, vary_power
 from audiocnn.training.augment.signal import draw_amplitude, mix_signals, vary_signals
 from audiocnn.training.augment.waveform import vary_samples
@@ -62,6 +67,10 @@ class SeeingSound(Seeing):
 
 class SeeingRaw(Seeing):
     """Samples (B, K, N), every one a frame, to (B, 1, K, N)."""
+
+    def __init__(self, spec: RawSpec) -> None:
+        super().__init__()
+        self.spec = spec
 
     def plain(self, samples: Tensor) -> Tensor:
         """Give the samples."""
@@ -113,11 +122,24 @@ class SeeingSpectrum(Seeing):
         return torch.log(flat.view_as(power) + self.spec.floor), targets
 
 
-def seen_through(front: Front) -> Seeing:
-    """Make the module of a front end."""
-    if isinstance(front, MelSpec):
-        return SeeingSound(front)
-    return SeeingRaw() if isinstance(front, RawSpec) else SeeingSpectrum(front)
+MODULES: dict[str, Callable[[Any], Seeing]] = {
+    MelSpec.kind: SeeingSound, RawSpec.kind: SeeingRaw, SpectrumSpec.kind: SeeingSpectrum,
+}  # fmt: skip
+
+
+def seen_through(front: FrontEnd) -> Seeing:
+    """Make the module of a front end.
+
+    Raises
+    ------
+    ArgumentError
+        If networks are not trained on this kind of front end.
+    """
+    if front.kind not in MODULES:
+        raise ArgumentError(
+            f"no network is trained on frames of {front.kind!r}; there are {', '.join(MODULES)}"
+        )
+    return MODULES[front.kind](front)
 
 
 def hide_frames(frames: Tensor, a: Augmentation, rng: torch.Generator) -> Tensor:

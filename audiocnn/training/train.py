@@ -20,7 +20,6 @@ from typing import Any
 from audiocnn.datasets.groups import BY_MOMENT, with_groups
 from audiocnn.datasets.manifest import Clip, labels_of, read_manifest
 from audiocnn.errors import ArgumentError, DatasetError
-from audiocnn.frontend.log_mel import MelSpec
 from audiocnn.inference.bundle import Bundle
 from audiocnn.inference.bundle_writer import check_free
 from audiocnn.inference.engine import make_grid
@@ -202,7 +201,11 @@ def _propose(
 ) -> tuple[TrainingConfig, int]:
     """Give the recipe, and about how many windows an epoch draws."""
     front = chosen.get("front")
-    if kind == "log-mel" or isinstance(front, MelSpec) or not (kind or front or others(clips)):
+    if (
+        kind == "log-mel"
+        or (front is not None and front.sound)
+        or not (kind or front or others(clips))
+    ):
         look = look_at(clips)
         recipe = default_recipe(clips, look, **chosen)
         windows = look.windows(recipe.window)

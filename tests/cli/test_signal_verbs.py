@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 import audiocnn
 from audiocnn.cli.main import main
 from audiocnn.evaluation.stream_check import largest_difference, verify_recording
-from audiocnn.frontend.specs import example
 from audiocnn.io.audio.blocks import Block
 from audiocnn.io.signals.channels import SignalReadOptions
 from audiocnn.labeling.label import label_recording
@@ -34,7 +33,7 @@ def bundle(folder):
 
 
 def signal(front, seconds, seed=0):
-    return example(front, round(seconds * front.rate), np.random.default_rng(seed))
+    return front.example(round(seconds * front.rate), np.random.default_rng(seed))
 
 
 def write(path, front, x, *, names="time,z,x,note,y"):
@@ -56,7 +55,7 @@ def scores(bundle, blocks):
 def test_a_stream_gives_the_scores_of_the_whole(bundle, data):
     front = bundle.front
     n = round(data.draw(st.floats(0.1, 9)) * front.rate)
-    x = example(front, n, np.random.default_rng(data.draw(st.integers(0, 9))))
+    x = front.example(n, np.random.default_rng(data.draw(st.integers(0, 9))))
     gaps = sorted(data.draw(st.lists(st.integers(0, n), max_size=2)))
     cuts = sorted(data.draw(st.lists(st.integers(0, n), max_size=20)))
     whole, pieces = [], []

@@ -7,17 +7,8 @@ from hypothesis import strategies as st
 
 from audiocnn.errors import ArgumentError
 from audiocnn.frontend.log_mel import MelSpec
-from audiocnn.frontend.specs import (
-    RawSpec,
-    SpectrumSpec,
-    describe,
-    example,
-    front_of,
-    is_sound,
-    no_samples,
-    padding,
-    stream_frames,
-)
+from audiocnn.frontend.signals import RawSpec, SpectrumSpec
+from audiocnn.frontend.specs import front_of
 
 NAMES = ("x", "y", "z")
 OFFSET, SCALE = (0.0, -9.81, 1000.0), (0.5, 2.0, 30.0)
@@ -30,11 +21,11 @@ TOLERANCE = 2e-5
 
 
 def signal(front, n: int = 2000) -> np.ndarray:
-    return example(front, n, np.random.default_rng(0))
+    return front.example(n, np.random.default_rng(0))
 
 
 def whole(front, samples: np.ndarray) -> np.ndarray:
-    return stream_frames(no_samples(front), samples, front)[0]
+    return front.frames(samples)
 
 
 @pytest.mark.parametrize("front", FRONTS, ids=lambda f: f.kind)
@@ -42,13 +33,13 @@ def whole(front, samples: np.ndarray) -> np.ndarray:
 @given(cuts=st.lists(st.integers(0, 2000), max_size=12))
 def test_any_cutting_gives_the_same_frames(front, cuts):
     x = signal(front)
-    tail, parts = no_samples(front), []
+    tail, parts = front.no_samples(), []
     for piece in np.split(x, sorted(cuts), axis=-1):
-        frames, tail = stream_frames(tail, piece, front)
+        frames, tail = front.stream(tail, piece)
         parts.append(frames)
     expected = whole(front, x)
     assert expected.shape[:2] == (front.planes, front.n_bands)
-    assert expected.shape[2] == (2000 - front.n_fft) // front.hop + 1
+    assert expected.shape[2] == (2000 - front.n_samples) // front.hop + 1
     np.testing.assert_allclose(np.concatenate(parts, -1), expected, atol=1e-5)
 
 
@@ -56,7 +47,7 @@ def test_any_cutting_gives_the_same_frames(front, cuts):
 def test_the_future_never_changes_the_past(front):
     x, y = signal(front), signal(front)
     y[..., 1000:] += 1
-    n = (1000 - front.n_fft) // front.hop + 1
+    n = (1000 - front.n_samples) // front.hop + 1
     before, after = whole(front, x), whole(front, y)
     np.testing.assert_array_equal(before[..., :n], after[..., :n])
     assert not np.array_equal(before[..., n:], after[..., n:])
@@ -89,32 +80,32 @@ def test_spectra_are_those_of_the_definition():
 
 
 def test_nothing_is_silence_or_every_channel_at_its_mean():
-    assert np.array_equal(padding(SOUND, 3), np.zeros(3, np.float32))
-    assert np.array_equal(whole(RAW, padding(RAW, 4)), np.zeros((1, 3, 4), np.float32))
-    assert [is_sound(front) for front in FRONTS] == [False, False, True]
+    assert np.array_equal(SOUND.padding(3), np.zeros(3, np.float32))
+    assert np.array_equal(whole(RAW, RAW.padding(4)), np.zeros((1, 3, 4), np.float32))
+    assert [front.sound for front in FRONTS] == [False, False, True]
 
 
 @pytest.mark.parametrize("front", FRONTS, ids=lambda f: f.kind)
 def test_what_is_described_comes_back(front):
-    assert front_of(describe(front)) == front
+    assert front_of(front.describe()) == front
 
 
 @pytest.mark.parametrize(
     ("described", "message"),
     [
         ({"kind": "wavelet"}, "front end 'wavelet' is not known here, but log-mel, raw, log-sp"),
-        ({**describe(RAW), "names": ["x"]}, "names, offset and scale need one for every channel"),
-        ({**describe(RAW), "offset": [0]}, "names, offset and scale need one for every channel"),
-        ({**describe(RAW), "names": ["x", "y", "x"]}, "two channels have one name: x, y, x"),
-        ({**describe(RAW), "names": [], "offset": [], "scale": []}, "need one for every channel"),
-        ({**describe(RAW), "rate": 0}, "rate must be above 0 Hz, got 0"),
-        ({**describe(RAW), "scale": [1, 0, 1]}, "scale above 0"),
-        ({**describe(RAW), "offset": [1, float("nan"), 1]}, "must be finite"),
+        ({**RAW.describe(), "names": ["x"]}, "names, offset and scale need one for every channel"),
+        ({**RAW.describe(), "offset": [0]}, "names, offset and scale need one for every channel"),
+        ({**RAW.describe(), "names": ["x", "y", "x"]}, "two channels have one name: x, y, x"),
+        ({**RAW.describe(), "names": [], "offset": [], "scale": []}, "need one for every channel"),
+        ({**RAW.describe(), "rate": 0}, "rate must be above 0 Hz, got 0"),
+        ({**RAW.describe(), "scale": [1, 0, 1]}, "scale above 0"),
+        ({**RAW.describe(), "offset": [1, float("nan"), 1]}, "must be finite"),
         ({"kind": "raw", "rate": 50}, "'raw': .*missing"),
-        ({**describe(SPECTRUM), "hop": 65}, "hop must be a whole number between 1 and n_fft"),
-        ({**describe(SPECTRUM), "n_fft": 64.0}, "n_fft must be a whole number"),
-        ({**describe(SPECTRUM), "floor": 0}, "floor must be above 0"),
-        ({**describe(SOUND), "n_mels": 16.5}, "n_mels must be whole numbers"),
+        ({**SPECTRUM.describe(), "hop": 65}, "hop must be a whole number between 1 and n_fft"),
+        ({**SPECTRUM.describe(), "n_fft": 64.0}, "n_fft must be a whole number"),
+        ({**SPECTRUM.describe(), "floor": 0}, "floor must be above 0"),
+        ({**SOUND.describe(), "n_mels": 16.5}, "n_mels must be whole numbers"),
     ],
 )
 def test_what_makes_no_sense_is_refused(described, message):

@@ -67,7 +67,7 @@ def test_a_vector_is_the_mean_of_what_the_trunk_says(bundle):
 
 
 def test_a_block_of_another_rate_is_refused(bundle):
-    with pytest.raises(ArgumentError, match="hears 8000 Hz"):
+    with pytest.raises(ArgumentError, match="takes 8000 Hz"):
         list(audiocnn.embed(bundle, [Block(SAMPLES, 0, 44100)]))
 
 

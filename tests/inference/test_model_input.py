@@ -102,10 +102,10 @@ def test_other_recordings_than_the_model_knows(tmp_path, how, reading, message):
 @pytest.mark.parametrize(
     ("front", "shape", "rate", "message"),
     [
-        (RAW, (3, 9), 49.0, "the model hears 50 Hz, got a block at 49 Hz; resample it"),
-        (RAW, (9,), 50.0, r"hears samples of shape \(3, N\), got a block of \(9,\); read_for"),
+        (RAW, (3, 9), 49.0, "the model takes 50 Hz, got a block at 49 Hz; resample it"),
+        (RAW, (9,), 50.0, r"takes samples of shape \(3, N\), got a block of \(9,\); read_for"),
         (RAW, (2, 9), 50.0, r"got a block of \(2, 9\)"),
-        (FRONT, (1, 9), 8000, r"hears samples of shape \(N,\), got a block of \(1, 9\)"),
+        (FRONT, (1, 9), 8000, r"takes samples of shape \(N,\), got a block of \(1, 9\)"),
         (FRONT, (9,), 44100, r"read_blocks\(path, bundle.rate\) resamples"),
     ],
 )

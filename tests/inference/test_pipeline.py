@@ -136,7 +136,7 @@ def test_nothing_gives_nothing(bundle):
 
 
 def test_another_rate_is_refused(bundle):
-    with pytest.raises(ArgumentError, match=r"hears 8000 Hz, got a block at 44100 Hz"):
+    with pytest.raises(ArgumentError, match=r"takes 8000 Hz, got a block at 44100 Hz"):
         list(listen(bundle, [Block(np.zeros(10, np.float32), 0, 44100)]))
 
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from audiocnn.frontend.log_mel import MelSpec
-from audiocnn.frontend.specs import RawSpec, SpectrumSpec, example, no_samples, stream_frames
+from audiocnn.frontend.signals import RawSpec, SpectrumSpec
 from audiocnn.training.augment.signal import (
     add_jitter,
     draw_amplitude,
@@ -35,7 +35,7 @@ def rng(seed: int = 0) -> torch.Generator:
 def windows(front, n: int = 6) -> tuple[np.ndarray, torch.Tensor]:
     """Give windows as they are recorded, and as training reads them."""
     draw = np.random.default_rng(0)
-    recorded = np.stack([example(front, 600, draw) for _ in range(n)])
+    recorded = np.stack([front.example(600, draw) for _ in range(n)])
     if isinstance(front, MelSpec):
         return recorded, torch.from_numpy(recorded)
     offset, scale = (np.array(v, np.float32)[:, None] for v in (front.offset, front.scale))
@@ -45,7 +45,7 @@ def windows(front, n: int = 6) -> tuple[np.ndarray, torch.Tensor]:
 @pytest.mark.parametrize("front", FRONTS, ids=lambda f: f.kind)
 def test_training_sees_what_the_runtime_sees(front):
     recorded, seen = windows(front)
-    expected = np.stack([stream_frames(no_samples(front), x, front)[0] for x in recorded])
+    expected = np.stack([front.frames(x) for x in recorded])
     found = seen_through(front).plain(seen).numpy()
     assert found.shape == (6, front.planes, front.n_bands, found.shape[3])
     np.testing.assert_allclose(found, expected, atol=2e-3)  # float32 logarithms, see test_mel

@@ -18,8 +18,8 @@ from pathlib import Path
 import numpy as np
 
 from audiocnn.errors import ArgumentError, AudioError
-from audiocnn.frontend.specs import RawSpec, SpectrumSpec
-from audiocnn.inference.model_input import SAME_RATE, open_for
+from audiocnn.frontend.base import FrontEnd
+from audiocnn.inference.model_input import open_for
 from audiocnn.io.audio.blocks import LOUDEST
 from audiocnn.io.signals.channels import (
     DEFAULT_OPTIONS,
@@ -59,7 +59,7 @@ class SignalFile(FileInput):
     def __init__(
         self,
         path: str | Path,
-        front: RawSpec | SpectrumSpec,
+        front: FrontEnd,
         reading: SignalReadOptions = DEFAULT_OPTIONS,
         *,
         realtime: bool = False,
@@ -105,7 +105,7 @@ class SignalPipe:
     def __init__(
         self,
         descriptor: int,
-        front: RawSpec | SpectrumSpec,
+        front: FrontEnd,
         reading: SignalReadOptions = DEFAULT_OPTIONS,
         format: str = TEXT,
         channels: int | None = None,
@@ -113,7 +113,7 @@ class SignalPipe:
         if format not in (*FORMATS, TEXT):
             known = ", ".join((*FORMATS, TEXT))
             raise ArgumentError(f"--format must be one of {known}, got {format!r}")
-        if reading.rate is not None and abs(reading.rate / front.rate - 1) > SAME_RATE:
+        if reading.rate is not None and not front.is_compatible(reading.rate):
             raise ArgumentError(
                 f"--rate {reading.rate:g}: the model hears {front.rate:g} Hz; resample before the "
                 "pipe, or train a model at that rate"

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from audiocnn.datasets.manifest import Clip
 from audiocnn.errors import AudioError, DatasetError
-from audiocnn.frontend.specs import RawSpec, SpectrumSpec
+from audiocnn.frontend.base import FrontEnd
 from audiocnn.io.files.atomic import replacing
 from audiocnn.io.signals.cache import open_held
 from audiocnn.io.signals.reader import Samples, SignalReadOptions
@@ -200,7 +200,7 @@ def _read_all(
         )
 
 
-def require_fit(found: Recorded, front: RawSpec | SpectrumSpec) -> None:
+def require_fit(found: Recorded, front: FrontEnd) -> None:
     """See that clips have the channels and the rate of a front end.
 
     Raises

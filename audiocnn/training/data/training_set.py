@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from audiocnn.datasets.manifest import Clip
 from audiocnn.errors import DatasetError
-from audiocnn.frontend.log_mel import MelSpec
 from audiocnn.inference.model_input import find_for
 from audiocnn.io.signals.reader import SignalReadOptions
 from audiocnn.networks.classifier import Classifier
@@ -69,8 +68,8 @@ Store = Callable[[Sequence[Clip]], Stored]
 def store_for(recipe: TrainingConfig, reading: SignalReadOptions, folder: Path) -> Store:
     """Give what reads clips once, for a recipe's front end, and keeps them in a folder."""
     front = recipe.front
-    if isinstance(front, MelSpec):
-        return lambda clips: cached_waveforms(clips, front.rate, folder)
+    if front.sound:
+        return lambda clips: cached_waveforms(clips, round(front.rate), folder)
     n_window = round(recipe.window * front.rate)
 
     def store(clips: Sequence[Clip]) -> Stored:

@@ -22,8 +22,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from PIL import Image
 
-from audiocnn.frontend.log_mel import MelSpec, mel_filters
-from audiocnn.frontend.specs import Front, RawSpec, SpectrumSpec
+from audiocnn.frontend.base import FrontEnd
 
 # Stand-ins for the page's colours; `svg_of` writes the variables.
 INK, MUTED, GRID = "#0a0b01", "#0a0b02", "#0a0b03"
@@ -113,13 +112,8 @@ def _is_opaque(picture: Image.Image) -> bool:
     return picture.mode != "RGBA" or np.asarray(picture)[..., 3].min() == 255
 
 
-def band_frequencies(front: MelSpec) -> NDArray[np.float64]:
-    """Give the frequency (M,) at the middle of each band, Hz."""
-    return np.asarray(mel_filters(front).argmax(0) * front.rate / front.n_fft, np.float64)
-
-
 def draw_frames(
-    ax: Any, frames: NDArray[np.floating], front: Front, *, lowest: float | None = None
+    ax: Any, frames: NDArray[np.floating], front: FrontEnd, *, lowest: float | None = None
 ) -> None:
     """Draw frames (P, M, T): time to the right, pitch upward, loud is bright; traces if raw.
 
@@ -135,20 +129,16 @@ def draw_frames(
         Power (its natural logarithm) that is drawn darkest; 70 dB under the loudest if
         None.
     """
-    if isinstance(front, RawSpec):
-        _draw_traces(ax, frames[0], front)
-    elif isinstance(front, SpectrumSpec):
+    ticks = front.band_ticks()
+    if ticks:
         _draw_bands(ax, frames.mean(0), front, lowest)
-        top = front.rate / 2
-        ax.set_yticks(
-            np.linspace(0, front.n_bands - 1, 3), [f"{f:g} Hz" for f in (0, top / 2, top)]
-        )
+        ax.set_yticks([at for at, _ in ticks], [name for _, name in ticks])
     else:
-        _draw_mel(ax, frames[0], front, lowest)
+        _draw_traces(ax, frames[0], front)
     ax.set_xlabel("seconds")
 
 
-def _draw_traces(ax: Any, frames: NDArray[np.floating], front: RawSpec) -> None:
+def _draw_traces(ax: Any, frames: NDArray[np.floating], front: FrontEnd) -> None:
     """Draw channels over each other, in units of their deviation."""
     seconds = np.arange(frames.shape[1]) / front.rate
     for name, row in zip(front.names[:TRACES], frames, strict=False):
@@ -160,7 +150,7 @@ def _draw_traces(ax: Any, frames: NDArray[np.floating], front: RawSpec) -> None:
 
 
 def _draw_bands(
-    ax: Any, frames: NDArray[np.floating], front: MelSpec | SpectrumSpec, lowest: float | None
+    ax: Any, frames: NDArray[np.floating], front: FrontEnd, lowest: float | None
 ) -> None:
     top = float(frames.max(initial=-20.0))
     low = top - 7 * np.log(10) if lowest is None else lowest
@@ -171,21 +161,8 @@ def _draw_bands(
     )  # fmt: skip
 
 
-def _draw_mel(ax: Any, frames: NDArray[np.floating], front: MelSpec, lowest: float | None) -> None:
-    _draw_bands(ax, frames, front, lowest)
-    centres = band_frequencies(front)
-    ticks: dict[int, float] = {}
-    for f in (10000, 3000, 1000, 300, 100):  # high ones first: low ones stand close together
-        at = float(np.interp(f, centres, np.arange(centres.size)))
-        apart = all(abs(at - other) > front.n_mels / 7 for other in ticks.values())
-        if centres[0] * 0.7 <= f <= centres[-1] and apart:
-            ticks[f] = at
-    names = [f"{f // 1000} kHz" if f >= 1000 else f"{f} Hz" for f in ticks]
-    ax.set_yticks(list(ticks.values()), names)
-
-
 def picture_of(
-    frames: NDArray[np.floating], front: Front, said: str, width: float = 4.2,
+    frames: NDArray[np.floating], front: FrontEnd, said: str, width: float = 4.2,
     lowest: float | None = None,
 ) -> str:  # fmt: skip
     """Draw frames (P, M, T) as a picture of their own."""

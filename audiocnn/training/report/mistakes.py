@@ -71,7 +71,7 @@ def _clip_card(subject: Subject, clip: Clip, scores: Array, true: list[str]) -> 
 
 def _seen_and_heard(subject: Subject, clip: Clip, said: str, begin: float = 0.0) -> str:
     samples = subject.read(clip, begin)
-    if samples is None or samples.shape[-1] < subject.bundle.front.n_fft:
+    if samples is None or samples.shape[-1] < subject.bundle.front.n_samples:
         return "<p><small>the recording is not there any more</small></p>"
     frames = subject.frames(samples)
     drawn = drawing.picture_of(frames, subject.bundle.front, f"input: {said}", 3.4)

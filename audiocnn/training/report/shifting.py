@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from audiocnn.frontend.specs import Front, padding
+from audiocnn.frontend.base import FrontEnd
 from audiocnn.training.report import drawing
 from audiocnn.training.report.page import Section, paragraph, picture
 from audiocnn.training.report.sounds import Samples
@@ -71,14 +71,14 @@ def _said(window: float, sound: bool) -> tuple[str, str]:
     return said_time, said_pitch
 
 
-def moved(samples: Samples, energy: NDArray[np.float64], share: float, front: Front) -> Samples:
+def moved(samples: Samples, energy: NDArray[np.float64], share: float, front: FrontEnd) -> Samples:
     """Lay the loudest half of a window into nothing, its middle ``share`` windows off centre."""
     n = samples.shape[-1]
     half = round(n * SHARE)
     sums = np.concatenate(([0.0], np.cumsum(energy)))
     begin = int(np.argmax(sums[half:] - sums[: n - half + 1]))
     start = (n - half) // 2 + round(share * n)
-    out = padding(front, n)
+    out = front.padding(n)
     a, b = max(0, start), min(n, start + half)
     if b > a:
         out[..., a:b] = samples[..., begin + a - start : begin + b - start]

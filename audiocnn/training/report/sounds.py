@@ -13,10 +13,8 @@ from numpy.typing import NDArray
 
 from audiocnn.datasets.manifest import Clip
 from audiocnn.errors import AudioError
-from audiocnn.frontend.log_mel import MelSpec
-from audiocnn.frontend.specs import Front
+from audiocnn.frontend.base import FrontEnd
 from audiocnn.inference.model_input import read_part
-from audiocnn.io.audio.reader import read_audio
 from audiocnn.io.signals.reader import SignalReadOptions
 
 Samples = NDArray[np.float32]
@@ -74,7 +72,7 @@ def loudness_gain(samples: Samples) -> float:
     return PEAK / peak if peak > 0 else 1.0
 
 
-def read_clip(clip: Clip, front: Front, window: float, begin: float = 0.0) -> Samples | None:
+def read_clip(clip: Clip, front: FrontEnd, window: float, begin: float = 0.0) -> Samples | None:
     """Read the first seconds of a clip; None if it is not there any more.
 
     Parameters
@@ -89,12 +87,10 @@ def read_clip(clip: Clip, front: Front, window: float, begin: float = 0.0) -> Sa
         Seconds in the clip.
     """
     start = clip.start + begin
-    length = LONGEST if isinstance(front, MelSpec) else WINDOWS * window
+    length = LONGEST if front.sound else WINDOWS * window
     end = start + length if clip.end is None else min(clip.end, start + length)
     try:
-        if isinstance(front, MelSpec):
-            return read_audio(clip.path, front.rate, start=start, end=end)
         blocks = read_part(clip.path, front, start, end, SignalReadOptions(missing="interpolate"))
-        return np.concatenate([block.samples for block in blocks], axis=1)
+        return np.concatenate([block.samples for block in blocks], axis=-1)
     except AudioError:
         return None

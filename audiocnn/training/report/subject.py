@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 
 from audiocnn.datasets.manifest import Clip
 from audiocnn.errors import DatasetError
-from audiocnn.frontend.specs import is_sound, no_samples, padding, stream_frames
 from audiocnn.inference.bundle import Bundle, grid_of, load
 from audiocnn.inference.engine import Grid
 from audiocnn.networks.classifier import Classifier
@@ -75,7 +74,7 @@ class Subject:
     @property
     def sound(self) -> bool:
         """Whether the model is one of sound."""
-        return is_sound(self.bundle.front)
+        return self.bundle.front.sound
 
     def read(self, clip: Clip, begin: float = 0.0) -> Samples | None:
         """Read the first seconds of a clip: (N,) of sound, (K, N) of other signals."""
@@ -87,12 +86,11 @@ class Subject:
 
     def frames(self, samples: Samples) -> NDArray[np.float32]:
         """Give the frames (P, M, T) that the network takes."""
-        front = self.bundle.front
-        return np.asarray(stream_frames(no_samples(front), samples, front)[0])
+        return self.bundle.front.frames(samples)
 
     def energy(self, samples: Samples) -> NDArray[np.float64]:
         """Give the power (N,) of each sample, about the channels' means."""
-        away = samples - padding(self.bundle.front, 1)
+        away = samples - self.bundle.front.padding(1)
         power = away.astype(np.float64) ** 2
         return power if power.ndim == 1 else np.asarray(power.sum(0))
 
@@ -125,7 +123,7 @@ class Subject:
             return None
         n, length = self.grid.window_samples, samples.shape[-1]
         if length <= n:
-            return np.concatenate((samples, padding(self.bundle.front, n - length)), axis=-1)
+            return np.concatenate((samples, self.bundle.front.padding(n - length)), axis=-1)
         sums = np.concatenate(([0.0], np.cumsum(self.energy(samples))))
         starts = np.arange(0, length - n + 1, max(1, min(round(self.rate / 20), n // 8)))
         at = int(starts[np.argmax(sums[starts + n] - sums[starts])])

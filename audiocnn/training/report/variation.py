@@ -9,8 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from audiocnn.frontend.log_mel import MelSpec
-from audiocnn.frontend.specs import Front, RawSpec, padding
+from audiocnn.frontend.base import FrontEnd
 from audiocnn.training.augment.waveform import vary_samples
 from audiocnn.training.config import Augmentation
 from audiocnn.training.data.sampler import stretch
@@ -76,7 +75,7 @@ def variation_section(subject: Subject) -> Section:
     a = subject.training.recipe.augmentation
     sound = _gather(subject, examples)
     front = subject.bundle.front
-    lowest = None if isinstance(front, RawSpec) else float(np.log(front.floor))
+    lowest = front.log_floor
     before = subject.frames(sound.samples)
     gain = 0.5 * loudness_gain(sound.samples)  # one for all, so that they compare
     cells = [
@@ -128,7 +127,7 @@ def only(a: Augmentation, name: str) -> Augmentation:
 
 
 def vary(
-    sound: Sound, a: Augmentation, name: str, front: Front, seed: int
+    sound: Sound, a: Augmentation, name: str, front: FrontEnd, seed: int
 ) -> tuple[Samples, NDArray[np.float32]]:
     """Vary a sound as in training.
 
@@ -170,30 +169,27 @@ def vary(
     batch = torch.from_numpy(np.stack([x, beside if sound.other is not None else x]))
     lies = torch.from_numpy(np.stack([under, np.zeros_like(x)]))
     heard = x
-    if isinstance(front, MelSpec):
+    if front.sound:
         again = torch.Generator().manual_seed(seed)  # the same draws, to hear them
-        heard = vary_samples(batch, lies, a, front.rate, again)[0].numpy()
+        heard = vary_samples(batch, lies, a, round(front.rate), again)[0].numpy()
     frames = seen_through(front).varied(batch, lies, torch.eye(2), a, rng)[0]
     mean = frames.mean((0, 3))[None, ..., None]
     frames = hide_frames(frames - mean, a, rng) + mean
     return heard, frames[0].numpy()
 
 
-def as_seen(samples: Samples | None, front: Front) -> Samples:
+def as_seen(samples: Samples | None, front: FrontEnd) -> Samples:
     """Give samples as training has them: signals about their means, in their deviations."""
     if samples is None:
         return np.zeros(1, np.float32)
-    if isinstance(front, MelSpec):
-        return samples
-    away = samples - padding(front, 1)
-    return np.asarray(away / np.array(front.scale, np.float32)[:, None])
+    return front.centred(samples)
 
 
-def changed_speed(samples: Samples, ratio: float, front: Front) -> Samples:
+def changed_speed(samples: Samples, ratio: float, front: FrontEnd) -> Samples:
     """Play faster (above 1) or slower, in a window as long as before; nothing behind."""
     n = samples.shape[-1]
     changed = stretch(samples, max(1, round(n / ratio)))[..., :n]
-    return np.concatenate((changed, padding(front, n - changed.shape[-1])), axis=-1)
+    return np.concatenate((changed, front.padding(n - changed.shape[-1])), axis=-1)
 
 
 def _swapping(seed: int) -> int:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from audiocnn.errors import AudioError
-from audiocnn.frontend.specs import RawSpec
+from audiocnn.frontend.signals import RawSpec
 from audiocnn.inference.model_input import read_part
 from audiocnn.io.signals import cache, reader
 from audiocnn.io.signals.channels import SignalReadOptions

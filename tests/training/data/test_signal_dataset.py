@@ -9,7 +9,7 @@ import soundfile
 
 from audiocnn.datasets.clip import Clip
 from audiocnn.errors import DatasetError
-from audiocnn.frontend.specs import RawSpec, SpectrumSpec
+from audiocnn.frontend.signals import RawSpec, SpectrumSpec
 from audiocnn.io.signals.reader import SignalReadOptions
 from audiocnn.training.data.signal_cache import cached_signals, require_fit
 from audiocnn.training.signal_defaults import (
@@ -140,9 +140,7 @@ def test_front_end_and_window_follow_from_the_clips(clips, tmp_path):
     assert isinstance(recipe.front, RawSpec)
     assert recipe.window == pytest.approx(220 / 50)
     assert count_windows(short, 1.1) == 11
-    assert "2 channels (x, y) at 50 Hz; front end: samples as they are (raw)" in signal_in_words(
-        short, recipe
-    )
+    assert "2 channels (x, y) at 50 Hz; front end: raw samples" in signal_in_words(short, recipe)
     spectrum = signal_recipe(short, "log-spectrum", window=2.0)
     assert isinstance(spectrum.front, SpectrumSpec)
     assert (spectrum.arch, spectrum.window) == ("cnn2d", 2.0)

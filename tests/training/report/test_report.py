@@ -17,14 +17,7 @@ from audiocnn.cli.main import main
 from audiocnn.errors import DatasetError
 from audiocnn.evaluation.metrics import average_precision
 from audiocnn.frontend.log_mel import MelSpec
-from audiocnn.frontend.specs import (
-    RawSpec,
-    SpectrumSpec,
-    example,
-    no_samples,
-    padding,
-    stream_frames,
-)
+from audiocnn.frontend.signals import RawSpec, SpectrumSpec
 from audiocnn.networks.classifier import Classifier, TrunkSpec
 from audiocnn.training.config import Augmentation
 from audiocnn.training.report.drawing import canvas, mosaic, svg_of
@@ -222,9 +215,9 @@ def test_a_moved_sound_stays_whole_until_it_leaves_the_window():
 
 def test_a_moved_signal_lies_among_its_means():
     front = RawSpec(50.0, ("x", "y"), (1.0, 5.0), (1.0, 2.0))
-    x = padding(front, 100)
+    x = front.padding(100)
     x[0, 30:80] += 3
-    laid = moved(x, ((x - padding(front, 1)) ** 2).sum(0), 0.25, front)
+    laid = moved(x, ((x - front.padding(1)) ** 2).sum(0), 0.25, front)
     assert np.flatnonzero(laid[0] > 2)[[0, -1]].tolist() == [50, 99]
     assert np.all(laid[1] == 5)
 
@@ -263,10 +256,10 @@ def test_each_variation_alone_changes_a_signal(name, kind):
     front = RawSpec(*about[0], *about[1])
     if kind == "log-spectrum":
         front = SpectrumSpec(50.0, 32, 8, about[0][1], *about[1])
-    one, other = example(front, 300, rng), example(front, 300, rng)
+    one, other = front.example(300, rng), front.example(300, rng)
     full = Augmentation(polarity=0.5, noise=0.5, freq_mask=0.9)
     assert is_on(full, name)
-    before = stream_frames(no_samples(front), one, front)[0]
+    before = front.frames(one)
     frames = [vary(Sound("it", one, other, other), only(full, name), name, front, seed)[1]
               for seed in range(6)]  # fmt: skip
     assert all(found.shape == before.shape for found in frames)
