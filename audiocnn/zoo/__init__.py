@@ -1,0 +1,1 @@
+"""Networks that others trained: described, fetched, converted into bundles."""
