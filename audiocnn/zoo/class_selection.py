@@ -107,8 +107,12 @@ class _Index:
         titles = {**{k: k for k in self.groups}, **titles}
         inside = [title for k, title in titles.items() if key and f" {key} " in f" {k} "]
         near = inside or [titles[k] for k in difflib.get_close_matches(key, titles, n=SHOWN)]
-        hint = f"did you mean {_some(dict.fromkeys(near))}?" if near else "audiocnn info MODEL \
+        hint = (
+            f"did you mean {_some(dict.fromkeys(near))}?"
+            if near
+            else "audiocnn info MODEL \
 --json lists them"
+        )
         return f"the model has no class {name!r} among its {len(self.labels):,}; {hint}"
 
 

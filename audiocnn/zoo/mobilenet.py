@@ -99,9 +99,7 @@ class _Builder:
         self.used.add(name)
         return np.asarray(tensor, np.float64)
 
-    def convolution(
-        self, x: str, name: str, stride: int = 1, activation: str | None = None
-    ) -> str:
+    def convolution(self, x: str, name: str, stride: int = 1, activation: str | None = None) -> str:
         """Convolution and batch normalisation, in one; padded to keep the size."""
         kernel = self.take(f"{name}.0.weight", 4)
         scale, offset, mean, variance = (

@@ -97,19 +97,7 @@ class _Refused(Exception):
 
 
 def _read(archive: zipfile.ZipFile) -> dict[str, Tensor]:
-    for entry in archive.infolist():
-        if entry.compress_type != zipfile.ZIP_STORED:
-            raise _Refused(f"{entry.filename} is compressed, which PyTorch never does")
-    roots = [n.removesuffix("data.pkl") for n in archive.namelist() if n.endswith("/data.pkl")]
-    if len(roots) != 1 or roots[0].count("/") != 1:
-        raise _Refused(f"expected one folder with a data.pkl, found {len(roots)}")
-    root = roots[0]
-    if archive.getinfo(f"{root}data.pkl").file_size > LARGEST_PICKLE:
-        raise _Refused(f"data.pkl is larger than {LARGEST_PICKLE:,} bytes")
-    if f"{root}byteorder" in archive.namelist():
-        order = archive.read(f"{root}byteorder")
-        if order != b"little":
-            raise _Refused(f"numbers are in byte order {order[:20]!r}, not little")
+    root = _root(archive)
 
     def numbers(storage: Storage) -> Tensor:
         name = f"{root}data/{storage.key}"
@@ -128,6 +116,25 @@ def _read(archive: zipfile.ZipFile) -> dict[str, Tensor]:
         if not isinstance(name, str) or not isinstance(tensor, np.ndarray):
             raise _Refused(f"{name!r:.60} is no tensor; expected a state dict, not a whole model")
     return found
+
+
+def _root(archive: zipfile.ZipFile) -> str:
+    """Check how the archive is laid out; give the folder that everything in it lies in."""
+    for entry in archive.infolist():
+        if entry.compress_type != zipfile.ZIP_STORED:
+            raise _Refused(f"{entry.filename} is compressed, which PyTorch never does")
+    names = archive.namelist()
+    roots = [name.removesuffix("data.pkl") for name in names if name.endswith("/data.pkl")]
+    if len(roots) != 1 or roots[0].count("/") != 1:
+        raise _Refused(f"expected one folder with a data.pkl, found {len(roots)}")
+    root = roots[0]
+    if archive.getinfo(f"{root}data.pkl").file_size > LARGEST_PICKLE:
+        raise _Refused(f"data.pkl is larger than {LARGEST_PICKLE:,} bytes")
+    if f"{root}byteorder" in names:
+        order = archive.read(f"{root}byteorder")
+        if order != b"little":
+            raise _Refused(f"numbers are in byte order {order[:20]!r}, not little")
+    return root
 
 
 class Interpreter:
@@ -235,7 +242,8 @@ def _cut(numbers: Tensor, offset: int, shape: tuple[Any, ...], strides: tuple[An
     """Copy a tensor out of its storage; strides count numbers, not bytes."""
     sizes = (offset, *shape, *strides)
     if len(shape) != len(strides) or not all(type(n) is int and n >= 0 for n in sizes):
-        raise _Refused(f"a tensor has offset {offset}, shape {shape!r:.60}, strides {strides!r:.60}")
+        described = f"offset {offset}, shape {shape!r:.60}, strides {strides!r:.60}"
+        raise _Refused(f"a tensor cannot have {described}")
     last = offset + sum((n - 1) * step for n, step in zip(shape, strides, strict=True))
     if math.prod(shape) == 0:
         return np.empty(shape, numbers.dtype)

@@ -79,7 +79,12 @@ def test_classes_from_a_file(tmp_path: Path) -> None:
 
 
 def test_labels_of_networks() -> None:
-    assert (len(MN04), len(set(MN04)), MN04[0], MN04[526]) == (527, 527, "Speech", "Field recording")
+    assert (len(MN04), len(set(MN04)), MN04[0], MN04[526]) == (
+        527,
+        527,
+        "Speech",
+        "Field recording",
+    )
     yamnet = audioset_labels("yamnet")
     assert (len(yamnet), yamnet[0], yamnet[494]) == (521, "Speech", "Silence")
     with pytest.raises(ArgumentError, match="no outputs of 'name' are known"):
