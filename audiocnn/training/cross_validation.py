@@ -19,8 +19,10 @@ from audiocnn.training.checkpoints import CHECKPOINT, DONE, claim, describe
 from audiocnn.training.config import TrainingConfig
 from audiocnn.training.data.sampler import Examples
 from audiocnn.training.data.training_set import TrainingSet
-from audiocnn.training.fit import fit, is_first_process
-from audiocnn.training.predictions import Predictions, load_predictions, predict
+from audiocnn.training.fit import fit
+from audiocnn.training.network_predictions import predict
+from audiocnn.training.predictions import Predictions, load_predictions
+from audiocnn.training.preparation import is_first_process
 from audiocnn.training.progress import Step, Watcher, read_curve
 from audiocnn.training.run_results import Curve
 

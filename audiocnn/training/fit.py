@@ -158,12 +158,6 @@ def processes(devices: int) -> tuple[int, int]:
     return n, n // local
 
 
-def is_first_process() -> bool:
-    """Say whether this is the process that judges, writes and tells."""
-    names = ("RANK", "LOCAL_RANK", "NODE_RANK")
-    return not any(int(os.environ.get(name, "0")) for name in names)
-
-
 def resolved_precision(precision: str) -> str:
     """Choose where it says ``"auto"``: half the digits on a GPU, all of them elsewhere."""
     if precision != "auto":

@@ -1,25 +1,17 @@
-"""What a network says of clips that it was not fitted on, by the path that users run."""
+"""Window logits of clips, as a table: saved, joined, and reduced to scores of clips."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from audiocnn.inference.engine import Graph, Grid, make_grid, open_graph, run_network
-from audiocnn.inference.windows import score_windows
-from audiocnn.io.audio.reader import Block
 from audiocnn.io.files.atomic import replacing
-from audiocnn.networks.classifier import Classifier
-from audiocnn.networks.onnx_export import export_graph
-from audiocnn.training.config import TrainingConfig
-from audiocnn.training.data.audio_cache import Stored
 
 Array = NDArray[np.float32]
-BLOCK = 60  # seconds of a clip that are in memory at once
 
 
 @dataclass(frozen=True)
@@ -72,56 +64,6 @@ def load_predictions(path: Path) -> Predictions:
     """Read what `Predictions.save` wrote."""
     with np.load(path, allow_pickle=False) as stored:
         return Predictions(**{name: stored[name] for name in stored.files})
-
-
-def predict(
-    model: Classifier, recipe: TrainingConfig, waveforms: Stored, members: Iterable[int],
-    hop: float | None = None,
-) -> Predictions:  # fmt: skip
-    """Run the exported network over clips, as the runtime does.
-
-    Parameters
-    ----------
-    model, recipe
-        The network and how it was made.
-    waveforms, members
-        Clips, and which of them.
-    hop
-        Seconds between windows; the recipe's if None.
-    """
-    graph = open_graph(export_graph(model), model.receptive_field, model.stride)
-    grid = make_grid(
-        recipe.front, model.receptive_field, model.stride, recipe.window, hop or recipe.hop
-    )
-    rows = [_predict_clip(graph, recipe, grid, waveforms, int(k)) for k in members]
-    return Predictions(*(np.concatenate(column, axis=-1) for column in zip(*rows, strict=True)))
-
-
-def _predict_clip(
-    graph: Graph, recipe: TrainingConfig, grid: Grid, waveforms: Stored, clip: int
-) -> tuple[Array, NDArray[np.int64], Array, Array, Array]:
-    length, at_once = waveforms.length(clip), max(1, round(BLOCK * grid.rate))
-    blocks = (
-        Block(waveforms.recorded(clip, at, min(at_once, length - at)), at, grid.rate)
-        for at in range(0, length, at_once)
-    )
-    logits, begins = [], []
-    for run in score_windows(run_network(graph, recipe.front, grid, blocks), grid):
-        logits.append(run.values)
-        begins.append(run.start + run.hop * np.arange(run.values.shape[1]))
-    starts = np.concatenate(begins)
-    first = np.rint(starts * grid.rate).astype(np.int64)
-    ends = np.minimum(first + grid.window_samples, length)
-    power = [
-        waveforms.power(clip, a, b - a) for a, b in zip(first.tolist(), ends.tolist(), strict=True)
-    ]
-    return (
-        np.concatenate(logits, axis=1),
-        np.full(starts.size, clip),
-        (np.array(power) / grid.window_samples).astype(np.float32),
-        starts.astype(np.float32),
-        (ends / grid.rate).astype(np.float32),
-    )
 
 
 def audible(predictions: Predictions, silence_db: float, faint_db: float) -> NDArray[np.bool_]:

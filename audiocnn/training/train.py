@@ -10,44 +10,47 @@ predictions and figures, from which a report is made (see `results`).
 
 from __future__ import annotations
 
-import contextlib
 import functools
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from audiocnn.datasets.groups import BY_MOMENT, with_groups
-from audiocnn.datasets.manifest import Clip, labels_of, read_manifest
-from audiocnn.errors import ArgumentError, DatasetError
+from audiocnn.datasets.manifest import Clip, labels_of
+from audiocnn.errors import ArgumentError
 from audiocnn.inference.bundle import Bundle
 from audiocnn.inference.bundle_writer import check_free
 from audiocnn.inference.engine import make_grid
-from audiocnn.io.files.locks import alone
 from audiocnn.io.signals.cache import length_of
 from audiocnn.io.signals.reader import SignalReadOptions
 from audiocnn.networks.classifier import Classifier
 from audiocnn.training.config import TrainingConfig
 from audiocnn.training.cross_validation import Fits
-from audiocnn.training.data.moment_groups import FLATTERS, with_moments
 from audiocnn.training.data.reviewed import add_reviews, reviewed_in_words
 from audiocnn.training.data.signal_cache import cached_signals
-from audiocnn.training.data.splits import Length, Split, judging_parts, split_clips
+from audiocnn.training.data.splits import Split, judging_parts, split_clips
 from audiocnn.training.data.training_set import TrainingSet, gather, store_for
 from audiocnn.training.defaults import default_front, default_recipe, look_at
 from audiocnn.training.fine_tuning import open_start, start_choices, start_network
-from audiocnn.training.fit import is_first_process, resolved_precision
+from audiocnn.training.fit import resolved_precision
 from audiocnn.training.metrics import HeldOut, judge
 from audiocnn.training.model_card import in_words, make_card
 from audiocnn.training.pack import pack
 from audiocnn.training.predictions import Predictions, join
+from audiocnn.training.preparation import (
+    Progress,
+    gather_clips,
+    in_groups,
+    is_first_process,
+    judged_how,
+    only_training,
+    others,
+)
 from audiocnn.training.progress import Watcher
 from audiocnn.training.run_results import Curve, Training, save_training, targets_of
 from audiocnn.training.signal_defaults import count_windows, signal_in_words, signal_recipe
 
 __all__ = ["default_front", "default_recipe", "targets_of", "train_bundle"]
-
-Progress = Callable[[str], None]
 
 
 def train_bundle(
@@ -137,11 +140,11 @@ def train_bundle(
     sounds = Path(cache) if cache else run / "sound"
     reading = reading or SignalReadOptions()
     length = functools.partial(length_of, reading=reading)
-    clips = _in_groups(gather_clips(data, where or {}, reading), group, length, tell)
+    clips = in_groups(gather_clips(data, where or {}, reading), group, length, tell)
     origin = open_start(start) if start else None
     if origin:
         chosen = start_choices(origin[0], chosen)
-    with _only_training(run):
+    with only_training(run):
         recipe, windows = _propose(clips, reading, kind, sounds, tell, seed=seed, **chosen)
         split = split_clips(
             clips, windows=windows, valid=valid, folds=folds, group=group, seed=seed
@@ -168,27 +171,6 @@ def train_bundle(
         save_training(training, run)
         fits.clean(None if cache else sounds)
         return bundle
-
-
-def _in_groups(clips: list[Clip], group: str | None, length: Length, tell: Progress) -> list[Clip]:
-    """Give clips the groups that were asked for, if they are no column of the data."""
-    if group == BY_MOMENT and not any(BY_MOMENT in clip.columns for clip in clips):
-        tell(f"--group {BY_MOMENT}: judged {FLATTERS}")
-        return with_moments(clips, length)
-    return with_groups(clips, group, tell)
-
-
-@contextlib.contextmanager
-def _only_training(run: Path) -> Iterator[None]:
-    """Keep other trainings out of a run folder; processes that train together are one."""
-    with contextlib.ExitStack() as stack:
-        if is_first_process():
-            try:
-                run.mkdir(parents=True, exist_ok=True)
-            except OSError as error:
-                raise ArgumentError(f"cannot make the folder {run}: {error.strerror}") from error
-            stack.enter_context(alone(run, "another training is writing it"))
-        yield
 
 
 def _propose(
@@ -218,21 +200,6 @@ def _propose(
     return replace(recipe, precision=resolved_precision(recipe.precision)), windows
 
 
-def others(clips: Sequence[Clip]) -> bool:
-    """Tell whether clips are of other signals than sound, by their files."""
-    return any(not clip.recording.is_sound for clip in clips)
-
-
-def gather_clips(
-    data: str | Path, where: Mapping[str, Collection[str]], reading: SignalReadOptions
-) -> list[Clip]:
-    """List what is trained on."""
-    clips = read_manifest(data, where=where, reading=reading)
-    if not labels_of(clips):
-        raise DatasetError(f"{data}: none of the {len(clips)} clips has a label")
-    return clips
-
-
 def judge_and_pack(
     m: TrainingSet,
     model: Classifier,
@@ -251,7 +218,7 @@ def judge_and_pack(
     r = m.recipe
     grid = make_grid(r.front, model.receptive_field, model.stride, r.window, r.hop)
     judged = judge(held, m.labels, r, grid)
-    figures = {**judged.figures, "judged": _how(m.split, len(m.clips), group)}
+    figures = {**judged.figures, "judged": judged_how(m.split, len(m.clips), group)}
     card = make_card(figures, m.labels, r, figures["judged"], out.name)
     bundle = pack(model, r, m.labels, judged.calibration, judged.rules, card, out)
     training = Training(
@@ -269,14 +236,3 @@ def _plan(
         f"{len(clips)} clips of {len(labels)} classes, {how}; {recipe.front.rate:g} Hz, windows of "
         f"{recipe.window:g} s, {recipe.arch} {recipe.size}, {recipe.epochs} epochs"
     )
-
-
-def _how(split: Split, n_clips: int, group: str | None) -> str:
-    """Say how the figures came to be."""
-    apart = FLATTERS if group == BY_MOMENT else "groups together"
-    if split.crossed:
-        return (
-            f"{len(split.parts)}-fold cross-validation, {apart}: each clip was judged by "
-            "a network that had not heard it; the network in the bundle was fitted on all"
-        )
-    return f"judged on {split.n_held} of {n_clips} clips, {apart}, that were kept apart"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +14,6 @@ from audiocnn.datasets.manifest import Clip
 from audiocnn.errors import DatasetError
 from audiocnn.inference.model_input import find_for
 from audiocnn.io.signals.reader import SignalReadOptions
-from audiocnn.networks.classifier import Classifier
 from audiocnn.training.config import TrainingConfig
 from audiocnn.training.data.audio_cache import Stored, cached_waveforms
 from audiocnn.training.data.reviewed import held_with_background
@@ -21,6 +21,9 @@ from audiocnn.training.data.sampler import Examples
 from audiocnn.training.data.signal_cache import cached_signals, require_fit
 from audiocnn.training.data.splits import Length, Split, split_background
 from audiocnn.training.run_results import targets_of
+
+if TYPE_CHECKING:  # it imports PyTorch, which heads on backbones do not need
+    from audiocnn.networks.classifier import Classifier
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from audiocnn.training.data.audio_cache import LEVEL_STEP, Waveforms, cached_wav
 from audiocnn.training.data.sampler import Examples, audible_starts, epoch_batches
 from audiocnn.training.defaults import default_front
 from audiocnn.training.lightning_module import trunk_spec
-from audiocnn.training.predictions import predict
+from audiocnn.training.network_predictions import predict
 
 RATE = 8000
 
