@@ -42,11 +42,13 @@ class OnnxWriter:
     ----------
     name
         Of the graph.
+    opset, ir_version
+        Versions of the operators and of the format.
     """
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, opset: int = OPSET, ir_version: int = IR_VERSION) -> None:
         self.onnx = import_onnx()
-        self.name = name
+        self.name, self.opset, self.ir_version = name, opset, ir_version
         self.inputs: list[Any] = []
         self.outputs: list[Any] = []
         self.nodes: list[Any] = []
@@ -82,8 +84,8 @@ class OnnxWriter:
         )
         model = helper.make_model(
             graph,
-            opset_imports=[helper.make_opsetid("", OPSET)],
-            ir_version=IR_VERSION,
+            opset_imports=[helper.make_opsetid("", self.opset)],
+            ir_version=self.ir_version,
             producer_name="audiocnn",
         )
         self.onnx.checker.check_model(model, full_check=True)
