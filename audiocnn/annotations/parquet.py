@@ -70,6 +70,24 @@ def write_parquet(rows: Iterable[Row], path: Path, clock: Clock | None) -> None:
             writer.write_table(pa.Table.from_arrays(arrays, schema=schema))
 
 
+def check_parquet(row: Row) -> None:
+    """Refuse a row whose path or label is not UTF-8.
+
+    Raises
+    ------
+    ArgumentError
+        Then.
+    """
+    for text in (row.event.source, row.event.label):
+        try:
+            text.encode()
+        except UnicodeEncodeError as error:
+            raise ArgumentError(
+                f"Parquet holds UTF-8 alone, and a path or label is not: {text!r}; "
+                "write .csv or .jsonl"
+            ) from error
+
+
 def read_parquet(path: Path) -> Iterator[Event]:
     """Read events from a table; other columns are passed over.
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from audiocnn.cli.paths import reading_of
-from audiocnn.cli.progress import watching
+from audiocnn.cli.progress import show_progress
 from audiocnn.datasets.reviews import Cut, check_list, write_reviews
 from audiocnn.errors import AudiocnnError, AudioError
 from audiocnn.io.signals.channels import DEFAULT_OPTIONS, SignalReadOptions
@@ -31,13 +31,13 @@ def run(args: argparse.Namespace) -> int:
     reading = over(given, before.reading if before else DEFAULT_OPTIONS)
     seen = Seen(reading, before.channels if before and not given.columns else ())
     cuts: list[Cut] = []
-    with watching("clips", len(chosen)) as watch:
+    with show_progress("clips", len(chosen)) as progress:
         for cut in cut_events(chosen, folder, margin=args.margin, longest=args.longest, seen=seen):
             if isinstance(cut, AudioError):
-                watch.finished(0.0, str(cut))
+                progress.finished(0.0, str(cut))
             else:
                 cuts.append(cut)
-                watch.finished((cut.event.end or cut.event.start) - cut.event.start)
+                progress.finished((cut.event.end or cut.event.start) - cut.event.start)
     if not cuts:
         raise AudiocnnError(
             f"none of the {len(chosen)} sounds could be cut out; the recordings are looked for "
@@ -45,7 +45,7 @@ def run(args: argparse.Namespace) -> int:
         )
     write_reviews(cuts, folder / LIST)
     print(folder / LIST)
-    return 1 if watch.failed else 0
+    return 1 if progress.failed else 0
 
 
 def over(given: SignalReadOptions, before: SignalReadOptions) -> SignalReadOptions:

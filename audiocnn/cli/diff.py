@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from audiocnn.cli.paths import gather, reading_of
-from audiocnn.cli.progress import watching
+from audiocnn.cli.progress import show_progress
 from audiocnn.cli.tables import csv_table
 from audiocnn.datasets.manifest import Clip, parse_where, read_manifest
 from audiocnn.errors import ArgumentError, AudioError, DatasetError
@@ -43,20 +43,20 @@ def run(args: argparse.Namespace) -> int:
     reading = reading_of(args, a.front)
     clips, labelled, missing = what_to_hear(args, (a, b), reading)
     results: list[Compared] = []
-    with watching("diff", len(clips)) as watch:
+    with show_progress("diff", len(clips)) as progress:
         for problem in missing:
-            watch.failed += 1
-            watch.say(f"audiocnn diff: {problem}")
+            progress.failed += 1
+            progress.say(f"audiocnn diff: {problem}")
         for clip in clips:
             try:
                 result = compare_clip(
                     a, b, clip, labelled=labelled, overlap=args.overlap, reading=reading
                 )
             except AudioError as error:
-                watch.finished(0.0, str(error))
+                progress.finished(0.0, str(error))
                 continue
             results.append(result)
-            watch.finished(0.0)
+            progress.finished(0.0)
     if not results:
         raise DatasetError(f"none of the {len(clips)} recordings could be read")
     results.sort(key=lambda result: (-result.disagreement, str(result.clip.path)))
@@ -67,7 +67,7 @@ def run(args: argparse.Namespace) -> int:
         print(json.dumps(as_dict(args, a, b, found, results, labelled), indent=1))
     else:
         print(as_text(args, a, b, found, results, labelled))
-    return 1 if watch.failed else 0
+    return 1 if progress.failed else 0
 
 
 def what_to_hear(
@@ -84,8 +84,8 @@ def what_to_hear(
         return found, True, []
     if args.where:
         raise ArgumentError("--where chooses rows of a CSV: give one CSV, or a folder with one")
-    meant = gather(paths, front)
-    return [Clip(Path(path), ()) for path in meant.paths], False, list(meant.missing)
+    recordings = gather(paths, front)
+    return [Clip(Path(path), ()) for path in recordings.paths], False, list(recordings.missing)
 
 
 def _is_dataset(path: Path, bundles: Sequence[Bundle]) -> bool:

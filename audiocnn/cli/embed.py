@@ -6,9 +6,9 @@ import argparse
 import sys
 from collections.abc import Iterator
 
-from audiocnn.cli.label import tell_rounding
+from audiocnn.cli.label import report_rounding
 from audiocnn.cli.paths import gather, reading_of
-from audiocnn.cli.progress import Watch, watching
+from audiocnn.cli.progress import Progress, show_progress
 from audiocnn.cli.run_summary import counted, duration
 from audiocnn.errors import AudioError
 from audiocnn.inference.bundle import load
@@ -23,35 +23,35 @@ def run(args: argparse.Namespace) -> int:
     bundle = load(args.model)
     size, n_windows = n_features(bundle), 0
     reading = reading_of(args, bundle.front)
-    meant = gather(args.paths, bundle.front)
-    paths, missing = meant.paths, meant.missing
-    tell_rounding(bundle, args.hop)
-    with vector_file(args.output, size) as put, watching("embed", len(paths)) as watch:
+    recordings = gather(args.paths, bundle.front)
+    paths, missing = recordings.paths, recordings.missing
+    report_rounding(bundle, args.hop)
+    with vector_file(args.output, size) as put, show_progress("embed", len(paths)) as progress:
         for problem in missing:
-            watch.failed += 1
-            watch.say(f"audiocnn embed: {problem}")
+            progress.failed += 1
+            progress.say(f"audiocnn embed: {problem}")
         for path in paths:
             error = ""
             try:
                 length = audio_info(path).duration if bundle.front.sound else None
-                blocks = _told(read_for(path, bundle.front, reading), watch, str(path), length)
+                blocks = _told(read_for(path, bundle.front, reading), progress, str(path), length)
                 for found in embed(bundle, blocks, args.hop):
                     put(str(path), found)
                     n_windows += found.begins.size
             except AudioError as problem:
                 error = str(problem)
-            watch.finished(watch.part, error)
+            progress.finished(progress.part, error)
     print(
-        f"{counted(n_windows, 'window')} of {duration(watch.seconds)}, {size} numbers each: "
+        f"{counted(n_windows, 'window')} of {duration(progress.seconds)}, {size} numbers each: "
         f"{args.output}",
         file=sys.stderr,
     )
-    return 1 if watch.failed else 0
+    return 1 if progress.failed else 0
 
 
 def _told(
-    blocks: Iterator[Block], watch: Watch, path: str, length: float | None
+    blocks: Iterator[Block], progress: Progress, path: str, length: float | None
 ) -> Iterator[Block]:
     for block in blocks:
-        watch.heard(path, (block.start + block.samples.shape[-1]) / block.rate, length)
+        progress.advance(path, (block.start + block.samples.shape[-1]) / block.rate, length)
         yield block

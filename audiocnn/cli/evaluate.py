@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from audiocnn.cli.paths import reading_of
-from audiocnn.cli.progress import watching
+from audiocnn.cli.progress import show_progress
 from audiocnn.cli.tables import csv_table
 from audiocnn.datasets.manifest import labels_of, parse_where, read_manifest
 from audiocnn.errors import ArgumentError, AudioError, DatasetError, did_you_mean
@@ -31,12 +31,12 @@ def run(args: argparse.Namespace) -> int:
     clips = read_manifest(args.data, parse_where(args.where), reading, bundle.rate)
     check_labels(args.data, labels_of(clips), bundle)
     scored: list[ScoredClip] = []
-    with watching("evaluate", len(clips)) as watch:
+    with show_progress("evaluate", len(clips)) as progress:
         for result in score_clips(bundle, clips, reading):
             if isinstance(result, AudioError):
-                watch.finished(0.0, str(result))
+                progress.finished(0.0, str(result))
             else:
-                watch.finished(result.seconds)
+                progress.finished(result.seconds)
                 scored.append(result)
     if not scored:
         raise DatasetError(f"{args.data}: none of the {len(clips)} clips could be read")
@@ -44,7 +44,7 @@ def run(args: argparse.Namespace) -> int:
         write_predictions(args.predictions, scored, bundle.labels)
     found = evaluate_clips(bundle, scored, args.group)
     print(json.dumps(found.as_dict(), indent=1) if args.json else as_text(found))
-    return 1 if watch.failed else 0
+    return 1 if progress.failed else 0
 
 
 def run_events(args: argparse.Namespace, bundle: Bundle, reading: SignalReadOptions) -> int:
@@ -55,18 +55,18 @@ def run_events(args: argparse.Namespace, bundle: Bundle, reading: SignalReadOpti
     truth = read_annotated(args.data, parse_where(args.where), bundle.front)
     check_labels(args.data, sorted({e.label for r in truth for e in r.events}), bundle)
     heard: list[Detected] = []
-    with watching("evaluate", len(truth)) as watch:
+    with show_progress("evaluate", len(truth)) as progress:
         for recording in truth:
             try:
                 heard.append(detect(bundle, recording, reading))
-                watch.finished(heard[-1].seconds)
+                progress.finished(heard[-1].seconds)
             except AudioError as error:
-                watch.finished(0.0, str(error))
+                progress.finished(0.0, str(error))
     if not heard:
         raise DatasetError(f"{args.data}: none of the {len(truth)} recordings could be read")
     found = evaluate_detection(heard, bundle.labels)
     print(json.dumps(found, indent=1) if args.json else events_as_text(found))
-    return 1 if watch.failed else 0
+    return 1 if progress.failed else 0
 
 
 def events_as_text(found: dict[str, Any]) -> str:

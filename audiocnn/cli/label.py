@@ -1,106 +1,255 @@
-"""`audiocnn label`: recordings to events."""
+"""`audiocnn label`: recordings to events.
+
+With and without ``-o`` recordings are labelled by the same tasks. A run with ``-o`` is
+kept: results go into a ledger, and the output is written from it.
+"""
 
 from __future__ import annotations
 
 import argparse
 import contextlib
-import functools
 import os
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 
 from audiocnn.annotations.formats import format_events
-from audiocnn.annotations.start_times import Clock, parse_zone
-from audiocnn.cli.label_run import run_with_ledger
-from audiocnn.cli.paths import gather, reading_of
-from audiocnn.cli.progress import watching
-from audiocnn.cli.run_summary import Tally, finish, tell_missing, watched
+from audiocnn.cli.label_options import LabelOptions, check_not_a_recording, check_options
+from audiocnn.cli.options.parsing import options_of
+from audiocnn.cli.paths import Recordings, gather, reading_of
+from audiocnn.cli.progress import Progress, show_progress
+from audiocnn.cli.run_summary import (
+    WORTH_A_LINE,
+    RunTotals,
+    counted,
+    finish,
+    report_missing,
+    report_result,
+)
 from audiocnn.cli.tables import score_table
 from audiocnn.errors import ArgumentError, AudioError
-from audiocnn.inference.bundle import Bundle, grid_of, load
+from audiocnn.inference.bundle import Bundle, checksum, grid_of, load
 from audiocnn.inference.events import Event
 from audiocnn.io.recording import RecordingRef
-from audiocnn.labeling.label import Observers, with_threshold
-from audiocnn.labeling.outputs import Output, choose_output, common_folder, write_outputs
-from audiocnn.labeling.remote import is_url, label_anywhere
+from audiocnn.labeling.label import LabelResult, Observers, with_threshold
+from audiocnn.labeling.ledger import (
+    SUFFIX,
+    Ledger,
+    RunSettings,
+    begin_run,
+    count_states,
+    list_recordings,
+    listed_states,
+    open_ledger,
+    record,
+    remove_ledger,
+    results_of,
+)
+from audiocnn.labeling.outputs import (
+    EditGuard,
+    Output,
+    choose_output,
+    common_folder,
+    write_outputs,
+)
+from audiocnn.labeling.process_pool import run_on_workers
+from audiocnn.labeling.ray_runner import connected, label_on_cluster
+from audiocnn.labeling.runner import (
+    Execute,
+    TaskSelection,
+    execute_here,
+    pending_tasks,
+    refresh_events,
+    run_tasks,
+)
+from audiocnn.labeling.tasks import (
+    LabelJob,
+    LabelTask,
+    WorkerJob,
+    label_task_in_worker,
+    model_files,
+    task_of,
+)
 
-WORTH_A_LINE = 1e-3  # seconds; less is no news
-OF_SOUND = frozenset({"audacity", "raven", "kaleidoscope"})
+OF_SOUND = frozenset({"audacity", "raven", "kaleidoscope"})  # formats read beside sound
+WORTH_WORKERS = 64 << 20  # bytes of sound; less takes no longer than processes take to start
+LEAST_TIME = 300.0  # seconds that a recording may take at least
+SLOWEST = 50_000.0  # bytes a second; a decoder that is slower counts as hung
+
+
+@dataclass(frozen=True)
+class LabelRun:
+    """A run of `audiocnn label`, checked and ready to start."""
+
+    options: LabelOptions
+    bundle: Bundle
+    job: LabelJob
+    recordings: Recordings
+    output: Output | None
 
 
 def run(args: argparse.Namespace) -> int:
-    """Label, write, and say what was and was not heard."""
-    clock = clock_of(args)
-    output = choose_output(args.output, args.format, clock) if args.output else None
-    streamed = bool(args.windows or args.frames)
-    check_options(args, streamed)
-    bundle = load(args.model, accelerator=args.accelerator)
+    """Label, write events, and report what was scored."""
+    options = options_of(LabelOptions, args)
+    clock = options.clock()
+    output = choose_output(options.output, options.format, clock) if options.output else None
+    check_options(options)
+    bundle = load(options.model, accelerator=options.accelerator)
     rules = bundle.rules
-    if args.threshold is not None:
-        rules = with_threshold(bundle.rules, args.threshold)
-    reading = reading_of(args, bundle.front)
+    if options.threshold is not None:
+        rules = with_threshold(rules, options.threshold)
+    reading = reading_of(options, bundle.front)
     check_sound(bundle, output)
-    tell_rounding(bundle, args.hop)
-    meant = gather(listed(args), bundle.front, args.include, args.exclude)
-    paths = meant.paths
-    if meant.missing and not paths:
-        raise AudioError("; ".join(meant.missing))
-    check_output(args, output, paths)
-    if output and not streamed:
-        return run_with_ledger(args, bundle, rules, output, meant, reading)
-    tally = Tally()
-    shown = bool(output) or not sys.stdout.isatty()
+    report_rounding(bundle, options.hop)
+    recordings = gather(options.all_paths(), bundle.front, options.include, options.exclude)
+    if recordings.missing and not recordings.paths:
+        raise AudioError("; ".join(recordings.missing))
+    check_output(options, output, recordings.paths)
+    job = LabelJob(options.hop, rules, options.by_content, reading, keep_scores=options.kept)
+    plan = LabelRun(options, bundle, job, recordings, output)
+    return label_kept(plan) if options.kept else label_streamed(plan)
+
+
+def label_streamed(run: LabelRun) -> int:
+    """Label recordings and write each one's events at once; return the exit code."""
+    options, paths, totals = run.options, run.recordings.paths, RunTotals()
+    shown = bool(run.output) or not sys.stdout.isatty()
     with contextlib.ExitStack() as stack:
-        watch = stack.enter_context(watching("label", len(paths), shown=shown, graceful=True))
-        tell_missing(meant.missing, tally, watch)
-        windows = stack.enter_context(score_table(args.windows, bundle.labels))
-        frames = stack.enter_context(score_table(args.frames, bundle.labels))
-        taps = Observers(windows, frames, watch.heard)
-        label = functools.partial(
-            label_anywhere, bundle, hop=args.hop, rules=rules, taps=taps, reading=reading
+        progress = stack.enter_context(
+            show_progress("label", len(paths), shown=shown, graceful=True)
         )
-        told = watched(map(label, paths), watch, tally)
-        events = (event for result in told for event in result.events)
-        if output:
-            write_outputs(told, output, root=common_folder(paths))
-        elif args.table:
-            print_table(events, bundle.labels, several=len(paths) > 1)
-        else:
-            form = "jsonl" if args.json else "csv"
-            sys.stdout.writelines(format_events(events, form, clock=clock))
+        report_missing(run.recordings.missing, totals, progress)
+        windows = stack.enter_context(score_table(options.windows, run.bundle.labels))
+        frames = stack.enter_context(score_table(options.frames, run.bundle.labels))
+        observers = Observers(windows, frames, progress.advance)
+        execute = execute_here(run.bundle, run.job, observers, lambda: progress.interrupted)
+        results = label_all(run, map(task_of, paths), execute, progress)
+        write_streamed(run, totalled(results, totals), progress)
     sys.stdout.flush()
-    return finish(tally, watch)
+    return finish(totals, progress)
 
 
-def check_options(args: argparse.Namespace, streamed: bool) -> None:
-    """Refuse what does not go together."""
-    of_a_run = {
-        "--workers": args.workers, "--cluster": args.cluster, "--retry": args.retry,
-        "--restart": args.restart, "--by-content": args.by_content, "--ledger": args.ledger,
-        "--only-write": args.only_write,
-    }  # fmt: skip
-    given = [name for name, value in of_a_run.items() if value]
-    if given and streamed:
-        raise ArgumentError(
-            f"--windows and --frames are written by one process as it goes: not with {given[0]}"
+def write_streamed(run: LabelRun, results: Iterable[LabelResult], progress: Progress) -> None:
+    """Write the events of results, as they come, to a file or to stdout."""
+    options, paths = run.options, run.recordings.paths
+    events = (event for result in results for event in result.events)
+    if run.output:
+        report = partial(report_problem, progress)
+        write_outputs(results, run.output, root=common_folder(paths), report=report)
+    elif options.table:
+        print_table(events, run.bundle.labels, several=len(paths) > 1)
+    else:
+        form = "jsonl" if options.json else "csv"
+        sys.stdout.writelines(format_events(events, form, clock=options.clock()))
+
+
+def label_kept(run: LabelRun) -> int:
+    """Label what the ledger has no result for, and write the output; return the exit code."""
+    options, output, totals = run.options, run.output, RunTotals()
+    assert output is not None, "a run that is kept has an output"
+    path = Path(options.ledger or f"{str(output.path).rstrip(os.sep)}{SUFFIX}")
+    check_files(options, output, path)
+    if options.restart:
+        remove_ledger(path)
+    with contextlib.ExitStack() as stack:
+        ledger = stack.enter_context(open_ledger(path, write=True))
+        number = begin_run(ledger, settings_of(run))
+        others = 0
+        if not options.only_write:
+            others = list_recordings(ledger, run.recordings.paths, prune=options.prune)
+        total = sum(count_states(ledger, asked=not options.only_write).values())
+        progress = stack.enter_context(show_progress("label", total, graceful=True))
+        report_missing(run.recordings.missing, totals, progress)
+        report_others(output, others, options.prune, progress)
+        for _ in refresh_events(ledger, run.job, number):
+            progress.check()
+        if not options.only_write:
+            label_pending(run, ledger, number, progress, stack)
+        root = common_folder(path for path, _ in listed_states(ledger))
+        write_outputs(
+            totalled(results_of(ledger), totals), output, root=root,
+            report=partial(report_problem, progress),
+            guard=EditGuard(ledger, output, progress.say, prune=options.prune),
+        )  # fmt: skip
+    return finish(totals, progress)
+
+
+def label_pending(
+    run: LabelRun, ledger: Ledger, rules: int, progress: Progress, stack: contextlib.ExitStack
+) -> None:
+    """Label what is still to be done; Ctrl-C ends it, and finished work stays."""
+    options = run.options
+    selection = TaskSelection(options.retry, options.by_content)
+    tasks = list(pending_tasks(ledger, selection, run.recordings.fingerprints))
+    progress.done = progress.total - len(tasks)
+    if progress.done:
+        failed = 0 if options.retry else count_states(ledger, asked=True).get("failed", 0)
+        progress.say(
+            f"{progress.done} of {progress.total} recordings were labelled before"
+            + (f"; {failed} of them failed: --retry tries again" if failed else "")
         )
-    if given and not args.output:
-        raise ArgumentError(f"{given[0]} is for a run that is kept: give -o OUT as well")
-    if args.format and not args.output:
-        raise ArgumentError(
-            "--format is of files: give -o FOLDER as well; on stdout events are CSV, --json or "
-            "--table"
-        )
-    if args.workers is not None and args.workers < 1:
-        raise ArgumentError(f"--workers must be at least 1, got {args.workers}")
-    if args.workers and args.cluster:
-        raise ArgumentError("--workers are of this machine, --cluster says the others: give one")
-    if not args.paths and not args.list and not args.only_write:
-        raise ArgumentError("nothing to label: name recordings, folders, or a --list of them")
+    if not tasks:
+        return
+    execute = choose_executor(run, tasks, progress, stack)
+    for result in label_all(run, tasks, execute, progress, partial(record, ledger, rules=rules)):
+        del result  # it is in the ledger
+
+
+def label_all(
+    run: LabelRun,
+    tasks: Iterable[LabelTask],
+    execute: Execute,
+    progress: Progress,
+    store: Callable[[LabelResult], None] = lambda result: None,
+) -> Iterator[LabelResult]:
+    """Label recordings; store and report each result, and pass it on."""
+    results = run_tasks(
+        run.bundle, run.job, tasks, execute,
+        chunked=not run.options.streamed, chunk_done=progress.finished_part,
+    )  # fmt: skip
+    for result in results:
+        store(result)
+        report_result(result, progress)
+        yield result
+
+
+def choose_executor(
+    run: LabelRun, tasks: Sequence[LabelTask], progress: Progress, stack: contextlib.ExitStack
+) -> Execute:
+    """Choose what executes tasks: a cluster, processes of this machine, or this process."""
+    options = run.options
+
+    def stopped() -> bool:
+        return progress.interrupted
+
+    n_workers = options.workers or default_workers(tasks)
+    if not options.cluster and n_workers == 1:
+        return execute_here(run.bundle, run.job, Observers(progress=progress.advance), stopped)
+    shared = WorkerJob(run.job, model_files(options.model), options.accelerator)
+    if options.cluster:
+        ray = stack.enter_context(connected(options.cluster))
+        return lambda tasks: label_on_cluster(ray, shared, tasks, stopped=stopped)
+    return lambda tasks: run_on_workers(
+        label_task_in_worker, shared, tasks, n_workers, limit=time_limit, stopped=stopped
+    )
+
+
+def settings_of(run: LabelRun) -> RunSettings:
+    """Return the settings that the ledger stores."""
+    return RunSettings(
+        run.bundle.name,
+        checksum(run.bundle),
+        grid_of(run.bundle, run.options.hop).hop,
+        run.job.rules,
+        run.job.reading,
+        run.bundle.front.names,
+    )
 
 
 def check_sound(bundle: Bundle, output: Output | None) -> None:
-    """Refuse a form that is made to lie beside sound, for a model of other signals."""
+    """Refuse a format that belongs to sound, for a model of other signals."""
     if output and output.format in OF_SOUND and not bundle.front.sound:
         raise ArgumentError(
             f"{output.path}: {output.format} labels are read beside sound, and {bundle.name} is a "
@@ -108,53 +257,82 @@ def check_sound(bundle: Bundle, output: Output | None) -> None:
         )
 
 
-def check_output(args: argparse.Namespace, output: Output | None, paths: Sequence[str]) -> None:
-    """Refuse a form that cannot hold so many recordings, and to write over one of them."""
+def check_output(options: LabelOptions, output: Output | None, paths: Sequence[str]) -> None:
+    """Refuse a format that cannot hold several recordings, and to write over one of them."""
     if output and output.format == "audacity" and not output.folder and len(paths) > 1:
         raise ArgumentError(
-            f"{args.output}: Audacity labels belong to one recording, and there are {len(paths)}: "
-            "name a folder with --format audacity, or write .csv, .jsonl or .selections.txt"
+            f"{options.output}: Audacity labels belong to one recording, and there are "
+            f"{len(paths)}: name a folder with --format audacity, or write .csv, .jsonl or "
+            ".selections.txt"
         )
-    for name in ("output", "windows", "frames", "ledger"):
-        out = getattr(args, name)
-        if out and os.path.isfile(out):
-            for path in paths:
-                if not is_url(path) and os.path.samefile(out, RecordingRef.of(path).file):
-                    raise ArgumentError(
-                        f"--{name} {out} is a recording that is to be labelled: name another file"
-                    )
+    check_not_a_recording(options, paths)
 
 
-def listed(args: argparse.Namespace) -> Iterator[str]:
-    """Give the paths that were named: as arguments, in a file, on stdin."""
-    yield from args.paths
-    if args.list == "-":
-        yield from (line.rstrip("\r\n") for line in sys.stdin if line.strip())
-    elif args.list:
-        try:
-            with open(args.list, encoding="utf-8", errors="surrogateescape") as file:
-                yield from (line.rstrip("\r\n") for line in file if line.strip())
-        except OSError as error:
-            raise ArgumentError(f"--list {args.list} cannot be read: {error.strerror}") from error
+def check_files(options: LabelOptions, output: Output, ledger: Path) -> None:
+    """Refuse folders that do not exist, and files that another program wrote."""
+    for path in (output.path, ledger):
+        if not path.absolute().parent.is_dir():
+            raise ArgumentError(f"{path}: there is no folder {path.parent}; make it first")
+    if options.only_write and not ledger.exists():
+        raise ArgumentError(
+            f"--only-write writes what a run has found, and there is no {ledger}: name the run's "
+            "ledger with --ledger"
+        )
+    if output.path.is_file() and not ledger.exists() and not options.restart:
+        raise ArgumentError(
+            f"{output.path} exists, and no ledger ({ledger}) shows that a run wrote it: name "
+            "another output, or write over it with --restart"
+        )
 
 
-def clock_of(args: argparse.Namespace) -> Clock | None:
-    """Say which wall-clock times were asked for."""
-    if args.timezone:
-        return Clock(parse_zone(args.timezone))
-    return Clock() if args.times else None
+def default_workers(tasks: Sequence[LabelTask]) -> int:
+    """Return how many processes are worth their start: at most one per processor."""
+    affinity = getattr(os, "sched_getaffinity", None)
+    processors = len(affinity(0)) if affinity else os.cpu_count() or 1
+    sizes = {RecordingRef.of(task.location).file: max(0, task.fingerprint.size) for task in tasks}
+    return processors if sum(sizes.values()) >= WORTH_WORKERS else 1
 
 
-def tell_rounding(bundle: Bundle, hop: float | None) -> None:
-    """Say on stderr if a hop that was asked for had to be rounded to columns."""
+def time_limit(task: LabelTask) -> float:
+    """Return how long a recording may take before its decoder counts as hung, seconds."""
+    return LEAST_TIME + max(0, task.fingerprint.size) / SLOWEST
+
+
+def totalled(results: Iterable[LabelResult], totals: RunTotals) -> Iterator[LabelResult]:
+    """Pass results on, adding them up."""
+    for result in results:
+        totals.add(result)
+        yield result
+
+
+def report_others(output: Output, n: int, prune: bool, progress: Progress) -> None:
+    """Report recordings in the output that this run was not asked for."""
+    if not n:
+        return
+    recordings = f"{counted(n, 'recording')} of earlier runs, not named this time,"
+    if prune:
+        progress.say(f"{recordings} left {output.path} (--prune)")
+    else:
+        stay = "stays" if n == 1 else "stay"
+        progress.say(f"{recordings} {stay} in {output.path}; --prune removes them")
+
+
+def report_problem(progress: Progress, problem: str) -> None:
+    """Print what could not be written, and count it."""
+    progress.failed += 1
+    progress.say(f"audiocnn {progress.verb}: {problem}")
+
+
+def report_rounding(bundle: Bundle, hop: float | None) -> None:
+    """Print a note on stderr if a hop had to be rounded to whole columns."""
     grid = grid_of(bundle, hop)
     if hop is not None and abs(grid.hop - hop) > WORTH_A_LINE:
-        told = f"hop {hop:g} s is {grid.hop:.4g} s: rounded to columns"
-        print(f"{told}, {grid.period / grid.rate:g} s apart", file=sys.stderr)
+        rounded = f"hop {hop:g} s is {grid.hop:.4g} s: rounded to columns"
+        print(f"{rounded}, {grid.period / grid.rate:g} s apart", file=sys.stderr)
 
 
 def print_table(events: Iterable[Event], labels: Iterable[str], *, several: bool) -> None:
-    """Lay events out for reading, as they come."""
+    """Print events as a table, as they come."""
     width = max(5, *map(len, labels))
     print(f"{'start':>9}  {'end':>9}  {'label':{width}}  score{'  path' if several else ''}")
     for event in events:

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from audiocnn.cli.label import tell_rounding
+from audiocnn.cli.label import report_rounding
 from audiocnn.cli.live_output import Notes, Printer, Viewed, summary
 from audiocnn.cli.paths import reading_of
 from audiocnn.errors import ArgumentError
@@ -68,7 +68,7 @@ def run(args: argparse.Namespace) -> int:
     rules = change_rules(settings, bundle.rules)
     if args.threshold is not None:
         rules = with_threshold(rules, args.threshold)
-    tell_rounding(bundle, args.hop)
+    report_rounding(bundle, args.hop)
     if not bundle.front.sound:
         refuse_sound(args, settings, bundle)
     plan = make_plan(args, settings, bundle)

@@ -1,21 +1,36 @@
-"""What a labelling run gave together, and how it is told."""
+"""Summary lines of a labelling run, for all verbs that print one."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Protocol
 
-from audiocnn.cli.progress import Watch
-from audiocnn.labeling.label import Labeled
+from audiocnn.cli.progress import Progress
+from audiocnn.labeling.coverage import MISSING, NOT_FINITE, UNREADABLE
+from audiocnn.labeling.label import LabelResult
 
-WORTH_A_LINE = 1e-3  # seconds; less is no news
-LOST = frozenset({"missing", "not finite", "unreadable"})  # why that is worth a line
+WORTH_A_LINE = 1e-3  # seconds; less is not reported
+LOST = frozenset({MISSING, NOT_FINITE, UNREADABLE})  # reasons that are reported one by one
+
+
+class Totals(Protocol):
+    """Totals of recordings, in seconds where they are times."""
+
+    recordings: int
+    failed: int
+    seconds: float
+    scored: float
+
+    @property
+    def skipped(self) -> Mapping[str, float]:
+        """Seconds skipped, by reason."""
 
 
 @dataclass
-class Tally:
-    """What the recordings gave together; nothing of any one of them is kept."""
+class RunTotals:
+    """Totals of a run; nothing is kept of single recordings."""
 
     recordings: int = 0
     events: int = 0
@@ -26,8 +41,8 @@ class Tally:
     interpolated: float = 0.0
     skipped: dict[str, float] = field(default_factory=dict)
 
-    def add(self, result: Labeled) -> None:
-        """Add a recording."""
+    def add(self, result: LabelResult) -> None:
+        """Add the result of a recording."""
         self.recordings += 1
         self.events += len(result.events)
         self.failed += bool(result.error)
@@ -39,63 +54,60 @@ class Tally:
             self.skipped[skipped.reason] = self.skipped.get(skipped.reason, 0) + skipped.seconds
 
 
-def watched(results: Iterable[Labeled], watch: Watch, tally: Tally) -> Iterator[Labeled]:
-    """Pass results on, saying what is wrong with which recording."""
-    left = iter(results)
-    while not watch.interrupted:
-        try:
-            result = next(left, None)
-        except KeyboardInterrupt:  # what is done stays; the one it was at does not count
-            return
-        if result is None:
-            return
-        tally.add(result)
-        watch.finished(result.coverage.seconds, result.error)
-        for skipped in result.coverage.skipped:
-            if skipped.reason in LOST and skipped.seconds > WORTH_A_LINE:
-                watch.say(
-                    f"{result.path}: {skipped.seconds:.3f} s {skipped.reason}, "
-                    f"from {skipped.first:.3f} s on"
-                )
-        yield result
+def report_result(result: LabelResult, progress: Progress) -> None:
+    """Count a finished recording, and print its error and its lost seconds."""
+    progress.finished(result.coverage.seconds, result.error)
+    for skipped in result.coverage.skipped:
+        if skipped.reason in LOST and skipped.seconds > WORTH_A_LINE:
+            progress.say(
+                f"{result.path}: {skipped.seconds:.3f} s {skipped.reason}, "
+                f"from {skipped.first:.3f} s on"
+            )
 
 
-def summary(tally: Tally, watch: Watch) -> str:
-    """Say what was heard and what not, and why."""
+def report_missing(missing: Iterable[str], totals: RunTotals, progress: Progress) -> None:
+    """Print and count what the user asked for and could not be found."""
+    for problem in missing:
+        totals.add(LabelResult("", error=problem))
+        progress.say(f"audiocnn {progress.verb}: {problem}")
+
+
+def coverage_text(totals: Totals) -> str:
+    """Return how many recordings and seconds there are, scored and skipped with reasons."""
     skipped = "".join(
-        f", {duration(seconds)} skipped ({reason})" for reason, seconds in tally.skipped.items()
+        f", {duration(seconds)} skipped ({reason})" for reason, seconds in totals.skipped.items()
     )
-    filled = f", {duration(tally.interpolated)} interpolated" if tally.interpolated else ""
-    padded = f", {counted(tally.padded, 'recording')} padded to a window" if tally.padded else ""
-    said = (
-        f"{counted(tally.recordings, 'recording')}, {duration(tally.seconds)}: "
-        f"{duration(tally.scored)} scored{skipped}{filled}{padded}; "
-        f"{counted(tally.events, 'event')}, {tally.failed} failed"
+    return (
+        f"{counted(totals.recordings, 'recording')}, {duration(totals.seconds)}: "
+        f"{duration(totals.scored)} scored{skipped}"
     )
-    if watch.interrupted:
-        left = watch.total - watch.done
-        return f"interrupted, with {counted(left, 'recording')} left; done: {said}"
-    return said
 
 
-def counted(n: int, what: str) -> str:
-    """Say how many, in the right number."""
-    return f"{n:,} {what}{'' if n == 1 else 's'}"
+def summary_text(totals: RunTotals, progress: Progress) -> str:
+    """Return the summary line of a run."""
+    filled = f", {duration(totals.interpolated)} interpolated" if totals.interpolated else ""
+    padded = f", {counted(totals.padded, 'recording')} padded to a window" if totals.padded else ""
+    text = (
+        f"{coverage_text(totals)}{filled}{padded}; {counted(totals.events, 'event')}, "
+        f"{totals.failed} failed"
+    )
+    if progress.interrupted:
+        left = progress.total - progress.done
+        return f"interrupted, with {counted(left, 'recording')} left; done: {text}"
+    return text
+
+
+def finish(totals: RunTotals, progress: Progress) -> int:
+    """Print the summary line; return the exit code."""
+    print(summary_text(totals, progress), file=sys.stderr)
+    return 130 if progress.interrupted else 1 if totals.failed or progress.failed else 0
+
+
+def counted(n: int, noun: str) -> str:
+    """Return a number with its noun in singular or plural."""
+    return f"{n:,} {noun}{'' if n == 1 else 's'}"
 
 
 def duration(seconds: float) -> str:
-    """Say how long, in seconds or hours."""
+    """Return a duration in seconds or, from ten minutes on, in hours."""
     return f"{seconds:.2f} s" if seconds < 600 else f"{seconds / 3600:.2f} h"
-
-
-def tell_missing(missing: Iterable[str], tally: Tally, watch: Watch) -> None:
-    """Say what was asked for and is not there."""
-    for problem in missing:
-        tally.add(Labeled("", error=problem))
-        watch.say(f"audiocnn label: {problem}")
-
-
-def finish(tally: Tally, watch: Watch) -> int:
-    """Say what came of it all; give the exit code."""
-    print(summary(tally, watch), file=sys.stderr)
-    return 130 if watch.interrupted else 1 if tally.failed else 0

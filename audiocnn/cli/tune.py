@@ -14,7 +14,7 @@ import numpy as np
 
 from audiocnn.cli.evaluate import check_labels
 from audiocnn.cli.paths import reading_of
-from audiocnn.cli.progress import Watch, watching
+from audiocnn.cli.progress import Progress, show_progress
 from audiocnn.datasets.manifest import Clip, labels_of, parse_where, read_manifest
 from audiocnn.errors import ArgumentError, AudioError, DatasetError
 from audiocnn.evaluation.holdout import background_clips, chosen_half
@@ -44,16 +44,16 @@ def run(args: argparse.Namespace) -> int:
     others = background_clips(args.background, parse_where(args.background_where), bundle.front)
     split = parse_where(args.split)
     check_split(split, clips, others)
-    with watching("tune", len(clips) + len(others)) as watch:
-        examples = hear_all(bundle, clips, args.data, watch, reading)
-        background = hear_all(bundle, others, args.background, watch, reading)
+    with show_progress("tune", len(clips) + len(others)) as progress:
+        examples = hear_all(bundle, clips, args.data, progress, reading)
+        background = hear_all(bundle, others, args.background, progress, reading)
     rng = np.random.default_rng(args.seed)
     halves = [in_halves(heard, split, args.group, rng) for heard in (background, examples)]
     tuned = tune(bundle, halves[0], halves[1], args.false_alarms)
     write_tuned(bundle, tuned, source, Path(args.output))
     print(json.dumps(tuned.as_dict(), indent=1) if args.json else as_text(tuned))
     print(f"written: {args.output}", file=sys.stderr)
-    return 1 if watch.failed else 0
+    return 1 if progress.failed else 0
 
 
 def check_split(
@@ -69,15 +69,19 @@ def check_split(
 
 
 def hear_all(
-    bundle: Bundle, clips: Sequence[Clip], where: str, watch: Watch, reading: SignalReadOptions
+    bundle: Bundle,
+    clips: Sequence[Clip],
+    where: str,
+    progress: Progress,
+    reading: SignalReadOptions,
 ) -> Heard:
     """Score all clips, saying which could not be read."""
     parts: list[Heard] = []
     for result in hear_clips(bundle, clips, reading):
         if isinstance(result, AudioError):
-            watch.finished(0.0, str(result))
+            progress.finished(0.0, str(result))
         else:
-            watch.finished(sum(float(part.ends[-1] - part.begins[0]) for part in result))
+            progress.finished(sum(float(part.ends[-1] - part.begins[0]) for part in result))
             parts += result
     if not parts:
         raise DatasetError(f"{where}: none of the {len(clips)} recordings could be read")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import argparse
 
-from audiocnn.cli.label import tell_rounding
+from audiocnn.cli.label import report_rounding
 from audiocnn.cli.paths import gather, reading_of
-from audiocnn.cli.progress import watching
+from audiocnn.cli.progress import show_progress
 from audiocnn.cli.run_summary import counted
 from audiocnn.evaluation.stream_check import ALLOWED, Verified, verify_recording
 from audiocnn.inference.bundle import load
@@ -16,16 +16,16 @@ def run(args: argparse.Namespace) -> int:
     """Compare every recording; 1 if one differs by more than is allowed, or cannot be read."""
     bundle = load(args.model)
     reading = reading_of(args, bundle.front)
-    meant = gather(args.paths, bundle.front)
-    paths, missing = meant.paths, meant.missing
-    tell_rounding(bundle, args.hop)
+    recordings = gather(args.paths, bundle.front)
+    paths, missing = recordings.paths, recordings.missing
+    report_rounding(bundle, args.hop)
     worst, failed, unread = 0.0, 0, len(missing)
-    with watching("verify", len(paths), shown=False) as watch:
+    with show_progress("verify", len(paths), shown=False) as progress:
         for problem in missing:
-            watch.say(f"audiocnn verify: {problem}")
+            progress.say(f"audiocnn verify: {problem}")
         for path in paths:
             result = verify_recording(bundle, path, args.hop, args.seed, reading)
-            watch.finished(0.0, result.error)
+            progress.finished(0.0, result.error)
             print(as_text(result), flush=True)
             if result.error and not result.windows:
                 unread += 1

@@ -6,7 +6,7 @@ a recording has the model's channels and rate, or is refused.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -25,7 +25,11 @@ SAME_RATE = SignalFrontEnd.rate_tolerance  # by which a file's rate may differ
 AT_ONCE = 1 << 16  # samples of a block, all channels together, at most
 
 
-def find_for(paths: Sequence[str | Path], front: FrontEnd) -> list[Path]:
+def find_for(
+    paths: Sequence[str | Path],
+    front: FrontEnd,
+    on_error: Callable[[AudioError], None] | None = None,
+) -> list[Path]:
     """List the recordings that are meant by some files and folders, for a model.
 
     Parameters
@@ -34,13 +38,16 @@ def find_for(paths: Sequence[str | Path], front: FrontEnd) -> list[Path]:
         As for `find_recordings` or `find_signals`.
     front
         The model's front end: it decides which of the two.
+    on_error
+        Called for each folder below that cannot be read, in place of raising.
 
     Raises
     ------
     AudioError
         As those.
     """
-    return find_recordings(paths) if front.sound else find_signals(paths)
+    find = find_recordings if front.sound else find_signals
+    return find(paths, on_error)
 
 
 @contextmanager

@@ -1,21 +1,20 @@
-"""A long recording in parts, for several workers, with the scores of the whole.
+"""A long recording in chunks, for several workers, with the scores of the whole.
 
-A part is the windows that begin in it. Every window is a matter of its own samples
-alone, so a part needs none before its first window but for the resampler's, and reads
-on until its last window ends:
+A chunk is the windows that begin in it. A window depends on its own samples alone, so
+a chunk needs none before its first window but for the resampler's pre-roll, and is read
+until its last window ends:
 
     whole     |w0---|                    windows, one every hop
                  |w1---|
                     |w2---|
                        |w3---|
-    part 1          |w2---|
-       reads   ....|---------|....       .... is for the resampler, and thrown away
+    chunk 1         |w2---|
+       reads   ....|---------|....       .... settles the resampler, and is dropped
 
-Parts begin where a window, a sample of the recording and a sample for the model
-coincide. Only formats are split in which one may seek to the sample and in which every
-sample is finite. Whoever reads a part sees less of a recording than whoever reads it
-all, so what is cut off is not split, and where a part finds anything amiss, the
-recording is read as a whole: what is wrong with it is then said as ever.
+Chunks begin where a window, a sample of the recording and a model sample coincide. Only
+formats with exact seeking and finite samples are split. A chunk reader sees less of a
+recording than a reader of all of it, so a recording that is cut off is not split, and
+where a chunk finds any fault the recording is read as a whole, which then reports it.
 """
 
 from __future__ import annotations
@@ -35,31 +34,31 @@ from audiocnn.inference.windows import Scores, score_windows
 from audiocnn.io.audio.blocks import Block, Samples, mix, resample_blocks
 from audiocnn.io.audio.decoder import AudioInfo
 from audiocnn.io.audio.libsndfile import Unsought
-from audiocnn.labeling.coverage import Coverage, Meter, coverage_of, watch_windows
+from audiocnn.labeling.coverage import Coverage, CoverageMeter, coverage_of, watch_windows
 
-LONG = 1800.0  # seconds; a shorter recording is not split
-PART = 900.0  # seconds of a part, about
+MIN_SECONDS = 1800.0  # seconds; a shorter recording is not split
+CHUNK_SECONDS = 900.0  # length of a chunk, about
 PREROLL = 0.05  # seconds that the resampler needs to settle, to 1e-7
 SEEKABLE = frozenset({"AIFF", "FLAC", "OGG", "RF64", "W64", "WAV", "WAVEX"})
 EXACT = frozenset({  # no floats, which may hold NaN; no codec whose samples depend on those before
     "ALAW", "PCM_16", "PCM_24", "PCM_32", "PCM_S8", "PCM_U8", "ULAW", "VORBIS",
 })  # fmt: skip
-PIECE = 1 << 16  # frames decoded at once
-AGAIN = 1 << 10  # frames that are read twice, to see that none went missing before them
+READ_FRAMES = 1 << 16  # frames decoded at once
+REREAD = 1 << 10  # frames that are read twice, to detect missing ones before them
 
 
 @dataclass(frozen=True)
-class Part:
-    """The windows of a recording that begin in a stretch of it.
+class Chunk:
+    """A stretch of a recording, with the windows that begin in it.
 
     Parameters
     ----------
     first, last
-        Samples for the model at which it begins and the next begins; ``last`` is
-        None for the last part.
+        Model samples at which it and its successor begin; ``last`` is None for the
+        last chunk.
     frame, before
-        Sample of the recording at ``first``, and how many before it are decoded for
-        the resampler.
+        Sample of the recording at ``first``, and number of samples before it that are
+        decoded for the resampler.
     """
 
     first: int
@@ -69,34 +68,36 @@ class Part:
 
 
 @dataclass(frozen=True)
-class PartScores:
-    """What came of a part.
+class ChunkScores:
+    """Window scores of a chunk.
 
     Parameters
     ----------
     runs
         Its windows.
     end
-        Samples for the model up to which there was sound.
+        End of its sound, in model samples.
     """
 
     runs: tuple[Scores, ...]
     end: int
 
 
-def split(info: AudioInfo, grid: Grid, seconds: float = PART, long: float = LONG) -> list[Part]:
-    """Say in which parts a recording can be scored; in none if it must be read as a whole.
+def plan_chunks(
+    info: AudioInfo, grid: Grid, seconds: float = CHUNK_SECONDS, long: float = MIN_SECONDS
+) -> list[Chunk]:
+    """Say in which chunks a recording can be scored; in none if it must be read as a whole.
 
     Parameters
     ----------
     info
-        What its header says.
+        Its header.
     grid
-        Where windows lie.
+        Position of the windows.
     seconds
-        Length of a part, about.
+        Approximate length of a chunk.
     long
-        Shorter recordings are not split.
+        Shorter recordings are not split, seconds.
     """
     if (
         info.format not in SEEKABLE or info.subtype not in EXACT or info.frames is None
@@ -109,66 +110,66 @@ def split(info: AudioInfo, grid: Grid, seconds: float = PART, long: float = LONG
         return []
     size = round(seconds * grid.rate / step) * step
     total = info.frames * int(grid.rate) // info.rate
-    n_parts = (total - grid.window_samples) // size  # the last is longer, by less than another
+    n_chunks = (total - grid.window_samples) // size  # the last is longer, by less than another
     settle = info.rate // common
     before = math.ceil(PREROLL * info.rate / settle) * settle
     return (
         [
-            Part(
+            Chunk(
                 k * size,
-                (k + 1) * size if k + 1 < n_parts else None,
+                (k + 1) * size if k + 1 < n_chunks else None,
                 k * size * info.rate // int(grid.rate),
                 min(before, k * size * info.rate // int(grid.rate)),
             )
-            for k in range(n_parts)
+            for k in range(n_chunks)
         ]
-        if n_parts > 1
+        if n_chunks > 1
         else []
     )
 
 
-def score_part(bundle: Bundle, grid: Grid, path: str | Path, part: Part) -> PartScores:
-    """Score the windows that begin in a part.
+def score_chunk(bundle: Bundle, grid: Grid, path: str | Path, chunk: Chunk) -> ChunkScores:
+    """Score the windows that begin in a chunk.
 
     Raises
     ------
     AudioError
-        If less can be read than there should be, or anything is not finite.
+        If it is shorter than the header says, or a sample is not finite.
     """
     end = 0
 
     def blocks() -> Iterator[Block]:
         nonlocal end
-        at = part.first
-        for samples in _samples(path, part, grid):
+        at = chunk.first
+        for samples in _samples(path, chunk, grid):
             yield Block(samples, at, grid.rate)
             at = end = at + samples.size
 
     source = blocks()
     columns = run_network(bundle.graph, bundle.front, grid, source)
-    runs = tuple(_own(score_windows(columns, grid, bundle.calibration), part, grid))
-    for _ in source:  # to its end, where it says whether anything was amiss
+    runs = tuple(_own(score_windows(columns, grid, bundle.calibration), chunk, grid))
+    for _ in source:  # faults are found at its end
         pass
-    return PartScores(runs, end)
+    return ChunkScores(runs, end)
 
 
-def join_parts(
-    parts: Sequence[PartScores], info: AudioInfo, rate: float
+def join_chunks(
+    chunks: Sequence[ChunkScores], info: AudioInfo, rate: float
 ) -> tuple[list[Scores], Coverage]:
-    """Put the parts of a recording together, in order: its scores, and what was heard."""
-    end = parts[-1].end
-    meter = Meter(rate, end=end)
+    """Join the chunks of a recording, in order, to its scores and coverage."""
+    end = chunks[-1].end
+    meter = CoverageMeter(rate, end=end)
     meter.ends.append(end / rate)
-    runs = list(watch_windows((run for part in parts for run in part.runs), meter))
+    runs = list(watch_windows((run for chunk in chunks for run in chunk.runs), meter))
     return runs, coverage_of(meter, info, "")
 
 
-def _own(runs: Iterator[Scores], part: Part, grid: Grid) -> Iterator[Scores]:
-    """Keep the windows that begin before the next part does."""
-    if part.last is None:
+def _own(runs: Iterator[Scores], chunk: Chunk, grid: Grid) -> Iterator[Scores]:
+    """Keep the windows that begin before the next chunk does."""
+    if chunk.last is None:
         yield from runs
         return
-    left = (part.last - part.first) // (grid.step * grid.period)
+    left = (chunk.last - chunk.first) // (grid.step * grid.period)
     for run in runs:
         values = run.values[:, :left]
         left -= values.shape[1]
@@ -176,18 +177,20 @@ def _own(runs: Iterator[Scores], part: Part, grid: Grid) -> Iterator[Scores]:
             yield Scores(run.start, run.window, run.hop, values)
         if not left:
             return
-    raise AudioError(f"a part from {part.first / grid.rate:.3f} s on is shorter than it should be")
+    raise AudioError(
+        f"a chunk from {chunk.first / grid.rate:.3f} s on is shorter than it should be"
+    )
 
 
-def _samples(path: str | Path, part: Part, grid: Grid) -> Iterator[Samples]:
-    """Give the samples for the model from where the part begins; more than it needs."""
+def _samples(path: str | Path, chunk: Chunk, grid: Grid) -> Iterator[Samples]:
+    """Give the model samples from the begin of a chunk; more than it needs."""
     with Unsought(path) as file:
-        rate, skip = file.samplerate, part.before * int(grid.rate) // file.samplerate
+        rate, skip = file.samplerate, chunk.before * int(grid.rate) // file.samplerate
         n = None
-        if part.last is not None:  # its last window, and some for the resampler to settle
-            n_out = part.last - part.first + grid.window_samples
-            n = part.before + math.ceil(n_out * rate / grid.rate) + round(2 * PREROLL * rate)
-        pieces = _decoded(file, part.frame - part.before, n)
+        if chunk.last is not None:  # its last window, and some for the resampler to settle
+            n_out = chunk.last - chunk.first + grid.window_samples
+            n = chunk.before + math.ceil(n_out * rate / grid.rate) + round(2 * PREROLL * rate)
+        pieces = _decoded(file, chunk.frame - chunk.before, n)
         for samples in resample_blocks(pieces, rate, int(grid.rate)):
             if skip < samples.size:
                 yield samples[skip:]
@@ -195,20 +198,20 @@ def _samples(path: str | Path, part: Part, grid: Grid) -> Iterator[Samples]:
 
 
 def _decoded(file: soundfile.SoundFile, begin: int, n: int | None) -> Iterator[Samples]:
-    """Decode a stretch; libsndfile fails, or leaves a hole in Ogg out without a word."""
+    """Decode a stretch; libsndfile raises, or skips a hole in Ogg silently."""
     left = file.frames - begin if n is None else min(n, file.frames - begin)
     end = begin + left
     try:
         file.seek(begin)
         while left > 0:
-            frames = file.read(min(PIECE, left), dtype="float32", always_2d=True)
+            frames = file.read(min(READ_FRAMES, left), dtype="float32", always_2d=True)
             if not len(frames):
                 raise AudioError(f"{file.name}: ends before its header says")
             left -= len(frames)
             piece = mix(frames)
             if not np.isfinite(piece).all():
                 raise AudioError(f"{file.name}: is not finite everywhere")
-            last = frames[-AGAIN:]
+            last = frames[-REREAD:]
             yield piece
         if file.format == "OGG" and end > begin:
             file.seek(end - len(last))

@@ -1,9 +1,8 @@
-"""Which seconds of a recording were scored, which not, and why: none goes missing.
+"""Which seconds of a recording were scored, and which were skipped, and why.
 
-A `Meter` is held into the stream at two places, before the engine and behind the
-windows, and adds up what passes. ``scored`` and all ``skipped`` together are the
-``seconds`` of the recording. Only totals are kept, so that a day costs no more
-memory than a minute.
+A `CoverageMeter` observes the stream at two places, before the engine and behind the
+windows. ``scored`` and all ``skipped`` add up to the ``seconds`` of the recording. Only
+totals are kept, so a day needs no more memory than a minute.
 """
 
 from __future__ import annotations
@@ -29,16 +28,16 @@ TIME_NOISE = 1e-6  # seconds; what sums of floating-point times may be off by
 
 @dataclass(frozen=True)
 class Skipped:
-    """Seconds that no window has seen, for one reason.
+    """Seconds that no window covers, for one reason.
 
     Parameters
     ----------
     reason
-        Why.
+        One of the constants of this module.
     seconds
-        How many, all stretches together.
+        Total length of all stretches.
     first
-        Where the first stretch begins, seconds.
+        Begin of the first stretch, seconds.
     """
 
     reason: str
@@ -48,21 +47,20 @@ class Skipped:
 
 @dataclass(frozen=True)
 class Coverage:
-    """What was heard of a recording.
+    """Which seconds of a recording were scored.
 
     Parameters
     ----------
     seconds
-        Its length, as its header says or, where that is not to be relied on, as
-        it came out.
+        Its length by its header or, where that is unreliable, as decoded.
     scored
-        Seconds that windows have seen.
+        Seconds that windows cover.
     padded
-        Seconds of zeros behind what was shorter than a window; no part of ``seconds``.
+        Seconds of zeros behind a recording shorter than a window; not part of ``seconds``.
     skipped
-        The rest of its seconds, by reason.
+        The remaining seconds, by reason.
     interpolated
-        Seconds of a signal at which values were missing and were drawn over.
+        Seconds of a signal at which missing values were interpolated.
     """
 
     seconds: float = 0.0
@@ -73,15 +71,15 @@ class Coverage:
 
 
 @dataclass
-class Meter:
-    """What is noted of a recording while it streams by.
+class CoverageMeter:
+    """Running totals of a recording while its blocks and windows pass.
 
     Parameters
     ----------
     rate
-        Of its blocks; that of the last, once there was one.
+        Sample rate of the latest block.
     gap
-        What to call what is not there.
+        Reason under which missing samples are counted.
     """
 
     rate: float
@@ -94,14 +92,14 @@ class Meter:
     skipped: dict[str, Skipped] = field(default_factory=dict)
 
     def skip(self, reason: str, begin: float, end: float) -> None:
-        """Note a stretch that no window will see."""
+        """Count a stretch that no window will cover."""
         if end - begin > TIME_NOISE:
             before = self.skipped.get(reason, Skipped(reason, 0.0, begin))
             self.skipped[reason] = Skipped(reason, before.seconds + end - begin, before.first)
 
 
-def watch_blocks(blocks: Iterable[Block], meter: Meter) -> Iterator[Block]:
-    """Pass blocks on, noting gaps."""
+def watch_blocks(blocks: Iterable[Block], meter: CoverageMeter) -> Iterator[Block]:
+    """Pass blocks on and count gaps."""
     sounding = False
     for block in blocks:
         if sounding and block.start != meter.end:  # also an empty one: the segment has ended
@@ -116,8 +114,8 @@ def watch_blocks(blocks: Iterable[Block], meter: Meter) -> Iterator[Block]:
         meter.ends.append(meter.end / meter.rate)
 
 
-def watch_windows(runs: Iterable[Scores], meter: Meter) -> Iterator[Scores]:
-    """Pass scores on, noting each second that windows have seen once."""
+def watch_windows(runs: Iterable[Scores], meter: CoverageMeter) -> Iterator[Scores]:
+    """Pass scores on and count each second that windows cover, once."""
     for run in runs:
         begins, ends = window_times(run)
         meter.padded += run.padded
@@ -135,15 +133,15 @@ def watch_windows(runs: Iterable[Scores], meter: Meter) -> Iterator[Scores]:
         yield run
 
 
-def coverage_of(meter: Meter, info: AudioInfo | None, error: str) -> Coverage:
-    """Add up, once the recording has streamed by.
+def coverage_of(meter: CoverageMeter, info: AudioInfo | None, error: str) -> Coverage:
+    """Compute the coverage of a recording of sound, once all of it has passed.
 
     Parameters
     ----------
     meter
-        What has noted it.
+        Its totals.
     info
-        What its header says, if that could be read.
+        Its header, if that could be read.
     error
         Why it ended early; empty if it did not.
     """
@@ -156,8 +154,8 @@ def coverage_of(meter: Meter, info: AudioInfo | None, error: str) -> Coverage:
     return Coverage(end, meter.scored, meter.padded, tuple(meter.skipped.values()))
 
 
-def signal_coverage(meter: Meter, signal: Signal | None, interpolates: bool) -> Coverage:
-    """Add up, once a signal other than sound has streamed by; None if it could not be opened."""
+def signal_coverage(meter: CoverageMeter, signal: Signal | None, interpolates: bool) -> Coverage:
+    """Compute the coverage of another signal; ``signal`` is None if it could not be opened."""
     if signal is None or signal.rate is None:
         return Coverage()
     end = max(meter.end, signal.n_samples) / signal.rate

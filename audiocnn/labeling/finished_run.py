@@ -1,7 +1,7 @@
-"""A labelling run that is over, or still going on: its events, and what was heard.
+"""Reading a labelling run, finished or not: its events and its coverage.
 
-A run is named by what it wrote, or by the ledger beside that. What it wrote may have
-been edited since, so its events count; the ledger alone knows what was heard.
+A run is named by its output, or by the ledger beside it. The output may have been edited
+since, so its events count; only the ledger knows which seconds were scored.
 """
 
 from __future__ import annotations
@@ -14,9 +14,8 @@ from pathlib import Path
 from audiocnn.annotations.formats import FORMATS, format_of, iter_events
 from audiocnn.errors import DatasetError
 from audiocnn.inference.events import Event
-from audiocnn.labeling.label import Labeled
-from audiocnn.labeling.ledger import SUFFIX, Settings, open_ledger, settings_of
-from audiocnn.labeling.ledger_rows import labeled
+from audiocnn.labeling.label import LabelResult
+from audiocnn.labeling.ledger import SUFFIX, RunSettings, open_ledger, results_of, settings_of
 
 
 @dataclass(frozen=True)
@@ -36,9 +35,9 @@ class Run:
     """
 
     events: Callable[[], Iterator[Event]]
-    results: Callable[[], Iterator[Labeled]] | None
+    results: Callable[[], Iterator[LabelResult]] | None
     from_ledger: bool = False
-    settings: Callable[[], Settings] | None = None
+    settings: Callable[[], RunSettings] | None = None
 
 
 def open_run(path: str | Path) -> Run:
@@ -75,12 +74,12 @@ def open_run(path: str | Path) -> Run:
     return Run(lambda: iter_events(path), results, settings=settings)
 
 
-def _results(ledger: Path) -> Iterator[Labeled]:
+def _results(ledger: Path) -> Iterator[LabelResult]:
     with open_ledger(ledger) as opened:
-        yield from labeled(opened)
+        yield from results_of(opened)
 
 
-def _settings(ledger: Path) -> Settings:
+def _settings(ledger: Path) -> RunSettings:
     with open_ledger(ledger) as opened:
         return settings_of(opened)
 

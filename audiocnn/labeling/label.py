@@ -1,8 +1,8 @@
-"""One recording to its events and what of it was heard; many, one after the other.
+"""Label one recording: its events, and which of its seconds were scored.
 
-A recording that cannot be read, or not to its end, is a result like any other: it
-says why, keeps the events up to the damage, and costs no other recording anything.
-Nothing is kept between recordings, so that each may be labelled by another process.
+A recording that cannot be read, or not to its end, still gives a result: its ``error``
+states why, and events up to the damage are kept. No state is shared between recordings,
+so each may be labelled by another process.
 """
 
 from __future__ import annotations
@@ -31,58 +31,66 @@ from audiocnn.labeling.coverage import (
     MISSING,
     NOT_FINITE,
     Coverage,
-    Meter,
+    CoverageMeter,
     coverage_of,
     signal_coverage,
     watch_blocks,
     watch_windows,
 )
+from audiocnn.labeling.fingerprints import UNKNOWN, FileFingerprint
 
 TakeRows = Callable[[str, NDArray[np.float64], NDArray[np.float32]], None]
 
 
 @dataclass(frozen=True)
 class Observers:
-    """What listens in while a recording is labelled.
+    """Callbacks while a recording is labelled.
 
     Parameters
     ----------
     windows, frames
-        Called with the path, (2, W) begins and ends in seconds, and (C, W) scores,
-        as soon as runs of windows, or of the network's columns, are there.
-    heard
-        Called with the path, the seconds decoded so far, and of how many (None if
-        the header does not say), before each block. What it raises ends the work.
+        Called with the recording's name, (2, W) begins and ends in seconds, and (C, W)
+        scores, for each run of windows, or of the network's columns.
+    progress
+        Called with the recording's name, the seconds decoded so far, and its duration
+        in seconds (None if the header does not give one), before each block. An
+        exception that it raises ends the work.
     """
 
     windows: TakeRows | None = None
     frames: TakeRows | None = None
-    heard: Callable[[str, float, float | None], None] | None = None
+    progress: Callable[[str, float, float | None], None] | None = None
 
 
-NO_TAPS = Observers()
+NO_OBSERVERS = Observers()
 
 
 @dataclass(frozen=True)
-class Labeled:
-    """What came of one recording.
+class LabelResult:
+    """The result of labelling one recording.
 
     Parameters
     ----------
     path
-        The recording.
+        The recording, as the user named it.
     events
         By onset.
     coverage
-        Which seconds of it were scored, and which not, and why.
+        Which seconds were scored, and which were skipped, and why.
     error
         Why it could not be read (to its end); empty if it could.
+    fingerprint
+        Of the file that was read.
+    scores
+        Packed window scores, see `pack_scores`; empty where they are not kept.
     """
 
     path: str
     events: tuple[Event, ...] = ()
     coverage: Coverage = field(default_factory=Coverage)
     error: str = ""
+    fingerprint: FileFingerprint = UNKNOWN
+    scores: bytes = field(default=b"", repr=False)
 
 
 def label_recording(
@@ -91,9 +99,9 @@ def label_recording(
     *,
     hop: float | None = None,
     rules: Mapping[str, EventRule] | None = None,
-    taps: Observers = NO_TAPS,
+    observers: Observers = NO_OBSERVERS,
     reading: SignalReadOptions = DEFAULT_OPTIONS,
-) -> Labeled:
+) -> LabelResult:
     """Find the events of one recording, in constant memory (but for the events).
 
     Parameters
@@ -105,21 +113,26 @@ def label_recording(
     hop
         Seconds between windows; the bundle's if None.
     rules
-        Instead of the bundle's.
-    taps
-        What listens in.
+        Event rules by label, in place of the bundle's.
+    observers
+        Callbacks for scores and progress.
     reading
         How a signal other than sound is read.
+
+    Returns
+    -------
+    LabelResult
+        Without fingerprint and scores. Faults of the recording are in its ``error``.
 
     Raises
     ------
     ArgumentError
-        If ``hop`` makes no sense. What is wrong with the recording is in the result.
+        If ``hop`` is out of range.
     """
     source = _Source(path, bundle.front, reading)
-    runs = _scored(bundle, source, hop, taps)
-    found = events_of(runs, rules or bundle.rules, str(path))
-    return Labeled(str(path), found, source.coverage(), source.error)
+    runs = _scored(bundle, source, hop, observers)
+    events = events_of(runs, rules or bundle.rules, str(path))
+    return LabelResult(str(path), events, source.coverage(), source.error)
 
 
 def score_recording(
@@ -127,25 +140,28 @@ def score_recording(
     path: str | Path,
     *,
     hop: float | None = None,
-    taps: Observers = NO_TAPS,
+    observers: Observers = NO_OBSERVERS,
     reading: SignalReadOptions = DEFAULT_OPTIONS,
+    name: str = "",
 ) -> tuple[tuple[Scores, ...], Coverage, str]:
-    """Score a recording and keep the scores: a few megabytes a day.
+    """Score a recording and keep the scores: a few megabytes for a day.
 
     Parameters
     ----------
-    bundle, path, hop, taps, reading
+    bundle, path, hop, observers, reading
         As for `label_recording`.
+    name
+        What observers and errors call the recording; its path if empty.
 
     Returns
     -------
     runs
         Its window scores.
     coverage, error
-        As in `Labeled`.
+        As in `LabelResult`.
     """
-    source = _Source(path, bundle.front, reading)
-    runs = tuple(_scored(bundle, source, hop, taps))
+    source = _Source(path, bundle.front, reading, name)
+    runs = tuple(_scored(bundle, source, hop, observers))
     return runs, source.coverage(), source.error
 
 
@@ -157,40 +173,13 @@ def events_of(
     return tuple(sorted(found, key=lambda event: (event.start, event.label)))
 
 
-def label_recordings(
-    bundle: Bundle,
-    paths: Iterable[str | Path],
-    *,
-    hop: float | None = None,
-    rules: Mapping[str, EventRule] | None = None,
-    taps: Observers = NO_TAPS,
-    reading: SignalReadOptions = DEFAULT_OPTIONS,
-) -> Iterator[Labeled]:
-    """Label many recordings, one after the other, as they are asked for.
-
-    Parameters
-    ----------
-    bundle, hop, rules, taps, reading
-        As for `label_recording`.
-    paths
-        The recordings.
-
-    Yields
-    ------
-    Labeled
-        One a recording, in the order of ``paths``, whatever became of it.
-    """
-    for path in paths:
-        yield label_recording(bundle, path, hop=hop, rules=rules, taps=taps, reading=reading)
-
-
 def with_threshold(rules: Mapping[str, EventRule], on: float) -> dict[str, EventRule]:
-    """Replace every `on`; `off` keeps its share of it.
+    """Replace every threshold `on`; `off` is moved in proportion.
 
     Parameters
     ----------
     rules
-        One per label; their lengths, gaps and so on stay.
+        One per label; their other fields stay.
     on
         The score at which an event of any label begins, above 0 and at most 1.
 
@@ -208,43 +197,46 @@ def with_threshold(rules: Mapping[str, EventRule], on: float) -> dict[str, Event
 
 
 def _scored(
-    bundle: Bundle, source: _Source, hop: float | None, taps: Observers
+    bundle: Bundle, source: _Source, hop: float | None, observers: Observers
 ) -> Iterator[Scores]:
-    grid, name, meter = grid_of(bundle, hop), str(source.path), source.meter
+    grid, name, meter = grid_of(bundle, hop), source.name, source.meter
     blocks = watch_blocks(_readable(source), meter)
-    if taps.heard:
-        blocks = _tell_heard(blocks, source, partial(taps.heard, name))
+    if observers.progress:
+        blocks = _report_progress(blocks, source, partial(observers.progress, name))
     columns = run_network(bundle.graph, bundle.front, grid, blocks)
-    if taps.frames:
-        columns = _tell_frames(columns, bundle, grid, partial(taps.frames, name))
+    if observers.frames:
+        columns = _report_frames(columns, bundle, grid, partial(observers.frames, name))
     runs = watch_windows(score_windows(columns, grid, bundle.calibration), meter)
-    return _tell_windows(runs, partial(taps.windows, name)) if taps.windows else runs
+    return _report_windows(runs, partial(observers.windows, name)) if observers.windows else runs
 
 
 @dataclass
 class _Source:
-    """A recording that is being read, and what is learnt of it on the way."""
+    """A recording that is being read, with its header, coverage and error."""
 
     path: str | Path
     front: FrontEnd
     reading: SignalReadOptions = DEFAULT_OPTIONS
+    name: str = ""
     info: AudioInfo | None = None
     signal: Signal | None = None
     error: str = ""
-    meter: Meter = field(init=False)
+    meter: CoverageMeter = field(init=False)
 
     def __post_init__(self) -> None:
-        self.meter = Meter(self.front.rate, NOT_FINITE if self.front.sound else MISSING)
+        self.name = self.name or str(self.path)
+        reason = NOT_FINITE if self.front.sound else MISSING
+        self.meter = CoverageMeter(self.front.rate, reason)
 
     def coverage(self) -> Coverage:
-        """Say what was heard of it, once it has streamed by."""
+        """Return the coverage, once all blocks have passed."""
         if self.front.sound:
             return coverage_of(self.meter, self.info, self.error)
         return signal_coverage(self.meter, self.signal, self.reading.missing == "interpolate")
 
 
 def _readable(source: _Source) -> Iterator[Block]:
-    """Read as far as it goes: what was good before the damage counts."""
+    """Read up to the end or the first damage, which becomes the source's error."""
     try:
         if not source.front.sound:
             with open_for(source.path, source.front, source.reading) as source.signal:
@@ -254,33 +246,33 @@ def _readable(source: _Source) -> Iterator[Block]:
             source.info = audio_info(source.path)
         yield from read_for(source.path, source.front)
     except AudioError as problem:
-        source.error = str(problem)
-    except Exception as problem:  # decoders are many, and no recording may cost another
-        source.error = f"{source.path} broke its decoder ({type(problem).__name__}: {problem})"
+        source.error = str(problem).replace(str(source.path), source.name)
+    except Exception as problem:  # a fault in a decoder must not cost other recordings
+        source.error = f"{source.name} broke its decoder ({type(problem).__name__}: {problem})"
 
 
-def _tell_heard(
-    blocks: Iterable[Block], source: _Source, tell: Callable[..., None]
+def _report_progress(
+    blocks: Iterable[Block], source: _Source, report: Callable[..., None]
 ) -> Iterator[Block]:
     for block in blocks:
         seconds = (block.start + block.samples.shape[-1]) / block.rate
-        tell(seconds, source.info.duration if source.info else None)
+        report(seconds, source.info.duration if source.info else None)
         yield block
 
 
-def _tell_windows(runs: Iterable[Scores], tell: Callable[..., None]) -> Iterator[Scores]:
+def _report_windows(runs: Iterable[Scores], report: Callable[..., None]) -> Iterator[Scores]:
     for run in runs:
         if run.values.shape[1]:
-            tell(window_times(run), run.values)
+            report(window_times(run), run.values)
         yield run
 
 
-def _tell_frames(
-    runs: Iterable[Columns], bundle: Bundle, grid: Grid, tell: Callable[..., None]
+def _report_frames(
+    runs: Iterable[Columns], bundle: Bundle, grid: Grid, report: Callable[..., None]
 ) -> Iterator[Columns]:
     for run in runs:
         if (scores := score_columns(run, bundle.calibration)) is not None:
             rate = run.rate or grid.rate
             begins = (run.start + grid.period * np.arange(scores.shape[1])) / rate
-            tell(np.stack((begins, begins + grid.reach / rate)), scores)
+            report(np.stack((begins, begins + grid.reach / rate)), scores)
         yield run

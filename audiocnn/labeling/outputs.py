@@ -1,35 +1,64 @@
-"""What a labelling run writes: one file for all, or a folder with one for each recording.
+"""Output of a labelling run: one file for all recordings, or a folder with a file for each.
 
-Both are written from a stream of results, from the ledger or as they come, and hold
-one recording at a time. A folder mirrors the folders of the recordings, and a file is
-named after its recording with all of its name, so that none can take another's place:
+Both are written from a stream of results, and hold one recording at a time. A folder
+mirrors the folders of the recordings, and a file is named after its recording with all of
+its name, so that no two share a file:
 
     recordings/SITE_A/0430.wav      out/SITE_A/0430.wav.selections.txt
     recordings/SITE_B/0430.wav      out/SITE_B/0430.wav.selections.txt
 
-A recording without events has a file too, or yesterday's events would seem to be
-today's; one of which nothing could be heard has none.
+A recording without events has a file too, so that events of an earlier run do not stay;
+one that could not be read has none.
 """
 
 from __future__ import annotations
 
+import contextlib
+import errno
+import itertools
 import os
-from collections.abc import Iterable, Iterator
+import shutil
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from audiocnn.annotations.formats import FORMATS, check_format, format_of, rows_of, write_rows
+from audiocnn.annotations.formats import (
+    FORMATS,
+    check_format,
+    check_row,
+    format_of,
+    rows_of,
+    write_rows,
+)
 from audiocnn.annotations.records import Row
 from audiocnn.annotations.start_times import Clock
 from audiocnn.errors import ArgumentError
-from audiocnn.labeling.label import Labeled
+from audiocnn.labeling.fingerprints import (
+    FileFingerprint,
+    digest_of,
+    fingerprint_of,
+    has_changed,
+)
+from audiocnn.labeling.label import LabelResult
+from audiocnn.labeling.ledger import (
+    Ledger,
+    add_outputs,
+    forget_output,
+    has_outputs,
+    record_output,
+    recorded_outputs,
+    written_output,
+)
 
+# Errors that concern one file of a folder, so that the others can still be written.
+OF_ONE_FILE = frozenset({errno.ENAMETOOLONG, errno.EILSEQ, errno.EINVAL, errno.EISDIR,
+                         errno.ENOTDIR, errno.EACCES, errno.EPERM, errno.EEXIST})  # fmt: skip
 SUFFIXES = {format: suffix for suffix, format in FORMATS.items()}
 
 
 @dataclass(frozen=True)
 class Output:
-    """Where the events go, and how.
+    """Where the events go, and in which format.
 
     Parameters
     ----------
@@ -52,7 +81,7 @@ class Output:
 def choose_output(
     path: str | Path, format: str | None = None, clock: Clock | None = None
 ) -> Output:
-    """Understand what was asked for, before the work.
+    """Choose path and format of the output, before the work.
 
     Parameters
     ----------
@@ -67,7 +96,7 @@ def choose_output(
     Raises
     ------
     ArgumentError
-        If this makes no sense or needs what is not installed.
+        If path and format do not fit, or a package that the format needs is missing.
     """
     path = Path(path)
     if format is not None:
@@ -89,8 +118,89 @@ def choose_output(
     return Output(path, check_format(format_of(path)), clock=clock)
 
 
-def write_outputs(results: Iterable[Labeled], output: Output, *, root: str = "") -> None:
-    """Write the events of results, whole or not at all: the one file, or each file.
+class EditGuard:
+    """Keeps outputs that were changed by hand since the run last wrote them.
+
+    Before a file is replaced, its content is compared with what the ledger recorded when
+    the run wrote it. If they differ, the file is kept under another name,
+    ``events.csv.edited``.
+
+    Parameters
+    ----------
+    ledger
+        Of the run, open for writing.
+    output
+        Where the events go.
+    say
+        Called with a line for each file that is kept.
+    prune
+        Whether files that the run wrote before and does not write now are removed.
+    """
+
+    def __init__(
+        self, ledger: Ledger, output: Output, say: Callable[[str], None], *, prune: bool = False
+    ) -> None:
+        self._ledger, self._output, self._say = ledger, output, say
+        # A ledger of version 0.1.0 does not know its outputs: trust that they are its own.
+        self._trusting = not has_outputs(ledger)
+        self._written: set[str] | None = set() if prune else None
+        add_outputs(ledger)
+
+    def protect(self, path: Path) -> None:
+        """Keep the file under another name if it is not what the run wrote."""
+        before = written_output(self._ledger, path)
+        if not path.is_file() or (before is None and self._trusting):
+            return
+        if before is not None and not _is_edited(path, before):
+            return
+        kept = _free_name(path)
+        try:
+            os.link(path, kept)
+        except OSError:  # not every file system has hard links
+            shutil.copy2(path, kept)
+        self._say(f"{path} was changed since this run last wrote it: kept as {kept}")
+
+    def written(self, path: Path) -> None:
+        """Record a file that the run has written."""
+        record_output(self._ledger, path, fingerprint_of(path, by_content=True))
+        if self._written is not None:
+            self._written.add(str(path.absolute()))
+
+    def finish(self) -> None:
+        """Remove files of recordings that were pruned."""
+        if self._written is None or not self._output.folder:
+            return
+        folder = self._output.path.absolute()
+        for path in recorded_outputs(self._ledger):
+            if str(path) not in self._written and path.is_relative_to(folder):
+                self.protect(path)
+                path.unlink(missing_ok=True)
+                forget_output(self._ledger, path)
+
+
+def _is_edited(path: Path, before: FileFingerprint) -> bool:
+    if not has_changed(path, before):
+        return False
+    return digest_of(path) != before.digest
+
+
+def _free_name(path: Path) -> Path:
+    """Return a name for an edited output that is free, and that no reader takes for one."""
+    names = itertools.chain(["edited"], (f"edited-{n}" for n in itertools.count(2)))
+    return next(kept for name in names if not (kept := Path(f"{path}.{name}")).exists())
+
+
+def write_outputs(
+    results: Iterable[LabelResult],
+    output: Output,
+    *,
+    root: str = "",
+    report: Callable[[str], None] | None = None,
+    guard: EditGuard | None = None,
+) -> None:
+    """Write the events of results, each file atomically.
+
+    A row or a file that cannot be written is reported; the others are written.
 
     Parameters
     ----------
@@ -99,28 +209,75 @@ def write_outputs(results: Iterable[Labeled], output: Output, *, root: str = "")
     output
         Where to, and how.
     root
-        For a folder: the part of all recordings' paths that names no folder there,
-        see `common_folder`.
+        For a folder: the part of the recordings' paths that is dropped there, see
+        `common_folder`.
+    report
+        Called with a message for each row or file that cannot be written; None: such
+        a row or file ends the work.
+    guard
+        Keeps what was changed by hand.
 
     Raises
     ------
     ArgumentError
-        If a file cannot be written, or its format cannot hold an event.
+        If the output cannot be written at all, or without ``report`` a part of it.
     """
     if not output.folder:
-        rows = _rows(results, output.clock)
-        write_rows(rows, output.path, output.format, output.clock)
+        rows = _writable(_rows(results, output.clock), output.format, report)
+        with _guarded(guard, output.path):
+            write_rows(rows, output.path, output.format, output.clock)
         return
     made: Path | None = None
     for result in results:
         path = output.path / (_below(result.path, root) + SUFFIXES[output.format])
-        if result.error and not result.coverage.scored:
-            path.unlink(missing_ok=True)  # of a run in which it could be read
-            continue
-        if path.parent != made:
-            _make(path.parent)
-            made = path.parent
-        write_rows(rows_of(result.events, output.clock), path, output.format, output.clock)
+        try:
+            if result.error and not result.coverage.scored:
+                _remove(path, guard)  # of a run in which it could be read
+                continue
+            if path.parent != made:
+                _make(path.parent)
+                made = path.parent
+            rows = _writable(rows_of(result.events, output.clock), output.format, report)
+            with _guarded(guard, path):
+                write_rows(rows, path, output.format, output.clock)
+        except (ArgumentError, OSError) as error:
+            cause = error if isinstance(error, OSError) else error.__cause__
+            concerns_one = isinstance(cause, OSError) and cause.errno in OF_ONE_FILE
+            if report is None or not concerns_one:
+                raise
+            report(f"{result.path}: {error}")
+    if guard:
+        guard.finish()
+
+
+@contextlib.contextmanager
+def _guarded(guard: EditGuard | None, path: Path) -> Iterator[None]:
+    if guard:
+        guard.protect(path)
+    yield
+    if guard and path.is_file():  # not a pipe or device
+        guard.written(path)
+
+
+def _remove(path: Path, guard: EditGuard | None) -> None:
+    if guard:
+        guard.protect(path)
+    path.unlink(missing_ok=True)
+
+
+def _writable(
+    rows: Iterable[Row], format: str, report: Callable[[str], None] | None
+) -> Iterator[Row]:
+    """Leave out and report rows that a format cannot hold."""
+    for row in rows:
+        if report is not None:
+            try:
+                check_row(row, format)
+            except ArgumentError as error:
+                of = row.event.source or "an event"
+                report(f"{of} at {row.event.start:.3f} s is left out: {error}")
+                continue
+        yield row
 
 
 def common_folder(paths: Iterable[str]) -> str:
@@ -151,7 +308,7 @@ def _names_a_file(path: Path) -> bool:
     return any(path.name.lower().endswith(suffix) for suffix in FORMATS) and not path.is_dir()
 
 
-def _rows(results: Iterable[Labeled], clock: Clock | None) -> Iterator[Row]:
+def _rows(results: Iterable[LabelResult], clock: Clock | None) -> Iterator[Row]:
     lead = 0.0
     for result in results:
         yield from rows_of(result.events, clock, lead)
@@ -159,7 +316,7 @@ def _rows(results: Iterable[Labeled], clock: Clock | None) -> Iterator[Row]:
 
 
 def _below(path: str, root: str) -> str:
-    """Say where below the output's folder a recording's file lies; never above it."""
+    """Return the path of a recording's file below the output folder; never above it."""
     rest = path.replace(os.sep, "/").removeprefix(root)
     parts = [part for part in rest.split("/") if part not in ("", ".")]
     parts[:1] = [part.removesuffix(":") for part in parts[:1]]  # C: and s3: are no folders

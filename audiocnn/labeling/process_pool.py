@@ -1,15 +1,15 @@
-"""Many processors of one machine: the same function over the same tasks, in processes.
+"""A process pool for this machine: the same function over many tasks.
 
-A process that dies (a decoder that crashes, the kernel short of memory, someone's kill)
-costs the task that it was at, not the job: the task is tried again, and given up when it
-has killed `TRIES` of them. A task that takes longer than it may is ended and given up.
-When the job itself is killed, its workers end by themselves within a moment.
+A worker process that dies (a crash in a decoder, the kernel short of memory, a kill from
+outside) costs the task it was working on, not the run: the task is tried again, and given
+up when it has cost `TRIES` workers. A task that exceeds its time limit is ended and given
+up. When the driver is killed, its workers end by themselves within a moment.
 
     driver   two tasks ahead for each worker: one at work, one waiting
     worker   result = function(shared, task)
     driver   (task, result) as they come back, in any order
 
-The form is that of `cluster`, so that a job need not know on what it runs.
+`run_on_workers` has the form of `audiocnn.labeling.ray_runner.run_on_cluster`.
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ from dataclasses import dataclass, field
 from multiprocessing import connection
 from typing import Any, TypeVar
 
-from audiocnn.labeling.tasks import Lost
+from audiocnn.labeling.tasks import WorkerLost
 
 Task = TypeVar("Task")
 Shared = TypeVar("Shared")
 Result = TypeVar("Result")
 
 TRIES = 3  # workers that a task may cost
-AHEAD = 2  # tasks with a worker: one at work, one waiting
-LOOK = 0.25  # seconds between two looks at the clock
+AHEAD = 2  # tasks sent to a worker: one running, one waiting
+POLL = 0.25  # seconds between two checks of time limits
 ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
@@ -46,29 +46,29 @@ def run_on_workers(
     *,
     limit: Callable[[Task], float] = lambda task: float("inf"),
     stopped: Callable[[], bool] = lambda: False,
-) -> Iterator[tuple[Task, Result | Lost]]:
+) -> Iterator[tuple[Task, Result | WorkerLost]]:
     """Run a function over tasks in processes of this machine.
 
     Parameters
     ----------
     function
-        At the top of a module. What it raises ends the run.
+        At the top level of a module. An exception ends the run.
     shared
-        Goes to each process once.
+        Its first argument; sent to each process once.
     tasks
-        Taken as they are needed.
+        Its second arguments, taken as they are needed.
     n_workers
-        Processes, of one thread each.
+        Number of processes, of one thread each.
     limit
         Seconds that a task may take.
     stopped
-        Asked often; once it says yes, nothing new is begun, and the run ends with
-        what is at work.
+        Called often; once it returns True no task is started, and the run ends when
+        the running ones have finished.
 
     Yields
     ------
     task, result
-        As they are done. A task is done once; it may have been begun several times.
+        In order of completion. A task is completed once; it may be started several times.
     """
     pool = _Pool(function, shared, n_workers)
     waiting: Iterator[Task] = iter(tasks)
@@ -96,7 +96,7 @@ def run_on_workers(
                 return
             for task, result, tried in pool.collect(limit):
                 if isinstance(result, _Died) and result.blame and tried + 1 >= result.tries:
-                    yield task, Lost(result.reason)
+                    yield task, WorkerLost(result.reason)
                 elif isinstance(result, _Died):
                     again.append((task, tried + result.blame))
                 else:
@@ -110,7 +110,7 @@ _END: Any = object()
 
 @dataclass(frozen=True)
 class _Died:
-    """A worker is gone; ``blame`` says whether it was at this task, which has so many tries."""
+    """A worker died; ``blame``: whether it was running this task, which has so many tries."""
 
     reason: str
     blame: bool
@@ -119,7 +119,7 @@ class _Died:
 
 @dataclass(frozen=True)
 class _Raised:
-    """What a task raised; an error that it gives back is a result like any other."""
+    """An exception of a task; an error that it returns is a result like any other."""
 
     error: Exception
 
@@ -129,18 +129,18 @@ class _Worker:
     process: Any
     pipe: Any
     tasks: collections.deque[tuple[Any, int]] = field(default_factory=collections.deque)
-    since: float = 0.0  # when it began what it is at
+    since: float = 0.0  # when its current task started
 
     def give(self, task: Any, tried: int) -> None:
         if not self.tasks:
             self.since = time.monotonic()
         self.tasks.append((task, tried))
-        with contextlib.suppress(OSError):  # it is gone; `collect` will see
+        with contextlib.suppress(OSError):  # it died; `collect` notices
             self.pipe.send(task)
 
 
 class _Pool:
-    """Processes, each with a pipe; begun when they are needed."""
+    """Processes, each with a pipe; started when they are needed."""
 
     def __init__(self, function: Any, shared: Any, n: int) -> None:
         self.context = multiprocessing.get_context("spawn")
@@ -151,14 +151,14 @@ class _Pool:
         return any(worker.tasks for worker in self.workers)
 
     def free(self, room: int) -> _Worker | None:
-        """Give the worker with least to do, if it has room; a new one while there may be more."""
+        """Return the worker with the fewest tasks, if it has room; start one while allowed."""
         if len(self.workers) < self.n and all(worker.tasks for worker in self.workers):
             self.workers.append(self._begin())
         least = min(self.workers, key=lambda worker: len(worker.tasks))
         return least if len(least.tasks) < room else None
 
     def take_back(self) -> None:
-        """Forget the tasks that are not at work; their results are not waited for."""
+        """Drop the tasks that are not running; their results are not waited for."""
         for worker in self.workers:
             while len(worker.tasks) > 1:
                 worker.tasks.pop()
@@ -166,7 +166,7 @@ class _Pool:
     def collect(self, limit: Callable[[Any], float]) -> list[tuple[Any, Any, int]]:
         """Wait a little for results, deaths and overtime."""
         found: list[tuple[Any, Any, int]] = []
-        ready = connection.wait([worker.pipe for worker in self.workers], LOOK)
+        ready = connection.wait([worker.pipe for worker in self.workers], POLL)
         for worker in list(self.workers):
             if worker.pipe in ready:
                 try:
@@ -187,7 +187,7 @@ class _Pool:
         return found
 
     def close(self) -> None:
-        """End all processes at once; what they were at is of no use any more."""
+        """Kill all processes; their running tasks are dropped."""
         for worker in self.workers:
             worker.process.kill()
         for worker in self.workers:
@@ -214,19 +214,19 @@ class _Pool:
         return _Worker(process, ours)
 
     def _bury(self, worker: _Worker, reason: str = "") -> list[tuple[Any, Any, int]]:
-        """Take a worker's tasks from it; the first is to blame, the others had not begun."""
+        """Remove a worker and return its tasks; only the first had been started."""
         self.workers.remove(worker)
         worker.process.kill()
         worker.process.join()
         worker.pipe.close()
-        died = (reason, 1) if reason else (_how_it_died(worker.process.exitcode), TRIES)
+        died = (reason, 1) if reason else (_exit_reason(worker.process.exitcode), TRIES)
         tasks = [(task, _Died(died[0], at == 0, died[1]), tried)
                  for at, (task, tried) in enumerate(worker.tasks)]  # fmt: skip
         worker.tasks.clear()
         return tasks
 
 
-def _how_it_died(code: int | None) -> str:
+def _exit_reason(code: int | None) -> str:
     if code is not None and code < 0:
         try:
             return f"its process was ended by {signal.Signals(-code).name}"
@@ -236,8 +236,8 @@ def _how_it_died(code: int | None) -> str:
 
 
 def _serve(pipe: Any, function: Callable[[Any, Any], Any], shared: Any) -> None:
-    """Do tasks until the pipe is closed; the life of a worker."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the driver says when to end
+    """Run tasks until the pipe is closed: the main function of a worker."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the driver decides when to end
     _die_with_parent()
     try:
         while True:
@@ -247,7 +247,7 @@ def _serve(pipe: Any, function: Callable[[Any, Any], Any], shared: Any) -> None:
             except Exception as error:
                 result = _Raised(error)
             pipe.send(result)
-    except (EOFError, OSError):  # nobody is there any more
+    except (EOFError, OSError):  # the driver is gone
         return
 
 

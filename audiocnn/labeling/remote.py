@@ -1,9 +1,8 @@
-"""Recordings that lie elsewhere, named by URL: found and fetched by fsspec (``audiocnn[remote]``).
+"""Recordings at a URL, found and fetched by fsspec (``audiocnn[remote]``).
 
-A recording is copied into a temporary file before it is read, and labelled there:
-decoders seek, and a connection that breaks in the middle must not look like a damaged
-recording. What is told of it names its URL. Nothing but this module imports fsspec, and
-it does so when it meets a URL.
+A recording is copied into a temporary file before it is read: decoders seek, and a
+connection that breaks must not look like a damaged recording. Only this module imports
+fsspec, and only when it meets a URL.
 """
 
 from __future__ import annotations
@@ -11,20 +10,16 @@ from __future__ import annotations
 import contextlib
 import re
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from audiocnn.errors import AudiocnnError, AudioError
 from audiocnn.frontend.base import FrontEnd
-from audiocnn.inference.bundle import Bundle
-from audiocnn.inference.events import EventRule
 from audiocnn.io.audio.reader import AUDIO_SUFFIXES
 from audiocnn.io.recording import ARCHIVE_SUFFIX, SIGNAL_SUFFIXES
-from audiocnn.io.signals.channels import DEFAULT_OPTIONS, SignalReadOptions
-from audiocnn.labeling.label import NO_TAPS, Labeled, Observers, label_recording
 
 URL = re.compile(r"[a-z][a-z0-9+.-]+://", re.IGNORECASE)  # C:\ is none
 WHEN = ("mtime", "LastModified", "last_modified", "updated", "modified", "created", "ETag", "etag")
@@ -32,16 +27,16 @@ WHEN = ("mtime", "LastModified", "last_modified", "updated", "modified", "create
 
 @dataclass(frozen=True)
 class Remote:
-    """A recording that lies elsewhere.
+    """A recording at a URL.
 
     Parameters
     ----------
     url
-        Where.
+        Its URL.
     size
-        Bytes; -1 if its server does not say.
+        Bytes; -1 if the server does not report it.
     version
-        What changes when it is written again, as its server tells it; may be empty.
+        Time of modification or entity tag, as the server reports it; may be empty.
     """
 
     url: str
@@ -50,7 +45,7 @@ class Remote:
 
 
 def is_url(path: str) -> bool:
-    """Tell URLs from paths."""
+    """Tell a URL from a path."""
     return URL.match(path) is not None
 
 
@@ -60,9 +55,9 @@ def find_remote(url: str, front: FrontEnd | None = None) -> list[Remote]:
     Parameters
     ----------
     url
-        As in s3://bucket/folder; what fsspec has a package for.
+        For example s3://bucket/folder; any protocol that fsspec has a package for.
     front
-        Of the model, if it is one of other signals than sound.
+        Front end of the model; None for sound.
 
     Returns
     -------
@@ -74,7 +69,7 @@ def find_remote(url: str, front: FrontEnd | None = None) -> list[Remote]:
     AudioError
         If there is none, or it cannot be reached.
     """
-    with _speaking(url):
+    with _explaining(url):
         system, path = _import_fsspec().url_to_fs(url)
         info = system.info(path)
         if info["type"] == "file":
@@ -96,7 +91,7 @@ def find_remote(url: str, front: FrontEnd | None = None) -> list[Remote]:
 
 @contextlib.contextmanager
 def local_copy(path: str) -> Iterator[Path]:
-    """Give the file of a path or URL: itself, or a copy that is there for as long.
+    """Give the file of a path, or for the length of the context a copy of a URL's.
 
     Raises
     ------
@@ -110,54 +105,15 @@ def local_copy(path: str) -> Iterator[Path]:
         raise AudioError(f"{path}: series in an archive are not read by URL; copy it here first")
     with tempfile.TemporaryDirectory(prefix="audiocnn-") as folder:
         there = Path(folder, "recording" + PurePosixPath(path).suffix)
-        with _speaking(path):
+        with _explaining(path):
             system, inner = _import_fsspec().url_to_fs(path)
             system.get_file(inner, str(there))
         yield there
 
 
-def label_anywhere(
-    bundle: Bundle,
-    path: str,
-    *,
-    hop: float | None = None,
-    rules: Mapping[str, EventRule] | None = None,
-    taps: Observers = NO_TAPS,
-    reading: SignalReadOptions = DEFAULT_OPTIONS,
-) -> Labeled:
-    """Label a recording as `label_recording` does, wherever it lies."""
-    if not is_url(path):
-        return label_recording(bundle, path, hop=hop, rules=rules, taps=taps, reading=reading)
-
-    def under_its_url(tell: Callable[..., None] | None) -> Callable[..., None] | None:
-        return tell and (lambda _, *told: tell(path, *told))
-
-    here = Observers(*map(under_its_url, (taps.windows, taps.frames, taps.heard)))
-    try:
-        with local_copy(path) as there:
-            result = label_recording(
-                bundle, there, hop=hop, rules=rules, taps=here, reading=reading
-            )
-            return renamed(result, there, path)
-    except AudioError as error:  # it could not be fetched
-        return Labeled(path, error=str(error))
-
-
-def renamed(result: Labeled, there: Path, name: str) -> Labeled:
-    """Tell what came of a recording under the name that the user gave it."""
-    if str(there) == name:
-        return result
-    return replace(
-        result,
-        path=name,
-        events=tuple(replace(event, source=name) for event in result.events),
-        error=result.error.replace(str(there), name),
-    )
-
-
 @contextlib.contextmanager
-def _speaking(url: str) -> Iterator[None]:
-    """Say whatever a file system, of which there are many, has to say, with the URL."""
+def _explaining(url: str) -> Iterator[None]:
+    """Report the errors of a file system, which may be any, with the URL."""
     try:
         yield
     except AudiocnnError:
@@ -165,7 +121,7 @@ def _speaking(url: str) -> Iterator[None]:
     except ImportError as error:
         raise AudiocnnError(f"{url}: {error}") from error
     except FileNotFoundError as error:
-        why = f" ({error.__cause__})" if error.__cause__ else ""  # as of a server that is not there
+        why = f" ({error.__cause__})" if error.__cause__ else ""  # for example, no such server
         raise AudioError(
             f"no such file or folder: {url}{why}; check the name and the server"
         ) from error
@@ -181,7 +137,7 @@ def _remote(system: Any, path: str, info: dict[str, Any]) -> Remote:
 
 
 def _as_text(value: Any) -> str:
-    """Write a time as seconds since 1970, whichever way a file system has told it."""
+    """Format a time as seconds since 1970, in whichever type a file system gives it."""
     seconds = value.timestamp() if isinstance(value, datetime) else value
     return f"{seconds:.6f}" if isinstance(seconds, int | float) else str(seconds)
 

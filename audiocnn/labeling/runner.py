@@ -1,9 +1,10 @@
-"""A run over many recordings: what is still to be done, done anywhere, entered one by one.
+"""Label many recordings: plan the tasks, execute them, put chunks together.
 
-    list of recordings -> what the ledger does not have -> errands -> workers
-    ledger <- results of whole recordings <- parts put together <- workers
+    recordings -> tasks that the ledger has no result for -> executor -> outcomes
+    results    <- whole recordings <- chunks joined       <- outcomes
 
-A job knows a ledger and something that executes errands; neither knows the other.
+An executor runs tasks in this process, in a process pool or on a cluster; it knows
+neither chunks nor the ledger.
 """
 
 from __future__ import annotations
@@ -11,235 +12,261 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
 
-from audiocnn.errors import AudioError
+from audiocnn.errors import Cancelled
 from audiocnn.inference.bundle import Bundle, grid_of
 from audiocnn.inference.engine import Grid
 from audiocnn.io.audio.decoder import AudioInfo, open_recording
-from audiocnn.labeling.chunking import PartScores, join_parts, split
-from audiocnn.labeling.label import Observers, events_of
-from audiocnn.labeling.ledger import Ledger
-from audiocnn.labeling.ledger_rows import (
-    Known,
-    known,
+from audiocnn.labeling.chunking import ChunkScores, join_chunks, plan_chunks
+from audiocnn.labeling.fingerprints import UNKNOWN, FileFingerprint, fingerprint_of
+from audiocnn.labeling.label import NO_OBSERVERS, LabelResult, Observers, events_of
+from audiocnn.labeling.ledger import (
+    Ledger,
+    RecordingState,
+    asked_states,
+    copy_same_content,
     other_rules,
-    record,
     replace_events,
-    same_content,
 )
 from audiocnn.labeling.remote import is_url
 from audiocnn.labeling.score_codec import unpack_scores
 from audiocnn.labeling.tasks import (
-    Errand,
-    FileFingerprint,
-    Job,
-    Lost,
-    Result,
-    Unseen,
-    bundle_of,
-    errand_of,
-    label_errand,
+    LabelJob,
+    LabelTask,
+    NotVisible,
+    Outcome,
+    WorkerLost,
+    changed_message,
+    label_task,
     make_result,
-    stamp_of,
+    task_of,
 )
 
-Outcome = Result | PartScores | AudioError | Unseen | Lost
-Execute = Callable[[Iterable[Errand]], Iterator[tuple[Errand, Any]]]
+Execute = Callable[[Iterable[LabelTask]], Iterable[tuple[LabelTask, Outcome]]]
 
 
 @dataclass(frozen=True)
-class Wanted:
-    """Which recordings of the list are to be labelled.
+class TaskSelection:
+    """Which recordings with a result in the ledger are labelled again.
 
     Parameters
     ----------
     retry
-        Those that failed, too.
+        Those that failed.
     by_content
-        A recording counts as changed if its content is another, not if only its time is.
+        Those whose content has changed, rather than their size or time.
     """
 
     retry: bool = False
     by_content: bool = False
 
 
-def to_do(
-    ledger: Ledger, wanted: Wanted, stamps: Mapping[str, FileFingerprint] | None = None
-) -> Iterator[Errand]:
-    """Give the recordings of a run that are still to be labelled.
+def pending_tasks(
+    ledger: Ledger,
+    selection: TaskSelection,
+    fingerprints: Mapping[str, FileFingerprint] | None = None,
+) -> Iterator[LabelTask]:
+    """Give the recordings that a run asks for and the ledger has no result for.
 
-    New ones, those that have changed since, and, if asked, those that failed. One that
-    is done and is not there any more stays done. Recordings that lie elsewhere have
-    their ``stamps``.
+    These are new recordings, those that have changed and, if selected, those that
+    failed. A recording that is done and has been deleted stays done.
+
+    Parameters
+    ----------
+    ledger
+        After `list_recordings`.
+    selection
+        Which recordings are labelled again.
+    fingerprints
+        Of recordings at URLs.
     """
-    stamps = stamps or {}
-    for path, what in list(known(ledger)):
-        errand = errand_of(path)
-        errand = replace(errand, stamp=stamps.get(path, errand.stamp))
-        if what.state == "failed" and not wanted.retry and _same(errand, what):
+    fingerprints = fingerprints or {}
+    for path, before in list(asked_states(ledger)):
+        task = task_of(path)
+        task = replace(task, fingerprint=fingerprints.get(path, task.fingerprint))
+        if before.state == "failed" and not selection.retry and _is_same(task, before):
             continue
-        if what.state == "done" and (errand.stamp.size < 0 or _same(errand, what)):
+        if before.state == "done" and (task.fingerprint.size < 0 or _is_same(task, before)):
             continue
-        if wanted.by_content and errand.stamp.size >= 0 and not is_url(path):
+        if selection.by_content and task.fingerprint.size >= 0 and not is_url(path):
             try:
-                stamp = stamp_of(path, by_content=True)
-            except OSError:  # the worker that looks into it says what is wrong
-                stamp = FileFingerprint()
-            if stamp.digest and same_content(ledger, path, stamp):
+                fingerprint = fingerprint_of(path, by_content=True)
+            except OSError:  # labelling it reports what is wrong
+                fingerprint = UNKNOWN
+            if fingerprint.digest and copy_same_content(ledger, path, fingerprint):
                 continue
-        yield errand
+        yield task
 
 
-def _same(errand: Errand, what: Known) -> bool:
-    one, other = errand.stamp, what.stamp
-    if is_url(errand.where):  # its version stands in the place of its digest
-        return one == other
-    return (one.size, one.mtime_ns) == (other.size, other.mtime_ns)
+def execute_here(
+    bundle: Bundle,
+    job: LabelJob,
+    observers: Observers = NO_OBSERVERS,
+    stopped: Callable[[], bool] = lambda: False,
+) -> Execute:
+    """Make an executor that runs tasks in this process, one after the other.
 
+    It ends between two tasks once ``stopped`` returns True, and within a task when an
+    observer raises `Cancelled`.
+    """
 
-def in_process(job: Job, taps: Observers, tick: Callable[[], None] = lambda: None) -> Execute:
-    """Execute errands here, one after the other; ``tick``, called before each, may end it."""
-
-    def execute(errands: Iterable[Errand]) -> Iterator[tuple[Errand, Any]]:
-        for errand in errands:
-            tick()
-            yield errand, label_errand(job, errand, taps)
+    def execute(tasks: Iterable[LabelTask]) -> Iterator[tuple[LabelTask, Outcome]]:
+        with contextlib.suppress(Cancelled):
+            for task in tasks:
+                if stopped():
+                    return
+                yield task, label_task(bundle, job, task, observers)
 
     return execute
 
 
-def run_job(
-    ledger: Ledger,
-    job: Job,
-    rules: int,
-    errands: Iterable[Errand],
+def run_tasks(
+    bundle: Bundle,
+    job: LabelJob,
+    tasks: Iterable[LabelTask],
     execute: Execute,
     *,
-    part_done: Callable[[float], None] = lambda seconds: None,
-) -> Iterator[Result]:
-    """Label recordings and enter what comes of each.
+    chunked: bool = True,
+    chunk_done: Callable[[float], None] = lambda seconds: None,
+) -> Iterator[LabelResult]:
+    """Label recordings.
 
     Parameters
     ----------
-    ledger, job
-        Where results go, and what is the same for all.
-    rules
-        Number of the rules, from `begin_run`.
-    errands
-        Whole recordings.
+    bundle, job
+        The model and the settings.
+    tasks
+        Whole recordings, taken as they are needed.
     execute
-        Does errands, in any order.
-    part_done
-        Told how many seconds of sound a part was.
+        The executor.
+    chunked
+        Whether long recordings are executed in chunks. The chunks do not depend on
+        the executor, as their scores may differ from those of the whole by rounding.
+    chunk_done
+        Called with the seconds of sound of each completed chunk.
 
     Yields
     ------
-    Result
-        Of a recording, once the ledger has it.
+    LabelResult
+        One for each recording, in order of completion: that of ``tasks`` if the
+        executor keeps the order.
     """
-    grid = grid_of(bundle_of(job), job.hop)
-    # Parts are those of any executor, or the scores would differ by a hair.
-    puzzle = _Puzzle(job, grid, bundle_of(job).front.sound)
-    work: Iterable[Errand] = puzzle.parted(errands)
+    plan = _ChunkPlan(job, grid_of(bundle, job.hop), chunked and bundle.front.sound)
+    planned = plan.tasks(tasks)
     while True:
-        whole: list[Errand] = []  # recordings whose parts did not do
-        for errand, outcome in execute(work):
-            if errand.part is None:
-                result = _result_of(errand, outcome)
-            elif isinstance(outcome, PartScores):
-                part_done(_length(outcome))
-                done = puzzle.put(errand, outcome)
-                if done is None:
-                    continue
-                result = done
+        ended = True
+        for task, outcome in execute(planned):
+            ended = False
+            if task.chunk is None:
+                yield _result_of(task, outcome)
+            elif isinstance(outcome, ChunkScores):
+                chunk_done(_length(outcome))
+                if (result := plan.add(task, outcome)) is not None:
+                    yield result
             else:
-                if puzzle.give_up(errand):
-                    whole.append(replace(errand, part=None))
-                continue
-            record(ledger, result, rules)
-            yield result
-        if not whole:
+                plan.give_up(task)
+        if ended or not plan.again:  # without an outcome, the executor was stopped
             return
-        work = whole
+        planned = plan.tasks(())
 
 
-def find_again(ledger: Ledger, bundle: Bundle, job: Job, rules: int) -> Iterator[str]:
-    """Find events anew by the job's rules, in the scores that are kept; give each path."""
+def refresh_events(ledger: Ledger, job: LabelJob, rules: int) -> Iterator[str]:
+    """Find events by the job's rules where others found them, in stored scores; give paths."""
     for path, scores in other_rules(ledger, rules):
         replace_events(ledger, path, events_of(unpack_scores(scores), job.rules, path), rules)
         yield path
 
 
-def _result_of(errand: Errand, outcome: Outcome) -> Result:
-    if isinstance(outcome, Result):
+def _is_same(task: LabelTask, before: RecordingState) -> bool:
+    one, other = task.fingerprint, before.fingerprint
+    if is_url(task.location):  # the server's version takes the place of the digest
+        return one == other
+    return (one.size, one.mtime_ns) == (other.size, other.mtime_ns)
+
+
+def _result_of(task: LabelTask, outcome: Outcome) -> LabelResult:
+    if isinstance(outcome, LabelResult):
         return outcome
-    if isinstance(outcome, Lost):
-        why = f"{errand.name} could not be labelled: {outcome.reason}"
-    elif isinstance(outcome, Unseen):
-        why = f"no such file: {errand.name}"
+    if isinstance(outcome, WorkerLost):
+        error = f"{task.name} could not be labelled: {outcome.reason}"
+    elif isinstance(outcome, NotVisible):
+        error = f"no such file: {task.name}"
     else:
-        why = f"{errand.name}: {outcome}"
-    return Result(errand.name, errand.stamp, error=why)
+        error = f"{task.name}: {outcome}"
+    return LabelResult(task.name, error=error, fingerprint=task.fingerprint)
 
 
 @dataclass
-class _Puzzle:
-    """Recordings in parts: which parts there are, and which have come back."""
+class _ChunkPlan:
+    """Which recordings are executed in chunks, and which chunks have been scored.
 
-    job: Job
+    A recording whose chunk fails is executed again as a whole, which reports the fault.
+    """
+
+    job: LabelJob
     grid: Grid
-    sound: bool = True
+    chunked: bool
     infos: dict[str, AudioInfo] = field(default_factory=dict)
-    parts: dict[str, dict[int, PartScores | None]] = field(default_factory=dict)
+    chunks: dict[str, dict[int, ChunkScores | None]] = field(default_factory=dict)
+    again: list[LabelTask] = field(default_factory=list)
 
-    def parted(self, errands: Iterable[Errand]) -> Iterator[Errand]:
-        """Give errands, long recordings in parts."""
-        for errand in errands:
-            info = _info(errand) if self.sound else None
-            parts = split(info, self.grid) if info else []
-            if not parts or info is None:
-                yield errand
+    def tasks(self, tasks: Iterable[LabelTask]) -> Iterator[LabelTask]:
+        """Give tasks, those of long recordings in chunks, and those to be repeated."""
+        for task in tasks:
+            info = _info(task) if self.chunked else None
+            chunks = plan_chunks(info, self.grid) if info else []
+            if not chunks or info is None:
+                yield task
                 continue
-            self.infos[errand.name] = info
-            self.parts[errand.name] = {part.first: None for part in parts}
-            yield from (replace(errand, part=part) for part in parts)
+            self.infos[task.name] = info
+            self.chunks[task.name] = {chunk.first: None for chunk in chunks}
+            for chunk in chunks:
+                if task.name in self.chunks:  # else it has been given up meanwhile
+                    yield replace(task, chunk=chunk)
+            yield from self._take_again()
+        yield from self._take_again()
 
-    def put(self, errand: Errand, found: PartScores) -> Result | None:
-        """Put a part in its place; give the result once it is whole."""
-        assert errand.part is not None
-        if errand.name not in self.parts:  # given up
+    def add(self, task: LabelTask, scores: ChunkScores) -> LabelResult | None:
+        """Add the scores of a chunk; return the result once the recording is complete."""
+        assert task.chunk is not None
+        if task.name not in self.chunks:  # given up
             return None
-        parts = self.parts[errand.name]
-        parts[errand.part.first] = found
-        if any(part is None for part in parts.values()):
+        chunks = self.chunks[task.name]
+        chunks[task.chunk.first] = scores
+        if any(chunk is None for chunk in chunks.values()):
             return None
-        there = [part for _, part in sorted(self.parts.pop(errand.name).items()) if part]
-        runs, coverage = join_parts(there, self.infos.pop(errand.name), self.grid.rate)
-        error = ""
-        if errand_of(errand.name).stamp != errand.stamp:
-            error = f"{errand.name} changed while it was read: label it again when it is complete"
-        stamp = errand.stamp
-        if self.job.by_content and not error:
-            with contextlib.suppress(OSError):  # it has gone meanwhile: known by its time alone
-                stamp = stamp_of(errand.where, by_content=True)
-        return make_result(self.job, errand.name, stamp, runs, coverage, error)
+        ordered = [chunk for _, chunk in sorted(self.chunks.pop(task.name).items()) if chunk]
+        runs, coverage = join_chunks(ordered, self.infos.pop(task.name), self.grid.rate)
+        error, fingerprint = "", task.fingerprint
+        if task_of(task.name).fingerprint != fingerprint:
+            error = changed_message(task.name)
+        elif self.job.by_content:
+            with contextlib.suppress(OSError):  # deleted meanwhile: identified by its time alone
+                fingerprint = fingerprint_of(task.location, by_content=True)
+        return make_result(
+            self.job, task.name, runs, coverage, error=error, fingerprint=fingerprint
+        )
 
-    def give_up(self, errand: Errand) -> bool:
-        """Forget the parts of a recording; say whether that is news."""
-        self.infos.pop(errand.name, None)
-        return self.parts.pop(errand.name, None) is not None
+    def give_up(self, task: LabelTask) -> None:
+        """Drop the chunks of a recording, and execute it again as a whole."""
+        self.infos.pop(task.name, None)
+        if self.chunks.pop(task.name, None) is not None:
+            self.again.append(replace(task, chunk=None))
+
+    def _take_again(self) -> Iterator[LabelTask]:
+        while self.again:
+            yield self.again.pop(0)
 
 
-def _info(errand: Errand) -> AudioInfo | None:
-    if is_url(errand.where):
+def _info(task: LabelTask) -> AudioInfo | None:
+    if is_url(task.location):
         return None
     try:
-        with open_recording(errand.where) as source:
+        with open_recording(task.location) as source:
             return source.info
-    except Exception:  # decoders are many; the worker that gets it says what is wrong
+    except Exception:  # a fault in a decoder; labelling the recording reports it
         return None
 
 
-def _length(part: PartScores) -> float:
-    return float(sum(run.hop * run.values.shape[1] for run in part.runs))
+def _length(chunk: ChunkScores) -> float:
+    return float(sum(run.hop * run.values.shape[1] for run in chunk.runs))

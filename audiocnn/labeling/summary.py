@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 
 from audiocnn.annotations.start_times import Clock, moment, start_time
 from audiocnn.inference.events import Event
-from audiocnn.labeling.label import Labeled
+from audiocnn.labeling.label import LabelResult
 
 Number = TypeVar("Number", int, float)
 MANY_DAYS = 400
@@ -90,7 +90,7 @@ class Heard:
         """Give the seconds scored on each day."""
         return _by_day(self.hours)
 
-    def add(self, result: Labeled, start: datetime | None) -> None:
+    def add(self, result: LabelResult, start: datetime | None) -> None:
         """Count a recording."""
         coverage = result.coverage
         self.recordings += 1
@@ -162,7 +162,7 @@ class Summary:
 
 
 def summarize(
-    events: Iterable[Event] | None, results: Iterable[Labeled] | None, clock: Clock
+    events: Iterable[Event] | None, results: Iterable[LabelResult] | None, clock: Clock
 ) -> Summary:
     """Count a run.
 

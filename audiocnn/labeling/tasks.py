@@ -1,16 +1,14 @@
-"""What a job sends out, and what a worker makes of it, here or on another machine.
+"""Labelling tasks: a recording, or a chunk of one, labelled here or on another machine.
 
-The model travels with the job, as the files of its bundle, and is loaded with all its
-checks wherever the work is done: a processor on which it gives other scores refuses it.
-A recording is named to the workers by its absolute path or its URL, and its result as
-the user named it, so that the output is the same wherever it was made.
+Worker processes and nodes receive the model as the files of its bundle and load it with
+all its checks, so a processor that computes other scores refuses it. A recording is
+located by its absolute path or URL, while results carry the name that the user gave, so
+the output does not depend on where the work was done.
 """
 
 from __future__ import annotations
 
-import errno
 import functools
-import hashlib
 import os
 import socket
 import tempfile
@@ -20,16 +18,22 @@ from pathlib import Path
 
 from audiocnn.errors import AudioError
 from audiocnn.inference.bundle import SHIPPED, Bundle, grid_of, load
-from audiocnn.inference.events import Event, EventRule
+from audiocnn.inference.events import EventRule
 from audiocnn.inference.malloc import keep_freed_memory
 from audiocnn.inference.windows import Scores
 from audiocnn.io.recording import RecordingRef
 from audiocnn.io.signals.channels import DEFAULT_OPTIONS, SignalReadOptions
-from audiocnn.labeling.chunking import Part, PartScores, score_part
+from audiocnn.labeling.chunking import Chunk, ChunkScores, score_chunk
 from audiocnn.labeling.coverage import Coverage
+from audiocnn.labeling.fingerprints import (
+    UNKNOWN,
+    FileFingerprint,
+    fingerprint_of,
+    has_changed,
+)
 from audiocnn.labeling.label import (
-    NO_TAPS,
-    Labeled,
+    NO_OBSERVERS,
+    LabelResult,
     Observers,
     events_of,
     score_recording,
@@ -37,129 +41,190 @@ from audiocnn.labeling.label import (
 from audiocnn.labeling.remote import is_url, local_copy
 from audiocnn.labeling.score_codec import joined_runs, pack_scores
 
-CHUNK = 1 << 20  # bytes read at once to tell a file by its content
-
 
 @dataclass(frozen=True)
-class Job:
-    """What is the same for all recordings.
+class LabelJob:
+    """What all tasks of a run have in common.
 
     Parameters
     ----------
-    model
-        The files of the bundle, by name.
     hop
         Seconds between windows; None for the bundle's.
     rules
-        When events are found.
+        Event rules by label.
     by_content
-        Whether a recording's content is to be told by a digest.
-    accelerator
-        What runs the network, see `load`.
+        Whether recordings are identified by a digest of their content.
     reading
         How signals other than sound are read.
+    keep_scores
+        Whether results carry the packed window scores.
     """
 
-    model: Mapping[str, bytes] = field(repr=False)
     hop: float | None
     rules: Mapping[str, EventRule]
     by_content: bool = False
-    accelerator: str = "cpu"
     reading: SignalReadOptions = DEFAULT_OPTIONS
+    keep_scores: bool = True
 
 
 @dataclass(frozen=True)
-class FileFingerprint:
-    """What tells that a recording is the one that was read.
+class WorkerJob:
+    """A job as worker processes and nodes receive it, once each.
 
     Parameters
     ----------
-    size, mtime_ns
-        Bytes, and when it was last changed, nanoseconds since 1970; -1 and 0 if
-        that is not known.
-    digest
-        Of its content, or its version as a server tells it; empty if it was not asked for.
+    job
+        The job.
+    model
+        The files of the bundle, by name.
+    accelerator
+        What runs the network, see `load`.
     """
 
-    size: int = -1
-    mtime_ns: int = 0
-    digest: str = ""
+    job: LabelJob
+    model: Mapping[str, bytes] = field(repr=False)
+    accelerator: str = "cpu"
 
 
 @dataclass(frozen=True)
-class Errand:
-    """A recording that is to be labelled, or a part of it.
+class LabelTask:
+    """A recording to be labelled, or a chunk of it to be scored.
 
     Parameters
     ----------
     name
-        As the user named it.
-    where
+        The path or URL as the user gave it.
+    location
         Its absolute path, or its URL.
-    stamp
-        Of the file as it was when the job was planned.
-    part
-        None for all of it.
+    fingerprint
+        Of the file when the run was planned.
+    chunk
+        None for the whole recording.
     """
 
     name: str
-    where: str
-    stamp: FileFingerprint = FileFingerprint()
-    part: Part | None = None
+    location: str
+    fingerprint: FileFingerprint = UNKNOWN
+    chunk: Chunk | None = None
 
 
 @dataclass(frozen=True)
-class Unseen:
-    """A worker does not see a recording.
+class NotVisible:
+    """A worker does not see the recording of a task.
 
     Parameters
     ----------
     machine
-        Its name.
+        Its host name.
     """
 
     machine: str
 
 
 @dataclass(frozen=True)
-class Lost:
+class WorkerLost:
     """A task whose worker process or node was lost on every attempt.
 
     Parameters
     ----------
     reason
-        The error that Ray reports.
+        How it ended.
     """
 
     reason: str
 
 
-@dataclass(frozen=True)
-class Result:
-    """What came of a recording.
+Outcome = LabelResult | ChunkScores | AudioError | NotVisible | WorkerLost
 
-    Parameters
-    ----------
-    name
-        As the user named it.
-    stamp
-        Of the file as it was when it was read.
-    events, coverage, error
-        As in `Labeled`.
-    scores
-        Of its windows, see `pack_scores`.
+
+def task_of(path: str | Path) -> LabelTask:
+    """Make the task of labelling a whole recording."""
+    name = str(path)
+    if is_url(name):
+        return LabelTask(name, name)
+    try:
+        fingerprint = fingerprint_of(name)
+    except OSError:  # labelling it reports what is wrong
+        fingerprint = UNKNOWN
+    return LabelTask(name, os.path.abspath(name), fingerprint)
+
+
+def label_task(
+    bundle: Bundle, job: LabelJob, task: LabelTask, observers: Observers = NO_OBSERVERS
+) -> LabelResult | ChunkScores | NotVisible | AudioError:
+    """Label a recording, or score a chunk of it.
+
+    Returns
+    -------
+    LabelResult or ChunkScores
+        The result.
+    NotVisible
+        If the file does not exist on this machine.
+    AudioError
+        If a chunk cannot be scored: the recording must then be read as a whole.
     """
+    if not is_url(task.location) and not RecordingRef.of(task.location).file.exists():
+        return NotVisible(socket.gethostname())
+    try:
+        if task.chunk is not None:
+            grid = grid_of(bundle, job.hop)
+            scores = score_chunk(bundle, grid, task.location, task.chunk)
+            return ChunkScores(tuple(joined_runs(scores.runs)), scores.end)
+        with local_copy(task.location) as path:
+            return _label_file(bundle, job, task, path, observers)
+    except AudioError as error:
+        if task.chunk:
+            return error
+        return LabelResult(task.name, error=str(error), fingerprint=task.fingerprint)
 
-    name: str
-    stamp: FileFingerprint
-    events: tuple[Event, ...] = ()
-    coverage: Coverage = field(default_factory=Coverage)
-    error: str = ""
-    scores: bytes = field(default=b"", repr=False)
+
+def label_task_in_worker(
+    shared: WorkerJob, task: LabelTask
+) -> LabelResult | ChunkScores | NotVisible | AudioError:
+    """Do a task in a worker process or on a node, which loads the model once in its life."""
+    return label_task(bundle_of(shared), shared.job, task)
+
+
+def make_result(
+    job: LabelJob,
+    name: str,
+    runs: Iterable[Scores],
+    coverage: Coverage,
+    *,
+    error: str = "",
+    fingerprint: FileFingerprint = UNKNOWN,
+) -> LabelResult:
+    """Find the events in the window scores of a recording, and pack both."""
+    runs = tuple(joined_runs(runs))
+    events = events_of(runs, job.rules, name)
+    packed = pack_scores(runs) if job.keep_scores else b""
+    return LabelResult(name, events, coverage, error, fingerprint, packed)
+
+
+def changed_message(name: str) -> str:
+    """Say that a recording was written to while it was read."""
+    return f"{name} changed while it was read: label it again when it is complete"
+
+
+def _label_file(
+    bundle: Bundle, job: LabelJob, task: LabelTask, path: Path, observers: Observers
+) -> LabelResult:
+    """Label the recording of a task, which lies at ``path`` on this machine."""
+    copied = is_url(task.location)
+    try:
+        before = task.fingerprint if copied else fingerprint_of(path, job.by_content)
+    except OSError as problem:
+        return LabelResult(task.name, error=f"{task.name}: {problem.strerror}")
+    runs, coverage, error = score_recording(
+        bundle, path, hop=job.hop, observers=observers, reading=job.reading, name=task.name
+    )
+    if not copied and has_changed(path, before):
+        error = changed_message(task.name)
+    return make_result(job, task.name, runs, coverage, error=error, fingerprint=before)
 
 
 def model_files(model: str | Path) -> dict[str, bytes]:
-    """Read the files of a bundle, to be sent out.
+    """Read the files of a bundle, to send them to workers.
 
     Parameters
     ----------
@@ -170,140 +235,27 @@ def model_files(model: str | Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in sorted(folder.iterdir()) if path.is_file()}
 
 
-def stamp_of(path: str | Path, by_content: bool = False) -> FileFingerprint:
-    """Look at a file.
-
-    Raises
-    ------
-    OSError
-        If it is not there, or cannot be read.
-    """
-    found = os.stat(RecordingRef.of(path).file)
-    return FileFingerprint(found.st_size, found.st_mtime_ns, digest_of(path) if by_content else "")
-
-
-def digest_of(path: str | Path) -> str:
-    """Tell a file, or a series in it, by its content."""
-    ref = RecordingRef.of(path)
-    there = ref.file
-    if not os.path.isfile(there):  # reading a pipe would wait for ever
-        raise OSError(errno.EINVAL, "is no regular file")
-    found = os.stat(there)
-    digest = _digest(os.fspath(there), found.st_size, found.st_mtime_ns)
-    return digest if ref.member is None else f"{digest}#{ref.member}"
-
-
-@functools.lru_cache(maxsize=4)  # a file of many series is asked for each of them
-def _digest(path: str, size: int, mtime_ns: int) -> str:
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=20)).hexdigest()
-
-
-def errand_of(path: str | Path) -> Errand:
-    """Say how workers find a recording."""
-    name = str(path)
-    if is_url(name):
-        return Errand(name, name)
-    try:
-        stamp = stamp_of(name)
-    except OSError:  # the worker that looks for it says what is wrong
-        stamp = FileFingerprint()
-    return Errand(name, os.path.abspath(name), stamp)
-
-
-def label_errand(
-    job: Job, errand: Errand, taps: Observers = NO_TAPS
-) -> Result | PartScores | Unseen | AudioError:
-    """Label a recording, or score a part of it, wherever this runs.
-
-    Returns
-    -------
-    Result or PartScores
-        What came of it.
-    Unseen
-        If it is not there.
-    AudioError
-        If a part cannot be scored: the recording must be read as a whole.
-    """
-    if not is_url(errand.where) and not RecordingRef.of(errand.where).file.exists():
-        return Unseen(socket.gethostname())
-    try:
-        if errand.part is not None:
-            bundle = bundle_of(job)
-            found = score_part(bundle, grid_of(bundle, job.hop), errand.where, errand.part)
-            return PartScores(tuple(joined_runs(found.runs)), found.end)
-        if is_url(errand.where):
-            with local_copy(errand.where) as there:
-                return label_file(job, errand, there, taps)
-        return label_file(job, errand, Path(errand.where), taps)
-    except AudioError as error:
-        return error if errand.part else Result(errand.name, errand.stamp, error=str(error))
-
-
-def label_file(job: Job, errand: Errand, path: Path, taps: Observers = NO_TAPS) -> Result:
-    """Label the recording of an errand, which lies at ``path`` now."""
-    copied = is_url(errand.where)
-    try:
-        before = errand.stamp if copied else stamp_of(path, job.by_content)
-    except OSError as problem:
-        return Result(errand.name, FileFingerprint(), error=f"{errand.name}: {problem.strerror}")
-    runs, coverage, error = score_recording(
-        bundle_of(job), path, hop=job.hop, taps=taps, reading=job.reading
-    )
-    error = error.replace(str(path), errand.name)
-    if not copied and _changed(path, before):
-        error = f"{errand.name} changed while it was read: label it again when it is complete"
-    return make_result(job, errand.name, before, runs, coverage, error)
-
-
-def make_result(
-    job: Job,
-    name: str,
-    stamp: FileFingerprint,
-    runs: Iterable[Scores],
-    coverage: Coverage,
-    error: str,
-) -> Result:
-    """Find the events in the scores of a recording, and pack both."""
-    runs = tuple(joined_runs(runs))
-    events = events_of(runs, job.rules, name)
-    return Result(name, stamp, events, coverage, error, pack_scores(runs))
-
-
-def as_labeled(result: Result) -> Labeled:
-    """Leave out what only a ledger is interested in."""
-    return Labeled(result.name, result.events, result.coverage, result.error)
-
-
-def _changed(path: Path, before: FileFingerprint) -> bool:
-    try:
-        after = stamp_of(path)
-    except OSError:
-        return True
-    return (after.size, after.mtime_ns) != (before.size, before.mtime_ns)
-
-
-class _Model:
-    """A bundle's files as a key: equal where the files are."""
+class _ModelKey:
+    """The files of a bundle as a cache key: equal where the files are."""
 
     def __init__(self, files: Mapping[str, bytes]) -> None:
         self.files = files
-        self._checksums = files["bundle.json"]  # has those of the others in it
+        self._checksums = files["bundle.json"]  # contains those of the other files
 
     def __hash__(self) -> int:
         return hash(self._checksums)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Model) and self._checksums == other._checksums
+        return isinstance(other, _ModelKey) and self._checksums == other._checksums
 
 
-def bundle_of(job: Job) -> Bundle:
+def bundle_of(shared: WorkerJob) -> Bundle:
     """Load the model of a job, once in the life of a worker."""
-    return _load(_Model(job.model), job.accelerator)
+    return _load(_ModelKey(shared.model), shared.accelerator)
 
 
 @functools.lru_cache(maxsize=1)
-def _load(model: _Model, accelerator: str) -> Bundle:
+def _load(model: _ModelKey, accelerator: str) -> Bundle:
     keep_freed_memory()
     with tempfile.TemporaryDirectory(prefix="audiocnn-") as folder:
         for name, data in model.files.items():

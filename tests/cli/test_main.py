@@ -315,7 +315,7 @@ def test_what_was_there_stays_until_all_is_written(model, wav, tmp_path, monkeyp
     events, windows = tmp_path / "e.csv", tmp_path / "w.csv"
     events.write_text("old")
     windows.write_text("old")
-    monkeypatch.setattr(progress.Watch, "finished", lambda *_: 1 / 0)
+    monkeypatch.setattr(progress.Progress, "finished", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         main(["label", str(wav), "--model", model, "-o", str(events), "--windows", str(windows)])
     assert (events.read_text(), windows.read_text()) == ("old", "old")
@@ -326,15 +326,15 @@ def test_an_interrupt_leaves_what_is_done(model, wav, tmp_path, capsys, monkeypa
     for name in "abc":
         shutil.copy(wav, tmp_path / f"{name}.wav")
     wav.unlink()
-    original = progress.Watch.heard
+    original = progress.Progress.advance
 
-    def heard(self: progress.Watch, path: str, seconds: float, duration: float | None) -> None:
+    def heard(self: progress.Progress, path: str, seconds: float, duration: float | None) -> None:
         if path.endswith("b.wav"):
             os.kill(os.getpid(), signal.SIGINT)  # in the middle of the second
             time.sleep(0.01)
         original(self, path, seconds, duration)
 
-    monkeypatch.setattr(progress.Watch, "heard", heard)
+    monkeypatch.setattr(progress.Progress, "advance", heard)
     before = signal.signal(signal.SIGINT, signal.default_int_handler)  # CI may ignore it
     out = tmp_path / "events.csv"
     assert main(["label", str(tmp_path), "--model", model, "--threshold", "0.01", "-o",

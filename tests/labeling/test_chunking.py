@@ -1,4 +1,4 @@
-"""A long recording in parts has the scores of the whole."""
+"""A long recording in chunks has the scores of the whole."""
 
 import numpy as np
 import pytest
@@ -10,7 +10,7 @@ import audiocnn
 from audiocnn.errors import AudioError
 from audiocnn.inference.bundle import grid_of
 from audiocnn.io.audio.reader import audio_info
-from audiocnn.labeling.chunking import PartScores, join_parts, score_part, split
+from audiocnn.labeling.chunking import ChunkScores, join_chunks, plan_chunks, score_chunk
 from audiocnn.labeling.label import events_of, score_recording
 from audiocnn.labeling.score_codec import joined_runs
 
@@ -28,12 +28,12 @@ def noise(seconds: float, rate: int) -> np.ndarray:
     return (0.1 * rng.standard_normal(n) * np.sin(np.arange(n) / rate)).astype(np.float32)
 
 
-def parted(bundle, path, seconds: float, hop: float | None = None):
+def in_chunks(bundle, path, seconds: float, hop: float | None = None):
     info, grid = audio_info(path), grid_of(bundle, hop)
-    parts = split(info, grid, seconds, long=0)
-    found = [score_part(bundle, grid, path, part) for part in parts]
-    return parts, join_parts([PartScores(tuple(joined_runs(f.runs)), f.end) for f in found], info,
-                             grid.rate)  # fmt: skip
+    chunks = plan_chunks(info, grid, seconds, long=0)
+    found = [score_chunk(bundle, grid, path, chunk) for chunk in chunks]
+    joined = [ChunkScores(tuple(joined_runs(f.runs)), f.end) for f in found]
+    return chunks, join_chunks(joined, info, grid.rate)
 
 
 @pytest.mark.parametrize("rate", [8000, 11025, 22050, 44100, 48000, 96000, 192000])
@@ -41,8 +41,8 @@ def parted(bundle, path, seconds: float, hop: float | None = None):
 def test_every_rate(bundle, tmp_path, rate, suffix):
     path = tmp_path / f"x.{suffix}"
     soundfile.write(path, noise(14.3, rate), rate, subtype="PCM_16")
-    parts, (runs, coverage) = parted(bundle, path, 4.0)
-    assert len(parts) >= 2
+    chunks, (runs, coverage) = in_chunks(bundle, path, 4.0)
+    assert len(chunks) >= 2
     whole, expected, error = score_recording(bundle, path)
     whole, runs = list(joined_runs(whole)), list(joined_runs(runs))
     assert not error
@@ -62,11 +62,11 @@ def test_every_rate(bundle, tmp_path, rate, suffix):
 )
 def test_any_length_part_and_hop(bundle_folders, tmp_path_factory, length, seconds, hop):
     bundle = audiocnn.load(bundle_folders["cnn1d"])
-    path = tmp_path_factory.mktemp("parts") / "x.flac"
+    path = tmp_path_factory.mktemp("chunks") / "x.flac"
     soundfile.write(path, noise(length, 16000), 16000)
-    parts, found = (
-        parted(bundle, path, seconds, hop)
-        if split(audio_info(path), grid_of(bundle, hop), seconds, long=0)
+    chunks, found = (
+        in_chunks(bundle, path, seconds, hop)
+        if plan_chunks(audio_info(path), grid_of(bundle, hop), seconds, long=0)
         else ([], None)
     )
     if found is None:
@@ -78,7 +78,7 @@ def test_any_length_part_and_hop(bundle_folders, tmp_path_factory, length, secon
     assert joined.shape == expected.shape
     assert np.abs(joined - expected).max() < ALLOWED
     assert found[1] == coverage
-    assert parts[-1].last is None
+    assert chunks[-1].last is None
 
 
 def test_what_is_not_split(bundle, tmp_path):
@@ -86,11 +86,11 @@ def test_what_is_not_split(bundle, tmp_path):
     sound = noise(12, 8000)
     for name, how in {"f.wav": "FLOAT", "o.ogg": "OPUS", "m.mp3": "MPEG_LAYER_III"}.items():
         soundfile.write(tmp_path / name, sound, 8000, subtype=how)
-        assert split(audio_info(tmp_path / name), grid, 2.0, long=0) == []
+        assert plan_chunks(audio_info(tmp_path / name), grid, 2.0, long=0) == []
     soundfile.write(tmp_path / "x.wav", sound, 8000)
     info = audio_info(tmp_path / "x.wav")
-    assert len(split(info, grid, 3.0, long=0)) >= 2
-    assert split(info, grid) == []  # it is short
+    assert len(plan_chunks(info, grid, 3.0, long=0)) >= 2
+    assert plan_chunks(info, grid) == []  # it is short
 
 
 @pytest.mark.parametrize("name", ["x.wav", "x.ogg", "x.aiff", "x.w64", "x.rf64", "x.flac"])
@@ -99,11 +99,11 @@ def test_what_is_cut_off_is_not_taken_for_whole(bundle, tmp_path, name):
     soundfile.write(path, noise(14, 16000), 16000)
     data = path.read_bytes()
     path.write_bytes(data[: len(data) * 9 // 10])
-    parts = split(audio_info(path), grid, 3.0, long=0)
-    assert bool(parts) == (name == "x.flac")  # its header says the same, cut off or not
-    if parts:
+    chunks = plan_chunks(audio_info(path), grid, 3.0, long=0)
+    assert bool(chunks) == (name == "x.flac")  # its header says the same, cut off or not
+    if chunks:
         with pytest.raises(AudioError):
-            score_part(bundle, grid, path, parts[-1])
+            score_chunk(bundle, grid, path, chunks[-1])
 
 
 def test_a_hole_is_found_by_the_part_that_it_is_in(bundle, tmp_path):
@@ -113,11 +113,11 @@ def test_a_hole_is_found_by_the_part_that_it_is_in(bundle, tmp_path):
     at = len(data) * 3 // 8
     data[at] ^= 0x55  # of a page, whose checksum is wrong now: it is left out
     path.write_bytes(data)
-    parts = split(audio_info(path), grid, 5.0, long=0)
+    chunks = plan_chunks(audio_info(path), grid, 5.0, long=0)
     failed = []
-    for number, part in enumerate(parts):
+    for number, chunk in enumerate(chunks):
         try:
-            score_part(bundle, grid, path, part)
+            score_chunk(bundle, grid, path, chunk)
         except AudioError:
             failed.append(number)
     assert failed
@@ -129,7 +129,7 @@ def test_a_part_that_is_not_all_there_says_so(bundle, tmp_path):
     path = tmp_path / "x.wav"
     soundfile.write(path, noise(12, 8000), 8000)
     info, grid = audio_info(path), grid_of(bundle)
-    part = split(info, grid, 3.0, long=0)[0]
+    chunk = plan_chunks(info, grid, 3.0, long=0)[0]
     soundfile.write(path, noise(2, 8000), 8000)
     with pytest.raises(AudioError, match=r"shorter than it should be"):
-        score_part(bundle, grid, path, part)
+        score_chunk(bundle, grid, path, chunk)

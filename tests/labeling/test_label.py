@@ -21,10 +21,9 @@ from audiocnn.evaluation.stream_check import largest_difference, random_cuts, ve
 from audiocnn.inference import model_input
 from audiocnn.labeling.coverage import BETWEEN, NOT_FINITE, REST, UNREADABLE
 from audiocnn.labeling.label import (
-    Labeled,
+    LabelResult,
     Observers,
     label_recording,
-    label_recordings,
     with_threshold,
 )
 
@@ -64,11 +63,11 @@ def cut_flac(path: Path) -> Path:
     return path
 
 
-def skipped(result: Labeled) -> dict[str, float]:
+def skipped(result: LabelResult) -> dict[str, float]:
     return {s.reason: s.seconds for s in result.coverage.skipped}
 
 
-def total(result: Labeled) -> float:
+def total(result: LabelResult) -> float:
     return result.coverage.scored + sum(skipped(result).values())
 
 
@@ -165,7 +164,7 @@ def test_a_bad_recording_costs_no_other(bundle, tmp_path, monkeypatch):
 
     monkeypatch.setattr(model_input, "read_blocks", read_blocks)
     paths = [tmp_path / "no.wav", good, tmp_path / "empty.wav", tmp_path / "evil.wav", good]
-    no, first, empty, evil, second = label_recordings(bundle, paths)
+    no, first, empty, evil, second = (label_recording(bundle, path) for path in paths)
     assert "no such file" in no.error
     assert "is empty" in empty.error
     assert evil.error.endswith("broke its decoder (RuntimeError: the decoder has a fault)")
@@ -175,12 +174,12 @@ def test_a_bad_recording_costs_no_other(bundle, tmp_path, monkeypatch):
 
 def test_taps_hear_what_the_events_come_from(bundle, tmp_path):
     path, windows, frames, heard = write(tmp_path / "a.wav", noise(25)), [], [], []
-    taps = Observers(
+    observers = Observers(
         lambda *rows: windows.append(rows),
         lambda *rows: frames.append(rows),
-        lambda *told: heard.append(told),
+        lambda *seen: heard.append(seen),
     )
-    label_recording(bundle, path, taps=taps)
+    label_recording(bundle, path, observers=observers)
     blocks = audiocnn.read_blocks(path, bundle.rate)
     expected = [run.values for run in audiocnn.listen(bundle, blocks)]
     np.testing.assert_array_equal(
@@ -198,7 +197,9 @@ def test_a_tap_that_raises_ends_the_work(bundle, tmp_path):
         raise OSError("no space left")
 
     with pytest.raises(OSError, match="no space left"):  # not a fault of the recording
-        label_recording(bundle, write(tmp_path / "a.wav", noise(2)), taps=Observers(windows=full))
+        label_recording(
+            bundle, write(tmp_path / "a.wav", noise(2)), observers=Observers(windows=full)
+        )
 
 
 def test_results_can_go_to_another_process(bundle, tmp_path):
@@ -330,8 +331,8 @@ def tiled(path, rate, **how):
 model_input.read_blocks = tiled
 rows = [0]
 def count(path, times, values): rows[0] += values.shape[1]
-taps = label.Observers(windows=count, frames=count)
-result = label.label_recording(audiocnn.load({str(bundle)!r}), {str(path)!r}, taps=taps)
+observers = label.Observers(windows=count, frames=count)
+result = label.label_recording(audiocnn.load({str(bundle)!r}), {str(path)!r}, observers=observers)
 assert not result.error, result.error
 assert abs(result.coverage.seconds - 60 * {times}) < 1, result.coverage
 assert rows[0] > 60 * {times}

@@ -11,15 +11,15 @@ from audiocnn.annotations.start_times import Clock
 from audiocnn.errors import ArgumentError
 from audiocnn.inference.events import Event
 from audiocnn.labeling.coverage import Coverage
-from audiocnn.labeling.label import Labeled
+from audiocnn.labeling.label import LabelResult
 from audiocnn.labeling.outputs import Output, choose_output, common_folder, write_outputs
 
 HEARD = Coverage(60.0, 60.0)
 
 
-def labeled(path: str, *times: float) -> Labeled:
+def labeled(path: str, *times: float) -> LabelResult:
     events = tuple(Event("owl", time, time + 1, 0.5, path) for time in times)
-    return Labeled(path, events, HEARD)
+    return LabelResult(path, events, HEARD)
 
 
 RESULTS = [
@@ -51,8 +51,10 @@ def test_raven_runs_on_over_all_recordings(tmp_path: Path) -> None:
 @pytest.mark.parametrize("format", FORMATS.values())
 def test_a_file_for_each_recording(tmp_path: Path, format: str) -> None:
     output = choose_output(tmp_path / "out", format)
-    failed = Labeled("rec/a/bad.wav", error="is text")
-    cut = Labeled("rec/a/cut.wav", (Event("owl", 0, 1, 0.5, "rec/a/cut.wav"),), HEARD, "cut off")
+    failed = LabelResult("rec/a/bad.wav", error="is text")
+    cut = LabelResult(
+        "rec/a/cut.wav", (Event("owl", 0, 1, 0.5, "rec/a/cut.wav"),), HEARD, "cut off"
+    )
     root = common_folder(result.path for result in RESULTS)
     write_outputs([*RESULTS, failed, cut], output, root=root)
     suffix = next(suffix for suffix, name in FORMATS.items() if name == format)
@@ -91,7 +93,7 @@ def test_wall_clock_times(tmp_path: Path) -> None:
 def test_one_recording_at_a_time(tmp_path: Path) -> None:
     there: list[str] = []
 
-    def watched() -> Iterator[Labeled]:
+    def watched() -> Iterator[LabelResult]:
         for result in RESULTS:
             there.extend(str(path) for path in (tmp_path / "o").rglob("*.csv"))
             yield result
@@ -101,7 +103,7 @@ def test_one_recording_at_a_time(tmp_path: Path) -> None:
 
 
 def test_what_was_there_stays_until_all_is_written(tmp_path: Path) -> None:
-    def broken() -> Iterator[Labeled]:
+    def broken() -> Iterator[LabelResult]:
         yield RESULTS[0]
         raise OSError("gone")
 

@@ -11,7 +11,7 @@ import pytest
 
 from audiocnn.errors import BundleError
 from audiocnn.labeling.process_pool import run_on_workers
-from audiocnn.labeling.ray_pool import Lost
+from audiocnn.labeling.tasks import WorkerLost
 
 ROOT = Path(__file__).parents[2]
 
@@ -47,9 +47,9 @@ def test_every_task_is_done_once_by_several():
 
 def test_what_kills_its_workers_is_given_up_and_costs_nothing_else():
     found = dict(run_on_workers(work, "x", [1, "die", 2, 3, "exit", 4], 2))
-    assert isinstance(found["die"], Lost)
+    assert isinstance(found["die"], WorkerLost)
     assert found["die"].reason == "its process was ended by SIGKILL"
-    assert found["exit"] == Lost("its process ended with status 3")
+    assert found["exit"] == WorkerLost("its process ended with status 3")
     assert [type(found[k]) for k in (1, 2, 3, 4)] == [str] * 4
 
 
@@ -65,7 +65,7 @@ def test_what_hangs_is_ended_and_not_tried_again(tmp_path):
     Path(log).touch()
     limits = {"hang": 3, 1: 300}  # seconds, the start of the process included
     found = dict(run_on_workers(work, log, ["hang", 1], 2, limit=limits.__getitem__))
-    assert found["hang"] == Lost("took longer than the 3 s it may")
+    assert found["hang"] == WorkerLost("took longer than the 3 s it may")
     assert found[1].startswith(f"{log} 1")
     assert Path(log).read_text() in ("begun\n", "")
     assert time.monotonic() - begin < 60

@@ -9,10 +9,10 @@ import pytest
 import soundfile
 
 from audiocnn.errors import AudiocnnError, AudioError
-from audiocnn.inference.events import Event
-from audiocnn.labeling.coverage import Coverage
-from audiocnn.labeling.label import Labeled
-from audiocnn.labeling.remote import find_remote, is_url, local_copy, renamed
+from audiocnn.inference.bundle import load
+from audiocnn.labeling.label import LabelResult, Observers, with_threshold
+from audiocnn.labeling.remote import find_remote, is_url, local_copy
+from audiocnn.labeling.tasks import LabelJob, label_task, task_of
 
 fsspec = pytest.importorskip("fsspec", reason="fsspec is not installed")
 
@@ -119,11 +119,17 @@ def test_without_the_package_of_a_bucket() -> None:
         find_remote("s3://bucket/x")
 
 
-def test_what_comes_of_a_copy_names_its_url() -> None:
-    there = Path("/tmp/audiocnn-x/recording.wav")
-    result = Labeled(
-        str(there), (Event("owl", 0, 1, 0.5, str(there)),), Coverage(), f"{there} is cut off"
-    )
-    told = renamed(result, there, "s3://b/x.wav")
-    assert told.path == told.events[0].source == "s3://b/x.wav"
-    assert told.error == "s3://b/x.wav is cut off"
+def test_results_of_a_copy_name_its_url(memory: Any, bundle_folders: dict[str, Path]) -> None:
+    bundle = load(bundle_folders["cnn1d"])
+    job = LabelJob(None, with_threshold(bundle.rules, 0.001))
+    heard: list[str] = []
+    observers = Observers(progress=lambda name, *_: heard.append(name))
+    url = "memory://bucket/b/a/1.wav"
+    good = label_task(bundle, job, task_of(url), observers)
+    assert isinstance(good, LabelResult)
+    assert {good.path, *heard} == {url}
+    assert {event.source for event in good.events} <= {url}
+    memory.pipe("/bucket/b/bad.wav", b"this is no recording, and long enough to be seen as text")
+    bad = label_task(bundle, job, task_of("memory://bucket/b/bad.wav"))
+    assert isinstance(bad, LabelResult)
+    assert bad.error.startswith("memory://bucket/b/bad.wav is text, not sound")

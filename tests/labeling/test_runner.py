@@ -16,8 +16,13 @@ import soundfile
 
 from audiocnn.cli.main import main
 from audiocnn.errors import AudiocnnError, DatasetError
-from audiocnn.labeling.ledger import open_ledger, settings_of
-from audiocnn.labeling.ledger_rows import count_states, known, labeled
+from audiocnn.labeling.ledger import (
+    count_states,
+    listed_states,
+    open_ledger,
+    results_of,
+    settings_of,
+)
 
 ROOT = Path(__file__).parents[2]
 
@@ -45,7 +50,7 @@ def entered(out: Path) -> dict[str, int]:
 
 def states(out: Path) -> dict[str, str]:
     with open_ledger(f"{out}.ledger") as ledger:
-        return {Path(path).name: what.state for path, what in known(ledger)}
+        return {Path(path).name: what.state for path, what in listed_states(ledger)}
 
 
 def test_what_is_done_is_not_done_again(recordings, tmp_path, capsys):
@@ -212,15 +217,16 @@ def test_lists_and_patterns(recordings, tmp_path, capsys):
 
 
 def test_a_recording_that_goes_meanwhile_fails(recordings, tmp_path, monkeypatch, capsys):
-    import audiocnn.cli.label_run as labelrun
+    import audiocnn.cli.label as label_verb
 
-    enter = labelrun.list_recordings
+    enter = label_verb.list_recordings
 
-    def then_remove(ledger, paths):
-        enter(ledger, paths)
+    def then_remove(ledger, paths, **how):
+        n = enter(ledger, paths, **how)
         (recordings / "5.flac").unlink()
+        return n
 
-    monkeypatch.setattr(labelrun, "list_recordings", then_remove)
+    monkeypatch.setattr(label_verb, "list_recordings", then_remove)
     out = tmp_path / "e.csv"
     assert label(recordings, "-o", out) == 1
     assert "no such file: " in capsys.readouterr().err
@@ -237,14 +243,14 @@ def test_two_runs_on_one_ledger(recordings, tmp_path, capsys):
     assert label(recordings, "-o", out) == 0
     with open_ledger(f"{out}.ledger", write=True), open_ledger(f"{out}.ledger") as reader:
         assert count_states(reader) == {"done": 6}
-        assert len(list(labeled(reader))) == 6
+        assert len(list(results_of(reader))) == 6
 
 
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"no database, whatever it may be" * 100, "is no ledger, or a damaged one"),
-        (None, "is a database, but no ledger"),
+        (b"no database, whatever it may be" * 100, "is not a ledger, or damaged"),
+        (None, "is a database, but not a ledger"),
     ],
 )
 def test_what_is_no_ledger_is_refused(recordings, tmp_path, capsys, content, message):
@@ -270,10 +276,10 @@ def test_a_ledger_at_rest_is_one_file_and_reading_leaves_nothing_beside_it(recor
     assert sorted(path.name for path in out.parent.iterdir()) == ["events.csv", "events.csv.ledger"]
     with open_ledger(f"{out}.ledger") as reader:
         reader.connection.execute("BEGIN")
-        before = dict(known(reader))
+        before = dict(listed_states(reader))
         with open_ledger(f"{out}.ledger", write=True) as writer:
             writer.connection.execute("DELETE FROM recordings")
-            assert dict(known(reader)) == before
+            assert dict(listed_states(reader)) == before
         with pytest.raises(sqlite3.OperationalError, match="readonly"):
             reader.connection.execute("DELETE FROM recordings")
 
@@ -325,9 +331,9 @@ def test_only_write_needs_a_run(recordings, tmp_path, capsys):
 
 def test_a_full_disk_leaves_the_ledger_whole(recordings, tmp_path, capsys, monkeypatch):
     out = tmp_path / "e.csv"
-    import audiocnn.cli.label_run as labelrun
+    import audiocnn.cli.label as label_verb
 
-    put = labelrun.begin_run
+    put = label_verb.begin_run
 
     def little_room(ledger, settings):
         number = put(ledger, settings)
@@ -335,7 +341,7 @@ def test_a_full_disk_leaves_the_ledger_whole(recordings, tmp_path, capsys, monke
         ledger.connection.execute(f"PRAGMA max_page_count = {pages}")
         return number
 
-    monkeypatch.setattr(labelrun, "begin_run", little_room)
+    monkeypatch.setattr(label_verb, "begin_run", little_room)
     assert label(recordings, "-o", out) == 1
     said = capsys.readouterr().err
     assert "full; what was done is safe: make room, and run the same command again" in said
@@ -349,9 +355,9 @@ def test_a_full_disk_leaves_the_ledger_whole(recordings, tmp_path, capsys, monke
 
 
 def test_a_recording_that_grows_meanwhile_fails(recordings, tmp_path, monkeypatch):
-    import audiocnn.labeling.tasks as errands
+    import audiocnn.labeling.tasks as tasks
 
-    score = errands.score_recording
+    score = tasks.score_recording
 
     def growing(bundle, path, **how):
         found = score(bundle, path, **how)
@@ -359,11 +365,11 @@ def test_a_recording_that_grows_meanwhile_fails(recordings, tmp_path, monkeypatc
             path.write_bytes(path.read_bytes() + b"more")
         return found
 
-    monkeypatch.setattr(errands, "score_recording", growing)
+    monkeypatch.setattr(tasks, "score_recording", growing)
     out = tmp_path / "e.csv"
     assert label(recordings, "-o", out) == 1
     with open_ledger(f"{out}.ledger") as ledger:
-        errors = [r.error for r in labeled(ledger) if r.error]
+        errors = [r.error for r in results_of(ledger) if r.error]
     assert len(errors) == 1
     assert "4.flac changed while it was read: label it again" in errors[0]
 

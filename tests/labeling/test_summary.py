@@ -10,7 +10,7 @@ from audiocnn.annotations.start_times import Clock, parse_zone
 from audiocnn.errors import ArgumentError
 from audiocnn.inference.events import Event
 from audiocnn.labeling.coverage import Coverage, Skipped
-from audiocnn.labeling.label import Labeled
+from audiocnn.labeling.label import LabelResult
 from audiocnn.labeling.summary import Summary, hours_of, summarize
 from audiocnn.labeling.summary_plot import write_picture
 
@@ -23,10 +23,14 @@ EVENTS = [
     Event("owl", 60, 61, 0.875, NAMELESS),
 ]
 RESULTS = [
-    Labeled(EVENING, tuple(EVENTS[:3]), Coverage(3600.0, 3600.0)),
-    Labeled(NIGHT, (EVENTS[3],), Coverage(600.0, 300.0, 0, (Skipped("unreadable", 300.0, 300),)),
-            "cut off"),
-    Labeled(NAMELESS, (EVENTS[4],), Coverage(100.0, 100.0)),
+    LabelResult(EVENING, tuple(EVENTS[:3]), Coverage(3600.0, 3600.0)),
+    LabelResult(
+        NIGHT,
+        (EVENTS[3],),
+        Coverage(600.0, 300.0, 0, (Skipped("unreadable", 300.0, 300),)),
+        "cut off",
+    ),
+    LabelResult(NAMELESS, (EVENTS[4],), Coverage(100.0, 100.0)),
 ]  # fmt: skip
 D5, D6, D7 = date(2021, 6, 5), date(2021, 6, 6), date(2021, 6, 7)
 

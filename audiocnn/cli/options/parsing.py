@@ -5,9 +5,12 @@ from __future__ import annotations
 import argparse
 import re
 from collections.abc import Sequence
-from typing import Any, NoReturn
+from dataclasses import fields
+from typing import Any, NoReturn, TypeVar
 
 from audiocnn.errors import did_you_mean
+
+Options = TypeVar("Options")
 
 
 class Parser(argparse.ArgumentParser):
@@ -36,6 +39,12 @@ class Parser(argparse.ArgumentParser):
         hints = (did_you_mean(word, known) for word in meant if word not in known)
         hint = next((h for h in hints if h), "")
         self.exit(2, f"{self.prog}: {message}{hint}\nsee {self.prog} --help\n")
+
+
+def options_of(kind: type[Options], args: argparse.Namespace) -> Options:
+    """Make the options of a verb, a dataclass, of parsed arguments of the same names."""
+    names = [field.name for field in fields(kind)]  # type: ignore[arg-type]
+    return kind(**{name: getattr(args, name) for name in names if hasattr(args, name)})
 
 
 def add_verb(verbs: Any, name: str, what: str, examples: Sequence[str]) -> argparse.ArgumentParser:

@@ -64,6 +64,9 @@ def _add_run(parser: Any) -> None:
                         "time")  # fmt: skip
     parser.add_argument("--ledger", metavar="FILE",
                         help="where the run keeps what is done (default: OUT.ledger)")  # fmt: skip
+    parser.add_argument("--prune", action="store_true",
+                        help="remove recordings of earlier runs that are not named this time; "
+                        "otherwise they stay in OUT")  # fmt: skip
     parser.add_argument("--only-write", action="store_true",
                         help="write OUT from the ledger, and label nothing")  # fmt: skip
 

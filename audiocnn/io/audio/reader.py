@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -147,7 +147,9 @@ def read_audio(
     return samples
 
 
-def find_recordings(paths: Sequence[str | Path]) -> list[Path]:
+def find_recordings(
+    paths: Sequence[str | Path], on_error: Callable[[AudioError], None] | None = None
+) -> list[Path]:
     """List the recordings that are meant by some files and folders.
 
     Parameters
@@ -155,6 +157,8 @@ def find_recordings(paths: Sequence[str | Path]) -> list[Path]:
     paths
         Files, taken as they are, and folders, searched to any depth for names
         that end like a recording; hidden files and folders are left out.
+    on_error
+        Called for each folder below that cannot be read, in place of raising.
 
     Returns
     -------
@@ -169,7 +173,7 @@ def find_recordings(paths: Sequence[str | Path]) -> list[Path]:
     found: dict[Path, None] = {}
     for path in map(Path, paths):
         if path.is_dir():
-            files = search_folder(path, AUDIO_SUFFIXES | {ARCHIVE_SUFFIX})
+            files = search_folder(path, AUDIO_SUFFIXES | {ARCHIVE_SUFFIX}, on_error)
             found.update(dict.fromkeys(f for f in files if _is_recording(f)))
         elif path.exists():
             found[path] = None
@@ -185,10 +189,15 @@ def _is_recording(path: Path) -> bool:
     return path.suffix.lower() in AUDIO_SUFFIXES or RecordingRef(path).is_sound
 
 
-def search_folder(folder: Path, suffixes: Collection[str]) -> list[Path]:
+def search_folder(
+    folder: Path,
+    suffixes: Collection[str],
+    on_error: Callable[[AudioError], None] | None = None,
+) -> list[Path]:
     """List the files in a folder, to any depth, that end in one of the suffixes.
 
-    Hidden files and folders are left out; the list is sorted.
+    Hidden files and folders are left out; the list is sorted. Folders that cannot be read
+    are given to ``on_error``, if there is one.
 
     Raises
     ------
@@ -197,7 +206,11 @@ def search_folder(folder: Path, suffixes: Collection[str]) -> list[Path]:
     """
 
     def refuse(error: OSError) -> None:
-        raise AudioError(f"cannot look into {error.filename}: {error.strerror}") from error
+        message = f"cannot look into {error.filename}: {error.strerror}"
+        problem = AudioError(message, str(error.filename))
+        if on_error is None:
+            raise problem from error
+        on_error(problem)
 
     found, seen = [], set()
     for where, folders, names in os.walk(folder, onerror=refuse, followlinks=True):

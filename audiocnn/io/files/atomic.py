@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 SUFFIX = ".tmp"
+LONGEST = 48  # characters of a name, of four bytes at most, in that of its temporary file
 
 
 @contextlib.contextmanager
@@ -24,7 +25,8 @@ def replacing(path: str | Path) -> Iterator[Path]:
         If it cannot be written.
     """
     target = Path(os.path.realpath(path))
-    part = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}{SUFFIX}")
+    begin = target.name[:LONGEST]  # the longest names have no room for more
+    part = target.with_name(f".{begin}.{uuid.uuid4().hex[:8]}{SUFFIX}")
     try:
         yield part
         with part.open("rb+") as file:

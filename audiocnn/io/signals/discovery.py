@@ -6,7 +6,7 @@ are told by their columns.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from audiocnn.errors import AudioError
@@ -19,7 +19,9 @@ PATHS = frozenset({"path", "file_name", "Begin Path", "IN FILE"})
 MARKS = frozenset({"start", "end", "label"})
 
 
-def find_signals(paths: Sequence[str | Path]) -> list[Path]:
+def find_signals(
+    paths: Sequence[str | Path], on_error: Callable[[AudioError], None] | None = None
+) -> list[Path]:
     """List the recordings of signals that are meant by some files and folders.
 
     Parameters
@@ -28,6 +30,8 @@ def find_signals(paths: Sequence[str | Path]) -> list[Path]:
         Files, taken as they are, and folders, searched to any depth for tables, arrays,
         archives and sound; hidden ones are left out, and tables that list or annotate
         recordings.
+    on_error
+        Called for each folder below that cannot be read, in place of raising.
 
     Returns
     -------
@@ -44,7 +48,7 @@ def find_signals(paths: Sequence[str | Path]) -> list[Path]:
     suffixes = SIGNAL_SUFFIXES | AUDIO_SUFFIXES
     for path in map(Path, paths):
         if path.is_dir():
-            files = [f for f in search_folder(path, suffixes) if not lists_recordings(f)]
+            files = [f for f in search_folder(path, suffixes, on_error) if not lists_recordings(f)]
             found.update(dict.fromkeys(one.path for file in files for one in expand(file)))
         elif path.exists():
             found.update(dict.fromkeys(one.path for one in expand(path)))

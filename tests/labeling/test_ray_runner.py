@@ -9,12 +9,18 @@ from typing import Any
 import pytest
 
 from audiocnn.cli.main import main
-from audiocnn.cli.progress import Watch
+from audiocnn.cli.progress import Progress
 from audiocnn.errors import AudiocnnError, BundleError, DeviceError
 from audiocnn.inference.bundle import load
-from audiocnn.labeling.ray_pool import Lost, connected, run_on_cluster
-from audiocnn.labeling.ray_runner import label_on_cluster
-from audiocnn.labeling.tasks import Job, Unseen, errand_of, model_files
+from audiocnn.labeling.ray_runner import connected, label_on_cluster, run_on_cluster
+from audiocnn.labeling.tasks import (
+    LabelJob,
+    NotVisible,
+    WorkerJob,
+    WorkerLost,
+    model_files,
+    task_of,
+)
 
 ROOT = Path(__file__).parents[2]
 
@@ -80,7 +86,7 @@ def work(folder: str, task: int) -> int:
 def test_one_node_is_killed_and_nothing_is_lost(
     cluster: TwoNodes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("audiocnn.labeling.ray_pool.RETRIES", 1)  # each takes a second
+    monkeypatch.setattr("audiocnn.labeling.ray_runner.RETRIES", 1)  # each takes a second
     taken = 0
 
     def tasks() -> Iterator[int]:
@@ -101,7 +107,7 @@ def test_one_node_is_killed_and_nothing_is_lost(
                 assert len(nodes) == 2, "both nodes work"
                 cluster.kill_one()
     lost = found.pop(13)
-    assert isinstance(lost, Lost)
+    assert isinstance(lost, WorkerLost)
     assert found == {n: n * n for n in range(60) if n != 13}
 
 
@@ -113,7 +119,7 @@ def test_what_a_task_raises_ends_the_run(cluster: TwoNodes, tmp_path: Path) -> N
 def test_versions_must_agree(
     cluster: TwoNodes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("audiocnn.labeling.ray_pool.__version__", "99")
+    monkeypatch.setattr("audiocnn.labeling.ray_runner.__version__", "99")
     with connected(cluster.address) as ray, pytest.raises(AudiocnnError, match="begun with 99"):
         list(run_on_cluster(ray, work, str(tmp_path), [1]))
 
@@ -131,21 +137,23 @@ def recordings(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_table_is_that_of_one_machine(
     cluster: TwoNodes, recordings: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("audiocnn.labeling.ray_runner.TRIP", (0, 1))  # each alone: more to lose
+    monkeypatch.setattr(
+        "audiocnn.labeling.ray_runner.BATCH_BYTES", (0, 1)
+    )  # each alone: more to lose
     one, many = tmp_path / "one.csv", tmp_path / "many.csv"
     paths = [str(recordings), f"file://{recordings}/10.flac"]
     assert main(["label", *paths, "-o", str(one)]) == 1
     seen = 0
-    finished = Watch.finished
+    finished = Progress.finished
 
-    def finish_and_kill(watch: Watch, seconds: float, error: str = "") -> None:
+    def finish_and_kill(progress: Progress, seconds: float, error: str = "") -> None:
         nonlocal seen
         seen += 1
         if seen == 6:
             cluster.kill_one()
-        finished(watch, seconds, error)
+        finished(progress, seconds, error)
 
-    monkeypatch.setattr(Watch, "finished", finish_and_kill)
+    monkeypatch.setattr(Progress, "finished", finish_and_kill)
     monkeypatch.chdir(recordings)  # the nodes are elsewhere, and yet find what is named so
     there = [os.path.relpath(paths[0]), paths[1]]
     assert main(["label", *there, "-o", str(many), "--cluster", cluster.address]) == 1
@@ -174,19 +182,23 @@ def test_a_folder_that_nodes_do_not_share(
     cluster: TwoNodes, recordings: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("audiocnn.labeling.tasks.os.path.abspath", lambda path: f"/nowhere/{path}")
-    errand = errand_of(recordings / "01.flac")
+    task = task_of(recordings / "01.flac")
     with connected(cluster.address) as ray:
-        job = Job(model_files("environment"), None, load("environment").rules)
-        ((_, result),) = label_on_cluster(ray, job, [errand])
-        assert isinstance(result, Unseen), "it is not here either"
+        job = WorkerJob(LabelJob(None, load("environment").rules), model_files("environment"))
+        ((_, result),) = label_on_cluster(ray, job, [task])
+        assert isinstance(result, NotVisible), "it is not here either"
         monkeypatch.setattr("audiocnn.labeling.ray_runner.os.path.exists", lambda path: True)
         with pytest.raises(AudiocnnError, match=r"the node .* does not see /nowhere/.*: share"):
-            list(label_on_cluster(ray, job, [errand]))
+            list(label_on_cluster(ray, job, [task]))
 
 
 def test_a_model_that_is_damaged_on_its_way(cluster: TwoNodes, recordings: Path) -> None:
     files = model_files("environment")
     files["graph.onnx"] = files["graph.onnx"][:-1]
-    errand = errand_of(recordings / "01.flac")
+    task = task_of(recordings / "01.flac")
     with connected(cluster.address) as ray, pytest.raises(BundleError, match=r"graph\.onnx"):
-        list(label_on_cluster(ray, Job(files, None, load("environment").rules), [errand]))
+        list(
+            label_on_cluster(
+                ray, WorkerJob(LabelJob(None, load("environment").rules), files), [task]
+            )
+        )
