@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import re
 from collections.abc import Sequence
-from dataclasses import fields
 from typing import Any, NoReturn, TypeVar
 
 from audiocnn.errors import did_you_mean
@@ -43,6 +42,8 @@ class Parser(argparse.ArgumentParser):
 
 def options_of(kind: type[Options], args: argparse.Namespace) -> Options:
     """Make the options of a verb, a dataclass, of parsed arguments of the same names."""
+    from dataclasses import fields  # it imports much, and --help needs none of it
+
     names = [field.name for field in fields(kind)]  # type: ignore[arg-type]
     return kind(**{name: getattr(args, name) for name in names if hasattr(args, name)})
 
