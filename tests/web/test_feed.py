@@ -62,7 +62,8 @@ def test_over_a_restart_the_database_has_what_was_missed(tmp_path: Path) -> None
     with running(tmp_path / "one") as it:
         got = take(it.address, 1, lambda: it.station.say(gap(0)))
     boot, number, _ = got[0]["id"].split("-")
-    before = f"{boot}-{number}-{(1795753800 * 1000):x}"  # when events c, d and e were to come
+    when = datetime(2026, 11, 27, 5, 50, tzinfo=UTC).timestamp()  # events c, d and e came later
+    before = f"{boot}-{number}-{round(when * 1000):x}"
     with running(tmp_path / "two") as it:
         it.station.say(gap(1))
         got = take(it.address, 4, last_id=before)
