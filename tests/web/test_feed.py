@@ -1,6 +1,7 @@
 """Server-sent events: a client that reconnects misses nothing, also over a restart."""
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx
