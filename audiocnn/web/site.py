@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-import audiocnn
+from audiocnn import __version__
 from audiocnn.web.access import Access
 from audiocnn.web.feed import Feed
 from audiocnn.web.history import History
@@ -42,7 +42,7 @@ class Site:
     history: History | None = None
     models: Sequence[Mapping[str, Any]] = ()
     kind: str = "station"
-    version: str = audiocnn.__version__
+    version: str = __version__
     began: float = field(default_factory=time.time)
 
     def __post_init__(self) -> None:
