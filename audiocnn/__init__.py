@@ -28,12 +28,14 @@ if TYPE_CHECKING:
         DeviceError,
     )
     from audiocnn.frontend.log_mel import MelSpec, log_mel
-    from audiocnn.inference.bundle import Bundle, load, shipped_models
+    from audiocnn.inference.bundle import Bundle, load
     from audiocnn.inference.embeddings import Embeddings, embed
     from audiocnn.inference.events import Event, EventRule, find_events
+    from audiocnn.inference.installed import installed_models, shipped_models
     from audiocnn.inference.linear_probe import Head, fit_head, load_head
     from audiocnn.inference.model_input import read_for
     from audiocnn.inference.pipeline import listen
+    from audiocnn.inference.stream import Stream
     from audiocnn.inference.windows import Scores
     from audiocnn.io.audio.reader import Block, read_audio, read_blocks
     from audiocnn.io.signals.channels import SignalReadOptions
@@ -41,7 +43,9 @@ if TYPE_CHECKING:
 _HOME = {
     "annotations.formats": ("read_events", "write_events"),
     "io.audio.reader": ("Block", "read_audio", "read_blocks"),
-    "inference.bundle": ("Bundle", "load", "shipped_models"),
+    "inference.bundle": ("Bundle", "load"),
+    "inference.installed": ("installed_models", "shipped_models"),
+    "inference.stream": ("Stream",),
     "io.signals.channels": ("SignalReadOptions",),
     "inference.embeddings": ("Embeddings", "embed"),
     "errors": (
@@ -79,9 +83,11 @@ __all__ = [
     "MelSpec",
     "Scores",
     "SignalReadOptions",
+    "Stream",
     "embed",
     "find_events",
     "fit_head",
+    "installed_models",
     "listen",
     "load",
     "load_head",

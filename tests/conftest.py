@@ -49,3 +49,26 @@ def signal_folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     for kind, folder in folders.items():
         random_signal_bundle(kind, folder)
     return folders
+
+
+@pytest.fixture(scope="session")
+def windowed_folders(
+    tmp_path_factory: pytest.TempPathFactory, bundle_folders: dict[str, Path]
+) -> dict[str, Path]:
+    """Give bundles of windowed networks, and of heads on both kinds, with random weights."""
+    import audiocnn
+    from tests.bundles import windowed_bundle, with_head, write
+
+    root = tmp_path_factory.mktemp("windowed_bundles")
+    frames, waveform = windowed_bundle("frames"), windowed_bundle("waveform")
+    streaming = audiocnn.load(bundle_folders["cnn2d"])
+    found = {
+        "frames": frames,
+        "waveform": waveform,
+        "frames-head": with_head(frames, "mean+max"),
+        "several-head": with_head(windowed_bundle("frames", window=1.5), "concat", hidden=7),
+        "streaming-head": with_head(streaming, "mean+max", hidden=5),
+    }
+    for name, bundle in found.items():
+        write(bundle, root / name)
+    return {name: root / name for name in found}

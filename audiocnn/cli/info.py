@@ -29,7 +29,7 @@ def describe(bundle: Bundle) -> dict[str, Any]:
         "checksum": checksum(bundle),
         "labels": list(bundle.labels),
         "front": bundle.front.describe(),
-        "trunk": dict(bundle.trunk),
+        "network": bundle.network.described(),
         "window": grid.window,
         "hop": grid.hop,
         "column": grid.period / grid.rate,
@@ -42,7 +42,7 @@ def describe(bundle: Bundle) -> dict[str, Any]:
 
 def as_text(bundle: Bundle, told: dict[str, Any]) -> str:
     """Lay it out for reading."""
-    front, trunk = bundle.front, bundle.trunk
+    front, trunk = bundle.front, bundle.network.details
     lines = [
         f"{bundle.name}: {trunk.get('arch', '?')} {trunk.get('size', '')}, "
         f"{trunk.get('parameters', 0):,} parameters, "

@@ -7,7 +7,8 @@ import json
 import sys
 
 from audiocnn.errors import BundleError
-from audiocnn.inference.bundle import Bundle, load, shipped_models
+from audiocnn.inference.bundle import Bundle, load
+from audiocnn.inference.installed import shipped_models
 
 
 def run(args: argparse.Namespace) -> int:
@@ -24,7 +25,7 @@ def run(args: argparse.Namespace) -> int:
         print(json.dumps({name: list(b.labels) for name, b in bundles.items()}, indent=1))
     else:
         for name, bundle in bundles.items():
-            trunk = bundle.trunk
+            trunk = bundle.network.details
             print(
                 f"{name:12} {trunk.get('arch', '?')}, {trunk.get('parameters', 0):,} parameters, "
                 f"{bundle.rate:g} Hz\n{'':12} {', '.join(bundle.labels)}"

@@ -21,8 +21,9 @@ from audiocnn.evaluation.holdout import background_clips, chosen_half
 from audiocnn.evaluation.threshold_search import clip_seconds
 from audiocnn.evaluation.tuning import Half, Tuned, tune
 from audiocnn.evaluation.window_logits import Heard, hear_clips, joined, some_of
-from audiocnn.inference.bundle import Bundle, folder_of, load
-from audiocnn.inference.bundle_writer import check_free, save
+from audiocnn.inference.bundle import Bundle, load
+from audiocnn.inference.bundle_writer import check_free, extra_files, save
+from audiocnn.inference.installed import folder_of
 from audiocnn.io.signals.channels import SignalReadOptions
 
 SECTION = "\n## Rules for a budget of false alarms\n"
@@ -105,7 +106,7 @@ def write_tuned(bundle: Bundle, tuned: Tuned, source: Path, out: Path) -> None:
     )
     readme = (source / "README.md").read_text(encoding="utf-8")
     text = readme.partition(SECTION)[0].rstrip() + "\n" + SECTION + card_text(tuned)
-    save(new, out, (source / "weights.safetensors").read_bytes(), text)
+    save(new, out, readme=text, **extra_files(source))
 
 
 def card_text(tuned: Tuned) -> str:

@@ -24,11 +24,11 @@ from audiocnn.evaluation.metrics import (
     key_figures,
     one_hot,
 )
-from audiocnn.inference.bundle import Bundle, grid_of
-from audiocnn.inference.engine import Grid, run_network
+from audiocnn.inference.bundle import Bundle, grid_of, require_labels
+from audiocnn.inference.engine import Grid
 from audiocnn.inference.events import Event, find_events
 from audiocnn.inference.model_input import read_part
-from audiocnn.inference.windows import Calibration, calibrate, score_windows, window_times
+from audiocnn.inference.windows import Calibration, calibrate, window_times
 from audiocnn.io.signals.channels import DEFAULT_OPTIONS, SignalReadOptions
 
 
@@ -76,8 +76,7 @@ def score_clip(
     """
     blocks = list(read_part(clip.path, bundle.front, clip.start, clip.end, reading))
     grid = grid_of(bundle)
-    columns = run_network(bundle.graph, bundle.front, grid, blocks)
-    bare = list(score_windows(columns, grid))
+    bare = list(require_labels(bundle).pipeline().uncalibrated.scores(blocks))
     runs = [replace(run, values=calibrate(run.values, bundle.calibration)) for run in bare]
     begins = np.concatenate([window_times(run)[0] for run in runs])
     audible = np.ones(begins.size, bool)  # a signal at rest says something too, silence does not

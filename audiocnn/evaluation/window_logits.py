@@ -13,10 +13,9 @@ from numpy.typing import NDArray
 
 from audiocnn.datasets.manifest import Clip
 from audiocnn.errors import AudioError
-from audiocnn.inference.bundle import Bundle, grid_of
-from audiocnn.inference.engine import run_network
+from audiocnn.inference.bundle import Bundle, require_labels
 from audiocnn.inference.model_input import read_for, read_part
-from audiocnn.inference.windows import score_windows, window_times
+from audiocnn.inference.windows import window_times
 from audiocnn.io.audio.blocks import Block
 from audiocnn.io.signals.channels import DEFAULT_OPTIONS, SignalReadOptions
 
@@ -69,10 +68,10 @@ def hear_clip(
         blocks = read_part(clip.path, bundle.front, clip.start, clip.end, reading)
     else:
         blocks = read_for(clip.path, bundle.front, reading)
-    grid, out = grid_of(bundle), []
+    out = []
     logits: list[Array] = []
     times: list[Times] = []
-    for run in score_windows(run_network(bundle.graph, bundle.front, grid, blocks), grid):
+    for run in require_labels(bundle).pipeline().uncalibrated.scores(blocks):
         logits.append(run.values)
         times.append(window_times(run) + clip.start)
         if run.last:

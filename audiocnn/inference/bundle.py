@@ -2,9 +2,12 @@
 
 A bundle is a folder:
 
-    bundle.json          version, labels, front end, trunk, window, rules, checksums ...
-    graph.onnx           frames and tails in, columns and tails out; normalisation inside
-    weights.safetensors  the same weights for training on
+    bundle.json          version, labels, front end, network, window, rules, checksums ...
+    graph.onnx           the network: of ours, frames and tails in, columns and tails out,
+    (network.tflite)     normalisation inside; of others, with an input window
+    head.npz             optional: a classifier on the network's embeddings
+    weights.safetensors  optional: the weights, for further training
+    embeddings.npz       optional: of the training clips, for adding classes
     check.npz            the seed of a generated input, and its scores
     README.md            the model card
 
@@ -23,18 +26,25 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from audiocnn.errors import ArgumentError, AudiocnnError, BundleError, DeviceError, did_you_mean
+from audiocnn.errors import ArgumentError, AudiocnnError, BundleError, DeviceError
 from audiocnn.frontend.base import FrontEnd
 from audiocnn.frontend.specs import front_of
-from audiocnn.inference.engine import Graph, Grid, make_grid, open_graph
-from audiocnn.inference.events import EventRule
+from audiocnn.inference.description import NetworkSpec, open_network, spec_of, spec_of_trunk
+from audiocnn.inference.engine import Grid, Network
+from audiocnn.inference.events import Event, EventRule, find_events
+from audiocnn.inference.head import Head, head_bytes, head_from
+from audiocnn.inference.installed import folder_of
+from audiocnn.inference.model_input import read_for
 from audiocnn.inference.onnx_safety import outside_data
+from audiocnn.inference.pipeline import Pipeline
 from audiocnn.inference.selfcheck import replay
+from audiocnn.inference.stream import Stream
 from audiocnn.inference.windows import Calibration
+from audiocnn.io.signals.channels import DEFAULT_OPTIONS, SignalReadOptions
 
-FORMAT = 1
-CHECKED_FILES = ("graph.onnx", "weights.safetensors", "check.npz")
-SHIPPED = Path(__file__).parents[1] / "pretrained"
+FORMAT = 2
+CHECK, HEAD, WEIGHTS, CLIPS = "check.npz", "head.npz", "weights.safetensors", "embeddings.npz"
+CHECKED_FILES = ("graph.onnx", WEIGHTS, CHECK)  # of every bundle of format 1
 DEFAULT_MODEL = "environment"
 
 
@@ -48,9 +58,9 @@ class Bundle:
         The classes, in the order of the scores.
     front
         The front end.
-    trunk
-        What the network is: ``arch``, ``size``, ``receptive_field``, ``stride``
-        (frames) and so on.
+    network
+        Kind, runtime and shape of the network; ``network.details`` has its architecture
+        and costs.
     window, hop
         Seconds; the default sliding window.
     rules
@@ -62,16 +72,23 @@ class Bundle:
     card
         What it was trained on, how, licences, figures: for people.
     model
-        The serialised ONNX graph.
+        The bytes of the network's file.
     name
-        Where it came from.
+        Of its folder.
     accelerator
-        What runs the graph: ``"cpu"`` or ``"cuda"``; no part of the model.
+        What runs the network: ``"cpu"`` or ``"cuda"``; no part of the model.
+    head
+        Classifier on the network's embeddings, which replaces its own scores; or None.
+
+    Notes
+    -----
+    A network without scores and without a head is a backbone: it has no labels, gives
+    embeddings, and serves to train on.
     """
 
     labels: tuple[str, ...]
     front: FrontEnd
-    trunk: Mapping[str, Any]
+    network: NetworkSpec
     window: float
     hop: float
     rules: Mapping[str, EventRule]
@@ -81,11 +98,12 @@ class Bundle:
     model: bytes = field(repr=False)
     name: str = ""
     accelerator: str = "cpu"
+    head: Head | None = None
 
     def __post_init__(self) -> None:
         """Check that the parts fit."""
         faults = {
-            "labels must be different and not empty": bool(self.labels)
+            "labels must be different and not empty": bool(self.labels or self.is_backbone)
             and len(set(self.labels)) == len(self.labels)
             and all(self.labels),
             "rules must be for the labels, in their order": tuple(self.rules) == self.labels,
@@ -93,10 +111,7 @@ class Bundle:
             == len(self.labels),
             "window and hop must be above 0 seconds, and finite": 0 < self.window < float("inf")
             and 0 < self.hop < float("inf"),
-            "trunk must have receptive_field and stride, whole numbers above 0": all(
-                isinstance(self.trunk.get(name), int) and self.trunk[name] >= 1
-                for name in ("receptive_field", "stride")
-            ),
+            "the head must be for the labels": not self.head or self.head.labels == self.labels,
             "clip_score must be max or mean": self.clip_score in ("max", "mean"),
         }
         for message, good in faults.items():
@@ -105,73 +120,144 @@ class Bundle:
 
     @property
     def rate(self) -> float:
-        """Samples per second that the model hears."""
+        """Samples per second that the model takes."""
         return self.front.rate
 
+    @property
+    def is_backbone(self) -> bool:
+        """Whether it gives embeddings only, and has no classes."""
+        return self.network.kind == "windowed" and not self.network.scores and not self.head
+
     @cached_property
-    def graph(self) -> Graph:
+    def opened(self) -> Network:
         """The network, opened at first use, on one thread."""
-        reach, stride = self.trunk["receptive_field"], self.trunk["stride"]
-        graph = open_graph(self.model, reach, stride, accelerator=self.accelerator)
-        shape = graph.session.get_inputs()[0].shape
-        if list(shape[1:3]) != [self.front.planes, self.front.n_bands]:
+        found = open_network(
+            self.network, self.front, self.model, self.window, accelerator=self.accelerator
+        )
+        n = len(self.labels)
+        if self.head is None and found.n_scores and n and found.n_scores != n:
             raise BundleError(
-                f"{self.name}: the graph takes frames of shape {shape}, the front end gives "
-                f"{self.front.planes} planes of {self.front.n_bands} bands; get the model anew"
+                f"{self.name}: the network gives {found.n_scores} scores for {n} labels; get the "
+                "model anew"
             )
-        return graph
+        return found
+
+    def pipeline(self, hop: float | None = None) -> Pipeline:
+        """Return the path from samples to scores.
+
+        Parameters
+        ----------
+        hop
+            Seconds from one window to the next, rounded to whole columns; the bundle's
+            own if None.
+
+        Raises
+        ------
+        ArgumentError
+            If ``hop`` is out of range.
+        """
+        calibration = self.calibration if self.labels else None
+        return Pipeline(self.opened, grid_of(self, hop), self.head, calibration)
+
+    def detect(
+        self, path: str | Path, *, hop: float | None = None,
+        reading: SignalReadOptions = DEFAULT_OPTIONS,
+    ) -> list[Event]:  # fmt: skip
+        """Find the events of a recording, in the order in which they begin.
+
+        Parameters
+        ----------
+        path
+            Any recording that the model takes, see `read_for`.
+        hop
+            Seconds between windows; the bundle's if None.
+        reading
+            How a signal other than sound is read.
+
+        Raises
+        ------
+        AudioError
+            If it cannot be read (to its end).
+        ArgumentError
+            If the model has no classes.
+
+        Examples
+        --------
+        >>> import audiocnn
+        >>> events = audiocnn.load("environment").detect("data/demo.flac")
+        >>> events[0].label in audiocnn.load("environment").labels
+        True
+        """
+        require_labels(self)
+        scores = self.pipeline(hop).scores(read_for(path, self.front, reading))
+        found = find_events(scores, self.rules, source=str(path))
+        return sorted(found, key=lambda event: (event.start, event.label))
+
+    def stream(
+        self, *, hop: float | None = None, rate: float | None = None, onsets: bool = False,
+        source: str = "",
+    ) -> Stream:  # fmt: skip
+        """Return what takes samples piece by piece and returns events, see `Stream`.
+
+        Parameters
+        ----------
+        hop
+            Seconds between windows; the bundle's if None.
+        rate, onsets, source
+            As for `Stream`.
+        """
+        require_labels(self)
+        return Stream(self.pipeline(hop), self.rules, rate=rate, onsets=onsets, source=source)
 
 
-def grid_of(bundle: Bundle, hop: float | None = None) -> Grid:
-    """Say where the windows of a bundle lie; ``hop`` in seconds, its own if None."""
-    hop = bundle.hop if hop is None else hop
-    if not 0 < hop < float("inf"):
-        raise ArgumentError(f"hop must be above 0 seconds, got {hop}")
-    return make_grid(
-        bundle.front, bundle.trunk["receptive_field"], bundle.trunk["stride"], bundle.window, hop
-    )
-
-
-def checksum(bundle: Bundle) -> str:
-    """Identify what a model computes: graph, front end, calibration and windows."""
-    what = {"front": bundle.front.describe(), "window": bundle.window, "labels": bundle.labels}
-    what |= {"calibration": asdict(bundle.calibration)}
-    return hashlib.sha256(json.dumps(what, sort_keys=True).encode() + bundle.model).hexdigest()
-
-
-def shipped_models() -> list[str]:
-    """Name the models that come with the package."""
-    return sorted(p.parent.name for p in SHIPPED.glob("*/bundle.json"))
-
-
-def folder_of(model: str | Path) -> Path:
-    """Give the folder of a model: of a shipped name, or the path of a bundle.
+def require_labels(bundle: Bundle) -> Bundle:
+    """Refuse a model that has no classes.
 
     Raises
     ------
-    BundleError
-        If there is no such model.
+    ArgumentError
+        If it is a backbone.
     """
-    folder = Path(model)
-    if folder.is_dir():
-        return folder
-    if str(model) not in shipped_models():
-        raise BundleError(
-            f"no model {str(model)!r}{did_you_mean(str(model), shipped_models())}: give a "
-            f"bundle's folder or one of {', '.join(shipped_models()) or '(none shipped)'}"
+    if not bundle.labels:
+        raise ArgumentError(
+            f"{bundle.name} has no classes of its own: it is a backbone; train a model on it with "
+            f"`audiocnn train DATA -o BUNDLE --backbone {bundle.name}`"
         )
-    return SHIPPED / str(model)
+    return bundle
+
+
+def grid_of(bundle: Bundle, hop: float | None = None) -> Grid:
+    """Return where the windows of a bundle lie; ``hop`` in seconds, its own if None."""
+    hop = bundle.hop if hop is None else hop
+    if not 0 < hop < float("inf"):
+        raise ArgumentError(f"hop must be above 0 seconds, got {hop}")
+    return bundle.opened.grid(bundle.window, hop)
+
+
+def checksum(bundle: Bundle) -> str:
+    """Identify what a model computes: network, front end, head, calibration and windows."""
+    what: dict[str, Any] = {
+        "front": bundle.front.describe(), "window": bundle.window, "labels": bundle.labels,
+        "calibration": asdict(bundle.calibration),
+    }  # fmt: skip
+    content = bundle.model
+    if bundle.network.kind != "streaming":  # so that models of format 1 keep their checksum
+        what["network"] = bundle.network.described() | {"details": {}}
+    if bundle.head is not None:
+        content += head_bytes(bundle.head)
+    return hashlib.sha256(json.dumps(what, sort_keys=True).encode() + content).hexdigest()
 
 
 def load(
     model: str | Path = DEFAULT_MODEL, *, check: bool = True, accelerator: str = "cpu"
 ) -> Bundle:
-    """Read a model: a shipped name, or a folder.
+    """Read a model: a shipped or installed name, or a folder.
 
     Parameters
     ----------
     model
-        A name from `shipped_models`, or the path of a bundle.
+        A name from `audiocnn.shipped_models` or `audiocnn.installed_models`, or the path of
+        a bundle.
     check
         Replay the stored input, a few milliseconds. Leave it on.
     accelerator
@@ -187,28 +273,10 @@ def load(
     """
     folder = folder_of(model)
     described = _read_description(folder)
-    files = {name: _read_checked(folder, name, described["checksums"]) for name in CHECKED_FILES}
-    if location := outside_data(files["graph.onnx"]):
-        where = f"{folder / 'graph.onnx'}: reads another file ({location!r})"
-        raise BundleError(f"{where}; a graph must hold its weights itself, so this one is refused")
     try:
-        bundle = Bundle(
-            labels=tuple(described["labels"]),
-            front=front_of(described["front"]),
-            trunk=described["trunk"],
-            window=float(described["window"]),
-            hop=float(described["hop"]),
-            rules={label: EventRule(**rule) for label, rule in described["rules"].items()},
-            calibration=Calibration(**{k: tuple(v) for k, v in described["calibration"].items()}),
-            clip_score=described["clip_score"],
-            card=described["card"],
-            model=files["graph.onnx"],
-            name=folder.name,
-            accelerator=accelerator,
-        )
+        bundle = _read_bundle(folder, described, accelerator)
         if check:
-            grid = grid_of(bundle)
-            replay(files["check.npz"], bundle.graph, bundle.front, grid, bundle.calibration, folder)
+            replay(_read_checked(folder, CHECK, described["checksums"]), bundle.pipeline(), folder)
     except (BundleError, DeviceError):
         raise
     except (AudiocnnError, AttributeError, KeyError, TypeError, ValueError) as error:
@@ -216,6 +284,36 @@ def load(
             f"{folder / 'bundle.json'}: {type(error).__name__}: {error}; get the model anew"
         ) from error
     return bundle
+
+
+def _read_bundle(folder: Path, described: Mapping[str, Any], accelerator: str) -> Bundle:
+    first = described["format"] == 1
+    spec = spec_of_trunk(described["trunk"]) if first else spec_of(described["network"])
+    names = [
+        spec.file,
+        CHECK,
+        *(n for n in (HEAD, WEIGHTS) if first or n in described["checksums"]),
+    ]
+    names = [name for name in names if name != HEAD or not first]
+    files = {name: _read_checked(folder, name, described["checksums"]) for name in names}
+    if spec.runtime == "onnx" and (location := outside_data(files[spec.file])):
+        where = f"{folder / spec.file}: reads another file ({location!r})"
+        raise BundleError(f"{where}; a graph must hold its weights itself, so this one is refused")
+    return Bundle(
+        labels=tuple(described["labels"]),
+        front=front_of(described["front"]),
+        network=spec,
+        window=float(described["window"]),
+        hop=float(described["hop"]),
+        rules={label: EventRule(**rule) for label, rule in described["rules"].items()},
+        calibration=Calibration(**{k: tuple(v) for k, v in described["calibration"].items()}),
+        clip_score=described["clip_score"],
+        card=described["card"],
+        model=files[spec.file],
+        name=folder.name,
+        accelerator=accelerator,
+        head=head_from(files[HEAD]) if HEAD in files else None,
+    )
 
 
 def _read_description(folder: Path) -> dict[str, Any]:

@@ -1,22 +1,19 @@
-"""What the network makes of sound before it names it: a vector for every window.
+"""Embeddings: what the network computes before it names classes, a vector a window.
 
-The same path as `audiocnn.inference.pipeline`, so the same windows, and the same vectors however
-the sound is cut into blocks. For search, clustering, and heads of one's own.
+The same path as `audiocnn.inference.pipeline`, so the same windows, and the same vectors
+however the sound is cut into blocks. For search, clustering, and classifiers on top.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from audiocnn.errors import BundleError
-from audiocnn.inference.bundle import Bundle, grid_of
-from audiocnn.inference.engine import Columns, Grid, run_network
-from audiocnn.inference.model_input import check_block
-from audiocnn.inference.windows import score_windows
+from audiocnn.inference.bundle import Bundle
 from audiocnn.io.audio.reader import Block
 
 
@@ -39,24 +36,24 @@ class Embeddings:
 
 
 def n_features(bundle: Bundle) -> int:
-    """Give the length D of a bundle's vectors.
+    """Return the length D of a bundle's vectors.
 
     Raises
     ------
     BundleError
-        If its graph, exported long ago, does not give any.
+        If its network has no embeddings.
     """
-    for output in bundle.graph.session.get_outputs():
-        if output.name == "embeddings":
-            return int(output.shape[0])
-    raise BundleError(
-        f"{bundle.name}: its graph gives no embeddings (it was exported before there were any); "
-        "export it anew from its weights with scripts/reexport, or train it anew"
-    )
+    size = bundle.opened.n_embeddings
+    if not size:
+        raise BundleError(
+            f"{bundle.name}: its network gives no embeddings; export one of ours anew from its "
+            "weights with scripts/reexport, or take another model"
+        )
+    return size
 
 
 def embed(
-    bundle: Bundle, blocks: Iterable[Block], hop: float | None = None
+    bundle: Bundle, blocks: Iterable[Block], hop: float | None = None, pooling: str = "mean"
 ) -> Iterator[Embeddings]:
     """Turn a stream into a vector for each sliding window.
 
@@ -68,11 +65,14 @@ def embed(
         At ``bundle.rate``. A jump in ``Block.start`` begins a new segment.
     hop
         Seconds between windows, rounded to whole columns; the bundle's if left out.
+    pooling
+        How the columns of a window make its vector: ``"mean"``, ``"mean+max"`` (2 D
+        numbers) or ``"concat"`` (D numbers a column), see `audiocnn.inference.head`.
 
     Yields
     ------
     Embeddings
-        The mean over the window's columns of what the trunk says; W at least 1.
+        W at least 1.
 
     Raises
     ------
@@ -95,20 +95,13 @@ def embed(
     80
     """
     n_features(bundle)
-    return _embed(bundle, blocks, grid_of(bundle, hop))
+    return _embed(bundle, blocks, hop, pooling)
 
 
-def _embed(bundle: Bundle, blocks: Iterable[Block], grid: Grid) -> Iterator[Embeddings]:
-    checked = (check_block(block, bundle.front) for block in blocks)
-    columns = run_network(bundle.graph, bundle.front, grid, checked, "embeddings")
-    for run in score_windows((_weighted(c) for c in columns), grid):
+def _embed(
+    bundle: Bundle, blocks: Iterable[Block], hop: float | None, pooling: str
+) -> Iterator[Embeddings]:
+    for run in bundle.pipeline(hop).embeddings(blocks, pooling):
         if run.values.shape[1]:
-            begins = run.start + run.hop * np.arange(run.values.shape[1], dtype=np.float64)
-            yield Embeddings(begins, begins + run.window - run.padded, run.values)
-
-
-def _weighted(run: Columns) -> Columns:
-    """Give the features the shape of evidence with equal weights, which is pooled by its mean."""
-    if run.values is None:
-        return run
-    return replace(run, values=np.stack((run.values, np.ones_like(run.values))))
+            begins, ends = run.times
+            yield Embeddings(begins, ends, run.values)

@@ -1,33 +1,26 @@
-"""The exported graph under ONNX Runtime: samples to columns, in any cutting.
+"""Samples to columns, for every kind of network: where windows lie, segments, padding.
 
-One call of the graph takes frames and tails and gives columns and tails. This module
-keeps what the graph must not be bothered with: it buffers frames until the graph can be
-called (one receptive field at first, whole multiples of the stride after that), starts
-afresh at every gap, pads what is shorter than a window. It knows no labels or thresholds.
+A `Network` takes samples and its state and returns columns and the next state. This module
+feeds it: a fresh state at every gap, pieces of bounded size, zeros after a segment that is
+shorter than a window. It knows no labels or thresholds, and no runtime.
 """
 
 from __future__ import annotations
 
 import itertools
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from audiocnn.errors import ArgumentError, BundleError, DeviceError
 from audiocnn.frontend.base import FrontEnd
 from audiocnn.io.audio.reader import Block
 
 Array = NDArray[np.float32]
-PROVIDERS: dict[str, list[Any]] = {  # of ONNX Runtime, for each accelerator
-    "cpu": ["CPUExecutionProvider"],
-    # TF32 keeps 10 bits of a product: scores would be off by more than a bundle's check allows.
-    "cuda": [("CUDAExecutionProvider", {"use_tf32": "0"}), "CPUExecutionProvider"],
-}
-SAMPLES_AT_ONCE = 1 << 18  # a longer block is taken in pieces: memory stays bounded
-FRAMES_AT_ONCE = 1 << 13  # likewise, where a sample is a frame
+COLUMNS, EMBEDDINGS = "columns", "embeddings"  # the outputs of a network
 
 
 @dataclass(frozen=True)
@@ -47,7 +40,7 @@ class Grid:
     period
         Samples from one column to the next.
     reach
-        Samples that one column sees.
+        Samples that one column depends on.
     size
         Columns in a window.
     step
@@ -62,8 +55,13 @@ class Grid:
 
     @property
     def window_samples(self) -> int:
-        """Samples that a window's columns see together."""
+        """Samples that a window's columns depend on together."""
         return self.reach + (self.size - 1) * self.period
+
+    @property
+    def hop_samples(self) -> int:
+        """Samples from one window to the next."""
+        return self.step * self.period
 
     @property
     def window(self) -> float:
@@ -73,134 +71,94 @@ class Grid:
     @property
     def hop(self) -> float:
         """Seconds from one window to the next, as rounded to columns."""
-        return self.step * self.period / self.rate
+        return self.hop_samples / self.rate
 
 
 def make_grid(
     front: FrontEnd, receptive_field: int, stride: int, window: float, hop: float
 ) -> Grid:
-    """Round a window and a hop, in seconds, to the nearest whole columns (at least one)."""
+    """Round a window and a hop, in seconds, to the nearest whole columns (at least one).
+
+    Parameters
+    ----------
+    front
+        The front end.
+    receptive_field, stride
+        Frames that a column depends on, and from one column to the next.
+    window, hop
+        Seconds.
+    """
     period = stride * front.hop
     reach = (receptive_field - 1) * front.hop + front.n_samples
     size = max(1, 1 + round((window * front.rate - reach) / period))
     return Grid(front.rate, period, reach, size, max(1, round(hop * front.rate / period)))
 
 
-@dataclass(frozen=True)
-class Graph:
-    """An exported network, ready to run; holds no state of any stream.
+class Network(ABC):
+    """A network behind its front end, ready to run; it holds no state of any stream.
 
-    Parameters
+    Attributes
     ----------
-    session
-        The ``onnxruntime.InferenceSession``.
-    receptive_field, stride
-        Of the trunk, in frames.
+    front
+        The front end, part of every step.
+    n_scores, n_embeddings
+        C and D of the outputs; 0 where there is no such output.
+    samples_at_once
+        Samples that one step should not exceed, so that memory stays bounded.
+
+    Notes
+    -----
+    The outputs are ``"columns"`` (2, C, T): evidence, a logit, and the weight of each
+    column; and ``"embeddings"`` (D, T). A column at ``t`` depends on the ``grid.reach``
+    samples from ``t * grid.period`` on, and on no other.
     """
 
-    session: Any
-    receptive_field: int
-    stride: int
-    empty_tails: tuple[Array, ...] = field(init=False, repr=False)
+    front: FrontEnd
+    n_scores: int
+    n_embeddings: int
+    samples_at_once: int
 
-    def __post_init__(self) -> None:
-        """Read off the shapes of the tails."""
-        shapes = [i.shape for i in self.session.get_inputs()[1:]]
-        empty = tuple(np.zeros((*shape[:-1], 0), np.float32) for shape in shapes)
-        object.__setattr__(self, "empty_tails", empty)
+    @abstractmethod
+    def grid(self, window: float, hop: float) -> Grid:
+        """Return the windows nearest to a length and a hop in seconds."""
 
+    @abstractmethod
+    def begin(self, grid: Grid, output: str = COLUMNS) -> Any:
+        """Return the state before the first sample of a segment.
 
-def open_graph(
-    model: bytes, receptive_field: int, stride: int, threads: int = 1, accelerator: str = "cpu"
-) -> Graph:
-    """Open a serialised ONNX model.
+        Raises
+        ------
+        ArgumentError
+            If the network has no such output.
+        """
 
-    Parameters
-    ----------
-    model
-        Its bytes.
-    receptive_field, stride
-        Of the trunk, in frames.
-    threads
-        For one call of it.
-    accelerator
-        ``"cpu"`` or ``"cuda"``.
+    @abstractmethod
+    def step(self, state: Any, samples: Array) -> tuple[Array | None, Any]:
+        """Take new samples, any number of them.
 
-    Raises
-    ------
-    BundleError
-        If ONNX Runtime cannot read it.
-    DeviceError
-        If there is no such accelerator here.
-    """
-    import onnxruntime as ort
+        Returns
+        -------
+        columns
+            The columns that the samples complete, time last; None if there is none yet.
+        state
+            For the next call.
+        """
 
-    if accelerator not in PROVIDERS:
-        raise ArgumentError(f"accelerator must be {' or '.join(PROVIDERS)}, got {accelerator!r}")
-    providers = PROVIDERS[accelerator]
-    wanted = "CPUExecutionProvider" if accelerator == "cpu" else providers[0][0]
-    if wanted not in ort.get_available_providers():
-        raise DeviceError(
-            f"this ONNX Runtime has no {wanted}; for CUDA: pip uninstall onnxruntime, and then "
-            "pip install 'onnxruntime-gpu[cuda,cudnn]'"
-        )
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
-    options.log_severity_level = 3
-    try:
-        session = ort.InferenceSession(model, options, providers=providers)
-        graph = Graph(session, receptive_field, stride)
-    except Exception as error:  # ONNX Runtime raises many types, none of them public
-        raise BundleError(f"ONNX Runtime cannot open the graph: {error}") from error
-    if session.get_providers()[0] != wanted:  # it goes on without, and only logs why
-        raise DeviceError(
-            f"ONNX Runtime has {wanted} and cannot start it: is there a GPU (nvidia-smi), and are "
-            "its libraries (pip install 'onnxruntime-gpu[cuda,cudnn]')?"
-        )
-    return graph
+    def finish(self, state: Any) -> tuple[Array, int] | None:
+        """Compute the last whole column where it does not lie on the grid.
 
+        Returns
+        -------
+        column, start
+            The column (..., 1), and the sample of the segment at which it begins; None if
+            the grid's last column is the last whole one.
+        """
+        return None
 
-@dataclass(frozen=True)
-class TrunkState:
-    """What a stream must remember between calls of the graph."""
-
-    frames: Array
-    tails: tuple[Array, ...]
-    begun: bool = False
-
-
-def advance(
-    graph: Graph, state: TrunkState, new: Array, output: str = "columns"
-) -> tuple[Array | None, TrunkState]:
-    """Feed new frames; give the columns that they complete.
-
-    Parameters
-    ----------
-    graph, state
-        The network, and where the stream stands.
-    new
-        (P, M, T) frames, any number of them.
-    output
-        ``"columns"`` (2, C, T'), or ``"embeddings"`` (D, T').
-
-    Returns
-    -------
-    columns
-        None if there is none yet.
-    state
-        For the next call.
-    """
-    frames = np.concatenate((state.frames, new), axis=-1) if state.frames.size else new
-    first = graph.stride if state.begun else graph.receptive_field
-    if frames.shape[-1] < first:
-        return None, TrunkState(frames, state.tails, state.begun)
-    n_frames = first + (frames.shape[-1] - first) // graph.stride * graph.stride
-    feeds: dict[str, Array] = {"frames": frames[None, ..., :n_frames]}
-    feeds |= {f"tail_{i}": tail for i, tail in enumerate(state.tails)}
-    names = [output, *(f"new_{name}" for name in list(feeds)[1:])]
-    columns, *tails = graph.session.run(names, feeds)
-    return columns, TrunkState(frames[..., n_frames:], tuple(tails), True)
+    @property
+    def overlap(self) -> str:
+        """What overlapping windows cost, in words."""
+        return "each frame is computed once, whatever the hop"
 
 
 @dataclass(frozen=True)
@@ -210,16 +168,19 @@ class Columns:
     Parameters
     ----------
     start
-        Sample at which the first column begins to see.
+        Sample at which the first column begins.
     values
-        (2, C, T) evidence and weight; None if the run only says that the
-        segment ends.
+        (2, C, T) evidence and weight, or (D, T) embeddings; None if the run only marks
+        the end of the segment.
     padded
         Zeros, in samples, that were put behind a segment shorter than a window.
     last
         Whether the segment ends here.
     rate
-        Samples per second, as the blocks tell it; None: the grid's.
+        Samples per second, as the blocks state it; None: the grid's.
+    closing, closing_start
+        The last whole column of the segment, where the grid leaves samples behind its
+        last one, and the sample at which it begins.
     """
 
     start: int
@@ -227,22 +188,25 @@ class Columns:
     padded: int = 0
     last: bool = False
     rate: float | None = None
+    closing: Array | None = None
+    closing_start: int = 0
 
 
 def run_network(
-    graph: Graph, front: FrontEnd, grid: Grid, blocks: Iterable[Block], output: str = "columns"
+    network: Network, grid: Grid, blocks: Iterable[Block], output: str = COLUMNS
 ) -> Iterator[Columns]:
     """Turn blocks of samples into runs of columns.
 
     Parameters
     ----------
-    graph, front, grid
-        The network, its front end, and where windows lie.
+    network, grid
+        The network, and where windows lie.
     blocks
-        At the front end's rate, or nearly (see `check_block`). A block that does not begin
-        where the last one ended begins a new segment, which behaves exactly like a new file.
+        At the front end's rate, or nearly (see `FrontEnd.check_samples`). A block that does
+        not begin where the last one ended begins a new segment, which behaves exactly like
+        a new file.
     output
-        What to give, see `advance`.
+        ``"columns"`` or ``"embeddings"``.
 
     Yields
     ------
@@ -250,14 +214,17 @@ def run_network(
         One run a block that completes any, and one with ``last`` a segment.
     """
     for segment in segments(blocks):
-        yield from _hear_segment(graph, front, grid, segment, output)
+        run = SegmentRun(network, grid, output)
+        for block in segment:
+            yield from run.push(block)
+        yield from run.close()
 
 
 def segments(blocks: Iterable[Block]) -> Iterator[Iterator[Block]]:
-    """Part a stream at its gaps; empty blocks are dropped.
+    """Split a stream at its gaps; empty blocks are dropped.
 
-    A jump ends a segment at once, also one to an empty block: then a segment may come
-    to nothing. Each must be used up before the next one is asked for.
+    A jump ends a segment at once, also one to an empty block: then a segment may be
+    empty. Each must be consumed before the next one is asked for.
     """
     expected: int | None = None
     number = 0
@@ -272,31 +239,46 @@ def segments(blocks: Iterable[Block]) -> Iterator[Iterator[Block]]:
         yield (block for block in segment if block.samples.size)
 
 
-def _hear_segment(
-    graph: Graph, front: FrontEnd, grid: Grid, blocks: Iterator[Block], output: str
-) -> Iterator[Columns]:
-    tail = front.no_samples()
-    at_once = min(SAMPLES_AT_ONCE, FRAMES_AT_ONCE * front.hop)
-    state = TrunkState(np.empty(0, np.float32), graph.empty_tails)
-    at: int | None = None  # where the next column begins
-    heard, rate = 0, grid.rate
+class SegmentRun:
+    """One gap-free segment on its way through a network.
 
-    def feed(samples: Array) -> Array | None:
-        nonlocal tail, state
-        frames, tail = front.stream(tail, samples)
-        columns, state = advance(graph, state, frames, output)
-        return columns
+    Parameters
+    ----------
+    network, grid, output
+        As for `run_network`.
+    """
 
-    for block in blocks:
-        at, rate = block.start if at is None else at, block.rate
-        heard += block.samples.shape[-1]
+    def __init__(self, network: Network, grid: Grid, output: str = COLUMNS) -> None:
+        self._network, self._grid = network, grid
+        self._state = network.begin(grid, output)
+        self._start = self._at = 0  # where the segment and its next column begin
+        self._n_samples, self._rate = 0, grid.rate
+
+    def push(self, block: Block) -> Iterator[Columns]:
+        """Take the next block; yield the columns that it completes."""
+        if not self._n_samples:
+            self._start = self._at = block.start
+        self._rate = block.rate
+        self._n_samples += block.samples.shape[-1]
+        at_once = self._network.samples_at_once
         for cut in range(0, block.samples.shape[-1], at_once):
-            columns = feed(block.samples[..., cut : cut + at_once])
+            piece = block.samples[..., cut : cut + at_once]
+            columns, self._state = self._network.step(self._state, piece)
             if columns is not None:
-                yield Columns(at, columns, rate=rate)
-                at += columns.shape[-1] * grid.period
-    if at is None:
-        return
-    padded = max(0, grid.window_samples - heard)
-    rest = feed(front.padding(padded)) if padded else None
-    yield Columns(at, rest, padded, last=True, rate=rate)
+                yield Columns(self._at, columns, rate=self._rate)
+                self._at += columns.shape[-1] * self._grid.period
+
+    def close(self) -> Iterator[Columns]:
+        """End the segment: zeros behind one shorter than a window, and the last column."""
+        if not self._n_samples:
+            return
+        padded = max(0, self._grid.window_samples - self._n_samples)
+        rest = None
+        if padded:
+            zeros = self._network.front.padding(padded)
+            rest, self._state = self._network.step(self._state, zeros)
+        closing = self._network.finish(self._state)
+        end = Columns(self._at, rest, padded, True, self._rate)
+        if closing is not None:
+            end = replace(end, closing=closing[0], closing_start=self._start + closing[1])
+        yield end

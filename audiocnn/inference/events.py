@@ -37,12 +37,12 @@ class Event:
     label
         What it is.
     start, end
-        Seconds since the stream began; ``end`` is None while it still sounds.
+        Seconds since the stream began; ``end`` is None while it is active.
     score
         Highest (smoothed) score of its windows, 0 to 1; None if it has none
         (annotations made by people).
     source
-        The recording or stream it was heard in; may be empty.
+        The recording or stream in which it occurs; may be empty.
     """
 
     label: str
@@ -128,7 +128,7 @@ class _Track:
     end: float = 0.0
     score: float = 0.0
     sounding: bool = False
-    told: bool = False
+    reported: bool = False
     quiet_until: float = -math.inf
 
 
@@ -139,7 +139,7 @@ class _Timeline:
     recent: NDArray[np.float64]
     n_seen: int = 0
     owned_to: float = 0.0
-    heard_to: float = 0.0
+    scored_to: float = 0.0
 
 
 def find_events(
@@ -164,7 +164,7 @@ def find_events(
         Also give each event once when it begins, with ``end`` None, as soon as
         it is certain (that is, as long as ``min_length``).
     explain
-        Told of every window of every label, and which part of its rule decided.
+        Called for every window of every label, with the part of its rule that decided.
 
     Yields
     ------
@@ -176,37 +176,80 @@ def find_events(
     Averaging over `smooth` seconds comes late by half of that; the times are
     moved back by as much.
     """
-    tracks = [_Track() for _ in rules]
-    names, limits = list(rules), list(rules.values())
-    groups = {smooth: [i for i, r in enumerate(limits) if r.smooth == smooth]
-              for smooth in sorted({rule.smooth for rule in limits})}  # fmt: skip
-    thresholds = np.array([rule.on for rule in limits])
-    lines: dict[float, _Timeline] = {}
+    finder = EventFinder(rules, source=source, onsets=onsets, explain=explain)
     for run in scores:
-        if run.values.shape[0] != len(limits):
+        yield from finder.push(run)
+    yield from finder.close()
+
+
+class EventFinder:
+    """Window scores on their way to events; parameters as for `find_events`."""
+
+    def __init__(
+        self, rules: Mapping[str, EventRule], *, source: str = "", onsets: bool = False,
+        explain: Explain | None = None,
+    ) -> None:  # fmt: skip
+        self._names, self._rules = list(rules), list(rules.values())
+        self._source, self._onsets, self._explain = source, onsets, explain
+        self._groups = {
+            smooth: [i for i, rule in enumerate(self._rules) if rule.smooth == smooth]
+            for smooth in sorted({rule.smooth for rule in self._rules})
+        }
+        self._thresholds = np.array([rule.on for rule in self._rules])
+        self._begin_anew()
+
+    def _begin_anew(self) -> None:
+        self._tracks = [_Track() for _ in self._rules]
+        self._lines: dict[float, _Timeline] = {}
+
+    def push(self, run: Scores) -> list[Event]:
+        """Take the next run of windows; return the events that it begins or ends.
+
+        Raises
+        ------
+        ArgumentError
+            If it has another number of classes than there are rules.
+        """
+        if run.values.shape[0] != len(self._rules):
             raise ArgumentError(
-                f"the scores have {run.values.shape[0]} classes, the rules {len(limits)}"
+                f"the scores have {run.values.shape[0]} classes, the rules {len(self._rules)}"
             )
         found: list[tuple[int, Event]] = []
-        for smooth, members in groups.items():
-            line = lines.setdefault(smooth, _Timeline(np.empty((len(members), 0))))
-            smoothed, edges = _place(line, run, run.values[members], smooth)
-            rest = np.array([[line.owned_to], [line.heard_to]])  # the last window's, at the end
-            loud = np.any(smoothed >= thresholds[members, None], axis=1).tolist()
-            for i, values, is_loud in zip(members, smoothed, loud, strict=True):
-                if is_loud or tracks[i].start is not None or explain:
-                    found += _follow(tracks[i], limits[i], names[i], values, edges, explain)
-                if run.last and tracks[i].sounding:
-                    still = np.array([limits[i].off])
-                    told = _follow(tracks[i], limits[i], names[i], still, rest, None)
-                    found += [(run.values.shape[1], event) for _, event in told]
-        for _, event in sorted(found, key=lambda item: item[0]):  # as they end, label by label
-            if onsets or event.end is not None:
-                yield replace(event, source=source)
-        if run.last:
-            yield from _close_all(tracks, limits, names, source)
-            tracks, lines = [_Track() for _ in rules], {}  # what follows begins anew
-    yield from _close_all(tracks, limits, names, source)
+        for smooth, members in self._groups.items():
+            found += self._follow_group(run, smooth, members)
+        events = [  # as they end, label by label
+            replace(event, source=self._source)
+            for _, event in sorted(found, key=lambda item: item[0])
+            if self._onsets or event.end is not None
+        ]
+        return events + self.close() if run.last else events
+
+    def close(self) -> list[Event]:
+        """End the segment: return the events that are still active, and begin anew."""
+        found = [
+            replace(event, source=self._source)
+            for track, rule, name in zip(self._tracks, self._rules, self._names, strict=True)
+            if (event := _close(track, rule, name))
+        ]
+        self._begin_anew()
+        return found
+
+    def _follow_group(
+        self, run: Scores, smooth: float, members: list[int]
+    ) -> Iterator[tuple[int, Event]]:
+        """Follow the labels of one smoothing; yield the window that ends each event, too."""
+        tracks, rules, explain = self._tracks, self._rules, self._explain
+        line = self._lines.setdefault(smooth, _Timeline(np.empty((len(members), 0))))
+        smoothed, edges = _place(line, run, run.values[members], smooth)
+        rest = np.array([[line.owned_to], [line.scored_to]])  # the last window's, at the end
+        loud = np.any(smoothed >= self._thresholds[members, None], axis=1).tolist()
+        for i, values, is_loud in zip(members, smoothed, loud, strict=True):
+            if is_loud or tracks[i].start is not None or explain:
+                yield from _follow(tracks[i], rules[i], self._names[i], values, edges, explain)
+            if run.last and tracks[i].sounding:
+                still = np.array([rules[i].off])
+                for _, event in _follow(tracks[i], rules[i], self._names[i], still, rest, None):
+                    yield run.values.shape[1], event
 
 
 def _place(
@@ -234,8 +277,8 @@ def _place(
     smoothed /= counts
     centres = run.start + run.hop * np.arange(n) + run.window / 2 - (counts - 1) * run.hop / 2
     half = min(run.hop, run.window) / 2
-    line.heard_to = run.start + run.hop * (n - 1) + run.window - run.padded
-    begins, ends = centres - half, np.minimum(centres + half, line.heard_to)
+    line.scored_to = run.start + run.hop * (n - 1) + run.window - run.padded
+    begins, ends = centres - half, np.minimum(centres + half, line.scored_to)
     begins[0] = max(line.owned_to, begins[0]) if line.n_seen else run.start
     begins[1:] = np.maximum(begins[1:], ends[:-1])
     line.owned_to, line.n_seen = float(ends[-1]), line.n_seen + n
@@ -251,14 +294,14 @@ def _follow(
     edges: NDArray[np.float64],
     explain: Explain | None,
 ) -> Iterator[tuple[int, Event]]:
-    """Carry one label's hysteresis over a run; give events and the windows that told them."""
+    """Carry one label's hysteresis over a run; give events and the windows that decided them."""
     rows = zip(smoothed.tolist(), *edges.tolist(), strict=True)
     for at, (value, begin, end) in enumerate(rows):
         if value < (rule.off if track.sounding else rule.on):
             verdict = f"below {rule.on:g}" if track.start is None else "pauses"
             track.sounding = False
             if track.start is not None and end - track.end > rule.join_gap + TIME_NOISE:
-                verdict = "ends" if track.told else "dropped: too short"
+                verdict = "ends" if track.reported else "dropped: too short"
                 if event := _close(track, rule, label):
                     yield at, event
         else:
@@ -270,11 +313,11 @@ def _follow(
                 verdict = "cooldown"
             else:
                 if track.start is None:
-                    track.start, track.score, track.told = begin, value, False
+                    track.start, track.score, track.reported = begin, value, False
                 track.sounding, track.end, track.score = True, end, max(track.score, value)
-                verdict = "lasts" if track.told else "too short yet"
-                if not track.told and end - track.start >= rule.min_length - TIME_NOISE:
-                    verdict, track.told = "begins", True
+                verdict = "lasts" if track.reported else "too short yet"
+                if not track.reported and end - track.start >= rule.min_length - TIME_NOISE:
+                    verdict, track.reported = "begins", True
                     yield at, Event(label, track.start, None, track.score)
         if explain:
             explain(Decision(label, begin, end, value, verdict))
@@ -284,16 +327,8 @@ def _close(track: _Track, rule: EventRule, label: str) -> Event | None:
     """End what sounds; None if nothing does, or not long enough."""
     if track.start is None:
         return None
-    event = Event(label, track.start, track.end, track.score) if track.told else None
+    event = Event(label, track.start, track.end, track.score) if track.reported else None
     track.start, track.sounding = None, False
     if event:
         track.quiet_until = track.end + rule.cooldown
     return event
-
-
-def _close_all(
-    tracks: list[_Track], rules: list[EventRule], labels: list[str], source: str
-) -> Iterator[Event]:
-    for track, rule, label in zip(tracks, rules, labels, strict=True):
-        if event := _close(track, rule, label):
-            yield replace(event, source=source)

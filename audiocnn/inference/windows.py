@@ -2,12 +2,13 @@
 
 The logit of a window is the weighted mean of its columns' evidence; calibration
 turns it into a probability. Sums are taken directly over each window's columns:
-a running sum would drift over a day, and one NaN would poison it for ever.
+a running sum would drift over a day, and one NaN would poison it for ever. Other
+poolings, of embeddings, take the same way.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -44,11 +45,16 @@ class Scores:
     padded: float = 0.0
     last: bool = False
 
+    @property
+    def times(self) -> NDArray[np.float64]:
+        """Start and end (2, W) of the windows, in seconds, without padding."""
+        begins = self.start + self.hop * np.arange(self.values.shape[1])
+        return np.stack((begins, begins + self.window - self.padded))
+
 
 def window_times(run: Scores) -> NDArray[np.float64]:
-    """Return the start and end times (2, W) of a run's windows, in seconds, without padding."""
-    begins = run.start + run.hop * np.arange(run.values.shape[1])
-    return np.stack((begins, begins + run.window - run.padded))
+    """Return `Scores.times`."""
+    return run.times
 
 
 @dataclass(frozen=True)
@@ -88,6 +94,16 @@ def calibrate(logits: NDArray[np.floating], calibration: Calibration) -> Array:
         return np.asarray(1 / (1 + np.exp(-(slope * logits + offset))), np.float32)
 
 
+def cut_windows(columns: Array, size: int, step: int) -> Array:
+    """View columns (..., T) as whole windows (..., W, size), ``step`` columns apart."""
+    if n_windows(columns.shape[-1], size, step) == 0:
+        return np.empty((*columns.shape[:-1], 0, size), np.float32)
+    return np.lib.stride_tricks.sliding_window_view(columns, size, axis=-1)[..., ::step, :]
+
+
+Pool = Callable[[Array, int, int], Array]  # columns, size and step to values (C, W)
+
+
 def pool_windows(columns: Array, size: int, step: int) -> Array:
     """Pool whole windows of columns into logits.
 
@@ -104,17 +120,15 @@ def pool_windows(columns: Array, size: int, step: int) -> Array:
         The weighted mean of each window's evidence.
     """
     evidence, weight = columns
-    if n_windows(evidence.shape[-1], size, step) == 0:
-        return np.empty((evidence.shape[0], 0), np.float32)
-    both = np.stack((evidence * weight, weight))
-    cut = np.lib.stride_tricks.sliding_window_view(both, size, axis=-1)[..., ::step, :]
+    cut = cut_windows(np.stack((evidence * weight, weight)), size, step)
     sums = cut.sum(axis=-1, dtype=np.float64)
     return np.asarray(sums[0] / sums[1], np.float32)
 
 
 def score_windows(
-    columns: Iterable[Columns], grid: Grid, calibration: Calibration | None = None
-) -> Iterator[Scores]:
+    columns: Iterable[Columns], grid: Grid, calibration: Calibration | None = None,
+    pool: Pool = pool_windows,
+) -> Iterator[Scores]:  # fmt: skip
     """Turn runs of columns into runs of window scores.
 
     Parameters
@@ -125,43 +139,67 @@ def score_windows(
         Where windows lie.
     calibration
         None to get the bare logits.
+    pool
+        What makes values (C, W) of columns; ``size`` and ``step`` as in `pool_windows`.
 
     Yields
     ------
     Scores
         A run whenever windows are complete, on a grid that begins with the
-        segment. If the grid leaves columns behind its last window, one more
-        window on the last whole columns follows, in a run of its own.
+        segment. If the grid leaves columns, or a closing column, behind its last
+        window, one more window on the last whole columns follows, in a run of its own.
     """
-    kept: Array | None = None  # columns that windows still need
-    first = done = 0  # index in the segment of kept's first column; windows scored
-    begin = 0  # sample at which the segment begins
-
-    def scores(window: int, logits: Array, run: Columns, last: bool) -> Scores:
-        values = logits if calibration is None else calibrate(logits, calibration)
-        told = grid if run.rate is None else replace(grid, rate=run.rate)
-        start = (begin + window * grid.period) / told.rate
-        return Scores(start, told.window, told.hop, values, run.padded / told.rate, last)
-
+    scorer = WindowScorer(grid, calibration, pool)
     for run in columns:
+        yield from scorer.push(run)
+
+
+class WindowScorer:
+    """Columns on their way to window scores; parameters as for `score_windows`."""
+
+    def __init__(
+        self, grid: Grid, calibration: Calibration | None = None, pool: Pool = pool_windows
+    ) -> None:
+        self._grid, self._calibration, self._pool = grid, calibration, pool
+        self._kept: Array | None = None  # columns that windows still need
+        self._first = self._done = 0  # index of the first of them in the segment; windows scored
+        self._begin = 0  # sample at which the segment begins
+
+    def push(self, run: Columns) -> list[Scores]:
+        """Take the next run of columns; return the runs of windows that it completes."""
+        grid = self._grid
         if run.values is not None:
-            if kept is None:
-                kept, begin, first, done = run.values, run.start, 0, 0
+            if self._kept is None:
+                self._kept, self._begin, self._first, self._done = run.values, run.start, 0, 0
             else:
-                kept = np.concatenate((kept, run.values), axis=-1)
-        assert kept is not None, "a segment has at least one window: hear() pads it"
+                self._kept = np.concatenate((self._kept, run.values), axis=-1)
+        kept, first, done = self._kept, self._first, self._done
+        assert kept is not None, "a segment has at least one window: shorter ones are padded"
         n_columns = first + kept.shape[-1]
-        logits = pool_windows(kept[..., max(0, done * grid.step - first) :], grid.size, grid.step)
-        n_new = logits.shape[-1]
-        behind = run.last and n_columns - grid.size != (done + n_new - 1) * grid.step
-        if n_new or (run.last and not behind):
-            yield scores(done * grid.step, logits, run, run.last and not behind)
-        if behind:
-            logits = pool_windows(kept[..., -grid.size :], grid.size, 1)
-            yield scores(n_columns - grid.size, logits, run, True)
-        done += n_new
+        at = self._begin + done * grid.hop_samples
+        values = self._pool(kept[..., max(0, done * grid.step - first) :], grid.size, grid.step)
+        done += values.shape[-1]
+        behind: tuple[Array, int] | None = None
+        if run.last and run.closing is not None:
+            behind = run.closing, run.closing_start
+        elif run.last and n_columns - grid.size != (done - 1) * grid.step:
+            last = self._begin + (n_columns - grid.size) * grid.period
+            behind = kept[..., -grid.size :], last
+        found = []
+        if values.shape[-1] or (run.last and behind is None):
+            found.append(self._scores(at, values, run, run.last and behind is None))
+        if behind is not None:
+            found.append(self._scores(behind[1], self._pool(behind[0], grid.size, 1), run, True))
         keep_from = max(first, min(done * grid.step, n_columns - grid.size))
-        kept, first = (None, 0) if run.last else (kept[..., keep_from - first :], keep_from)
+        self._kept = None if run.last else kept[..., keep_from - first :]
+        self._first, self._done = keep_from, done
+        return found
+
+    def _scores(self, sample: int, logits: Array, run: Columns, last: bool) -> Scores:
+        values = logits if self._calibration is None else calibrate(logits, self._calibration)
+        timed = self._grid if run.rate is None else replace(self._grid, rate=run.rate)
+        padded = run.padded / timed.rate
+        return Scores(sample / timed.rate, timed.window, timed.hop, values, padded, last)
 
 
 def score_columns(run: Columns, calibration: Calibration) -> Array | None:

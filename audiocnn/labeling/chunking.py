@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -29,8 +29,8 @@ import soundfile
 
 from audiocnn.errors import AudioError
 from audiocnn.inference.bundle import Bundle
-from audiocnn.inference.engine import Grid, run_network
-from audiocnn.inference.windows import Scores, score_windows
+from audiocnn.inference.engine import Grid
+from audiocnn.inference.windows import Scores
 from audiocnn.io.audio.blocks import Block, Samples, mix, resample_blocks
 from audiocnn.io.audio.decoder import AudioInfo
 from audiocnn.io.audio.libsndfile import Unsought
@@ -105,7 +105,7 @@ def plan_chunks(
     ):  # fmt: skip
         return []
     common = math.gcd(info.rate, int(grid.rate))
-    step = math.lcm(grid.step * grid.period, int(grid.rate) // common)  # samples for the model
+    step = math.lcm(grid.hop_samples, int(grid.rate) // common)  # samples for the model
     if step > seconds * grid.rate:
         return []
     size = round(seconds * grid.rate / step) * step
@@ -146,8 +146,8 @@ def score_chunk(bundle: Bundle, grid: Grid, path: str | Path, chunk: Chunk) -> C
             at = end = at + samples.size
 
     source = blocks()
-    columns = run_network(bundle.graph, bundle.front, grid, source)
-    runs = tuple(_own(score_windows(columns, grid, bundle.calibration), chunk, grid))
+    pipeline = replace(bundle.pipeline(), grid=grid)
+    runs = tuple(_own(pipeline.scores(source), chunk, grid))
     for _ in source:  # faults are found at its end
         pass
     return ChunkScores(runs, end)
@@ -169,7 +169,7 @@ def _own(runs: Iterator[Scores], chunk: Chunk, grid: Grid) -> Iterator[Scores]:
     if chunk.last is None:
         yield from runs
         return
-    left = (chunk.last - chunk.first) // (grid.step * grid.period)
+    left = (chunk.last - chunk.first) // grid.hop_samples
     for run in runs:
         values = run.values[:, :left]
         left -= values.shape[1]

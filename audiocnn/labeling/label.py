@@ -17,11 +17,12 @@ from numpy.typing import NDArray
 
 from audiocnn.errors import ArgumentError, AudioError
 from audiocnn.frontend.base import FrontEnd
-from audiocnn.inference.bundle import Bundle, grid_of
-from audiocnn.inference.engine import Columns, Grid, run_network
+from audiocnn.inference.bundle import Bundle, require_labels
+from audiocnn.inference.engine import Columns
 from audiocnn.inference.events import Event, EventRule, find_events
 from audiocnn.inference.model_input import blocks_of, open_for, read_for
-from audiocnn.inference.windows import Scores, score_columns, score_windows, window_times
+from audiocnn.inference.pipeline import Pipeline
+from audiocnn.inference.windows import Scores, window_times
 from audiocnn.io.audio.blocks import Block
 from audiocnn.io.audio.reader import AudioInfo, audio_info
 from audiocnn.io.recording import RecordingRef
@@ -199,14 +200,14 @@ def with_threshold(rules: Mapping[str, EventRule], on: float) -> dict[str, Event
 def _scored(
     bundle: Bundle, source: _Source, hop: float | None, observers: Observers
 ) -> Iterator[Scores]:
-    grid, name, meter = grid_of(bundle, hop), source.name, source.meter
+    name, meter = source.name, source.meter
     blocks = watch_blocks(_readable(source), meter)
     if observers.progress:
         blocks = _report_progress(blocks, source, partial(observers.progress, name))
-    columns = run_network(bundle.graph, bundle.front, grid, blocks)
+    pipeline, observe = require_labels(bundle).pipeline(hop), None
     if observers.frames:
-        columns = _report_frames(columns, bundle, grid, partial(observers.frames, name))
-    runs = watch_windows(score_windows(columns, grid, bundle.calibration), meter)
+        observe = partial(_report_frames, pipeline, partial(observers.frames, name))
+    runs = watch_windows(pipeline.scores(blocks, observe), meter)
     return _report_windows(runs, partial(observers.windows, name)) if observers.windows else runs
 
 
@@ -267,12 +268,9 @@ def _report_windows(runs: Iterable[Scores], report: Callable[..., None]) -> Iter
         yield run
 
 
-def _report_frames(
-    runs: Iterable[Columns], bundle: Bundle, grid: Grid, report: Callable[..., None]
-) -> Iterator[Columns]:
-    for run in runs:
-        if (scores := score_columns(run, bundle.calibration)) is not None:
-            rate = run.rate or grid.rate
-            begins = (run.start + grid.period * np.arange(scores.shape[1])) / rate
-            report(np.stack((begins, begins + grid.reach / rate)), scores)
-        yield run
+def _report_frames(pipeline: Pipeline, report: Callable[..., None], run: Columns) -> None:
+    if (scores := pipeline.column_scores(run)) is not None:
+        grid = pipeline.grid
+        rate = run.rate or grid.rate
+        begins = (run.start + grid.period * np.arange(scores.shape[1])) / rate
+        report(np.stack((begins, begins + grid.reach / rate)), scores)

@@ -17,8 +17,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from audiocnn.errors import AudioError
-from audiocnn.inference.bundle import SHIPPED, Bundle, grid_of, load
+from audiocnn.inference.bundle import CLIPS, Bundle, grid_of, load
 from audiocnn.inference.events import EventRule
+from audiocnn.inference.installed import folder_of
 from audiocnn.inference.malloc import keep_freed_memory
 from audiocnn.inference.windows import Scores
 from audiocnn.io.recording import RecordingRef
@@ -231,8 +232,8 @@ def model_files(model: str | Path) -> dict[str, bytes]:
     model
         A shipped name or a folder, which `load` has accepted.
     """
-    folder = Path(model) if Path(model).is_dir() else SHIPPED / str(model)
-    return {path.name: path.read_bytes() for path in sorted(folder.iterdir()) if path.is_file()}
+    files = (path for path in sorted(folder_of(model).iterdir()) if path.is_file())
+    return {path.name: path.read_bytes() for path in files if path.name != CLIPS}
 
 
 class _ModelKey:

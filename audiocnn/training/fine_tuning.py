@@ -16,7 +16,8 @@ from typing import Any
 import torch
 
 from audiocnn.errors import ArgumentError
-from audiocnn.inference.bundle import SHIPPED, Bundle, load
+from audiocnn.inference.bundle import Bundle, load
+from audiocnn.inference.installed import folder_of
 from audiocnn.networks.classifier import Classifier, TrunkSpec
 from audiocnn.training.config import TrainingConfig
 from audiocnn.training.pack import load_network
@@ -33,8 +34,7 @@ def open_start(model: str | Path) -> tuple[Bundle, Classifier]:
         A shipped name or a bundle's folder.
     """
     bundle = load(model)
-    folder = Path(model) if Path(model).is_dir() else SHIPPED / str(model)
-    return bundle, load_network(bundle, folder)
+    return bundle, load_network(bundle, folder_of(model))
 
 
 def start_choices(bundle: Bundle, chosen: Mapping[str, Any]) -> dict[str, Any]:
@@ -52,8 +52,8 @@ def start_choices(bundle: Bundle, chosen: Mapping[str, Any]) -> dict[str, Any]:
     ArgumentError
         If something was asked for that contradicts the bundle.
     """
-    fixed = {name: bundle.trunk[name] for name in ("arch", "size", "pools", "pooling")}
-    fixed |= {"front": bundle.front, "kernel": bundle.trunk.get("kernel", 0)}
+    fixed = {name: bundle.network.details[name] for name in ("arch", "size", "pools", "pooling")}
+    fixed |= {"front": bundle.front, "kernel": bundle.network.details.get("kernel", 0)}
     for name, value in fixed.items():
         if name in chosen and chosen[name] != value:
             raise ArgumentError(
@@ -90,8 +90,8 @@ def start_network(
     """
     torch.manual_seed(recipe.seed)
     names = {f.name for f in fields(TrunkSpec)}  # a bundle of before may not name them all
-    told = {k: v for k, v in bundle.trunk.items() if k in names} | {"n_classes": len(labels)}
-    fresh = Classifier(TrunkSpec(**told), recipe.dropout)
+    details = {k: v for k, v in bundle.network.details.items() if k in names}
+    fresh = Classifier(TrunkSpec(**details | {"n_classes": len(labels)}), recipe.dropout)
     state = fresh.state_dict()
     for name, value in network.state_dict().items():
         if not name.startswith("head."):

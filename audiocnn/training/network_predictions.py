@@ -7,8 +7,8 @@ from collections.abc import Iterable
 import numpy as np
 from numpy.typing import NDArray
 
-from audiocnn.inference.engine import Graph, Grid, make_grid, open_graph, run_network
-from audiocnn.inference.windows import score_windows
+from audiocnn.inference.pipeline import Pipeline
+from audiocnn.inference.streaming_network import open_streaming
 from audiocnn.io.audio.reader import Block
 from audiocnn.networks.classifier import Classifier
 from audiocnn.networks.onnx_export import export_graph
@@ -34,24 +34,23 @@ def predict(
     hop
         Seconds between windows; the recipe's if None.
     """
-    graph = open_graph(export_graph(model), model.receptive_field, model.stride)
-    grid = make_grid(
-        recipe.front, model.receptive_field, model.stride, recipe.window, hop or recipe.hop
-    )
-    rows = [_predict_clip(graph, recipe, grid, waveforms, int(k)) for k in members]
+    network = open_streaming(recipe.front, export_graph(model), model.receptive_field, model.stride)
+    pipeline = Pipeline(network, network.grid(recipe.window, hop or recipe.hop))
+    rows = [_predict_clip(pipeline, waveforms, int(k)) for k in members]
     return Predictions(*(np.concatenate(column, axis=-1) for column in zip(*rows, strict=True)))
 
 
 def _predict_clip(
-    graph: Graph, recipe: TrainingConfig, grid: Grid, waveforms: Stored, clip: int
+    pipeline: Pipeline, waveforms: Stored, clip: int
 ) -> tuple[Array, NDArray[np.int64], Array, Array, Array]:
+    grid = pipeline.grid
     length, at_once = waveforms.length(clip), max(1, round(BLOCK * grid.rate))
     blocks = (
         Block(waveforms.recorded(clip, at, min(at_once, length - at)), at, grid.rate)
         for at in range(0, length, at_once)
     )
     logits, begins = [], []
-    for run in score_windows(run_network(graph, recipe.front, grid, blocks), grid):
+    for run in pipeline.scores(blocks):
         logits.append(run.values)
         begins.append(run.start + run.hop * np.arange(run.values.shape[1]))
     starts = np.concatenate(begins)

@@ -13,6 +13,7 @@ import safetensors.torch
 from audiocnn.errors import BundleError
 from audiocnn.inference.bundle import Bundle
 from audiocnn.inference.bundle_writer import save
+from audiocnn.inference.description import NetworkSpec
 from audiocnn.inference.events import EventRule
 from audiocnn.inference.windows import Calibration
 from audiocnn.networks.classifier import Classifier, TrunkSpec
@@ -44,16 +45,19 @@ def pack(
         Where the bundle goes.
     """
     per_second = recipe.front.rate / (recipe.front.hop * model.stride)
-    trunk = {
+    details = {
         **asdict(model.spec),
         "receptive_field": model.receptive_field,
         "stride": model.stride,
         "parameters": n_parameters(model),
         "mmac_per_second": round(macs_per_column(model) * per_second / 1e6, 2),
     }
+    network = NetworkSpec(
+        receptive_field=model.receptive_field, stride=model.stride, details=details
+    )
     told = {k: v for k, v in card.items() if k != "readme"} | {"recipe": _plain(recipe.described())}
     bundle = Bundle(
-        labels, recipe.front, trunk, recipe.window, recipe.hop, dict(rules), calibration,
+        labels, recipe.front, network, recipe.window, recipe.hop, dict(rules), calibration,
         recipe.clip_score, told, export_graph(model), folder.name,
     )  # fmt: skip
     weights = safetensors.torch.save(
@@ -72,7 +76,7 @@ def load_network(bundle: Bundle, folder: Path) -> Classifier:
         If the weights do not fit the trunk that the bundle describes.
     """
     names = TrunkSpec.__dataclass_fields__
-    model = Classifier(TrunkSpec(**{k: v for k, v in bundle.trunk.items() if k in names}))
+    model = Classifier(TrunkSpec(**{k: v for k, v in bundle.network.details.items() if k in names}))
     try:
         model.load_state_dict(safetensors.torch.load_file(folder / "weights.safetensors"))
     except (RuntimeError, OSError, safetensors.SafetensorError) as error:
@@ -89,8 +93,9 @@ def _plain(value: Any) -> Any:
 
 def _short_card(bundle: Bundle) -> str:
     rows = "\n".join(f"- {key}: {value}" for key, value in bundle.card.items() if key != "recipe")
+    details = bundle.network.details
     return (
-        f"# {bundle.name}\n\nMade with audiocnn ({bundle.trunk['arch']}, "
-        f"{bundle.trunk['parameters']:,} parameters).\n\nLabels: {', '.join(bundle.labels)}.\n\n"
+        f"# {bundle.name}\n\nMade with audiocnn ({details['arch']}, "
+        f"{details['parameters']:,} parameters).\n\nLabels: {', '.join(bundle.labels)}.\n\n"
         f"{rows}\n"
     )

@@ -458,7 +458,7 @@ def test_a_damaged_model_does_not_hide_the_others(model, tmp_path, capsys, monke
     for name in ("good", "broken"):
         shutil.copytree(model, tmp_path / name)
     (tmp_path / "broken" / "graph.onnx").write_bytes(b"")
-    monkeypatch.setattr("audiocnn.inference.bundle.SHIPPED", tmp_path)
+    monkeypatch.setattr("audiocnn.inference.installed.SHIPPED", tmp_path)
     assert main(["models"]) == 1
     out, err = capsys.readouterr()
     assert "good         cnn2d" in out

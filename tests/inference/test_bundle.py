@@ -13,8 +13,9 @@ import pytest
 
 import audiocnn
 from audiocnn.errors import ArgumentError, BundleError
-from audiocnn.inference.bundle import CHECKED_FILES, checksum, grid_of, shipped_models
+from audiocnn.inference.bundle import CHECKED_FILES, checksum, grid_of
 from audiocnn.inference.bundle_writer import save
+from audiocnn.inference.installed import shipped_models
 from audiocnn.inference.windows import Calibration
 
 
@@ -78,7 +79,7 @@ def test_each_damaged_file_is_named(folder, name, how):
         ("{", "cannot be read"),
         ("[]", "is not a bundle's description"),
         ("\x00\x01", "cannot be read"),
-        ('{"format": 2}', "has format 2, this version of audiocnn reads up to 1.*pip install -U"),
+        ('{"format": 3}', "has format 3, this version of audiocnn reads up to 2.*pip install -U"),
         ('{"format": 1}', "front end .* is not known here"),
     ],
 )
@@ -98,8 +99,8 @@ def test_a_bad_description_is_said(folder, text, message):
         ({"calibration": {"slope": [1], "offset": [0]}}, "calibration must have one number per"),
         ({"calibration": {"slope": [1, 1, 1]}}, "TypeError|KeyError"),
         ({"rules": {"bell": {"on": 2}, "frog": {}, "saw": {}}}, "a rule needs 0 < off"),
-        ({"trunk": {}}, "trunk must have receptive_field and stride"),
-        ({"trunk": {"receptive_field": 2, "stride": 4}}, "get the model anew|ONNX Runtime"),
+        ({"network": {"kind": "streaming"}}, "network must have receptive_field and stride"),
+        ({"network": {"receptive_field": 2, "stride": 4}}, "get the model anew|ONNX Runtime"),
     ],
 )
 def test_a_description_that_makes_no_sense_is_said(folder, fields, message):
@@ -162,7 +163,7 @@ def test_the_shipped_models_load_and_are_small(name):
     bundle = audiocnn.load(name)
     folder = Path(audiocnn.__file__).parent / "pretrained" / name
     assert sum(f.stat().st_size for f in folder.iterdir()) < 2_000_000
-    assert bundle.trunk["parameters"] <= 250_000
+    assert bundle.network.details["parameters"] <= 250_000
     assert "CC BY" in (folder / "README.md").read_text()
 
 
@@ -263,14 +264,14 @@ def test_the_check_is_of_more_than_one_window(folder):
         ({"checksums": []}, "has no checksums"),
         ({"checksums": {}}, r"graph\.onnx: is damaged"),
         ({"format": "1"}, "is not a bundle's description"),
-        ({"format": 99}, r"has format 99, this version of audiocnn reads up to 1; update it with"),
+        ({"format": 99}, r"has format 99, this version of audiocnn reads up to 2; update it with"),
         ({"labels": []}, "labels must be different and not empty"),
         ({"labels": None}, "TypeError.*get the model anew"),
         ({"rules": []}, "AttributeError.*get the model anew"),
         ({"hop": float("nan")}, "window and hop must be above 0"),
         ({"hop": float("inf")}, "hop must be above 0"),
         ({"calibration": {"slope": [1, 1, float("nan")], "offset": [0, 0, 0]}}, "must be finite"),
-        ({"trunk": {"receptive_field": 9, "stride": 4}}, "does not reproduce its own scores"),
+        ({"network": {"receptive_field": 9, "stride": 4}}, "does not reproduce its own scores"),
     ],
 )
 def test_more_descriptions_that_make_no_sense(folder, fields, message):
@@ -302,7 +303,7 @@ def test_the_front_end_is_checked_like_any_other(folder):
         {"front": None},  # AttributeError
         {"front": [1]},
         {"window": float("inf")},  # OverflowError
-        {"trunk": {"receptive_field": 109, "stride": 0}},  # ZeroDivisionError
+        {"network": {"receptive_field": 109, "stride": 0}},  # ZeroDivisionError
         front(n_mels=17),  # ONNX Runtime's InvalidArgument
         {"format": 0},  # loads
         {"format": True},

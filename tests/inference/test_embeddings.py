@@ -60,7 +60,7 @@ def test_a_vector_is_the_mean_of_what_the_trunk_says(bundle):
     from audiocnn.inference.engine import run_network
 
     grid = grid_of(bundle)
-    runs = run_network(bundle.graph, bundle.front, grid, [Block(SAMPLES, 0, RATE)], "embeddings")
+    runs = run_network(bundle.opened, grid, [Block(SAMPLES, 0, RATE)], "embeddings")
     columns = np.concatenate([r.values for r in runs if r.values is not None], axis=1)
     _, _, values = vectors(bundle, [Block(SAMPLES, 0, RATE)])
     np.testing.assert_allclose(values[:, 0], columns[:, : grid.size].mean(axis=1), atol=1e-5)

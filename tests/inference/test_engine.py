@@ -13,17 +13,10 @@ import audiocnn
 from audiocnn import Block
 from audiocnn.errors import ArgumentError, BundleError, DeviceError
 from audiocnn.frontend.log_mel import MelSpec, log_mel
-from audiocnn.inference import engine
+from audiocnn.inference import streaming_network
 from audiocnn.inference.bundle import grid_of
-from audiocnn.inference.engine import (
-    Columns,
-    TrunkState,
-    advance,
-    make_grid,
-    open_graph,
-    run_network,
-    segments,
-)
+from audiocnn.inference.engine import Columns, make_grid, run_network, segments
+from audiocnn.inference.streaming_network import StreamingState, open_streaming
 
 RATE = 8000
 FRONT = MelSpec(RATE, 256, 100, 16, 50.0, 4000.0)
@@ -35,8 +28,8 @@ def bundle(request, bundle_folders):
     return audiocnn.load(bundle_folders[request.param])
 
 
-def begin(graph) -> TrunkState:
-    return TrunkState(np.empty(0, np.float32), graph.empty_tails)
+def begin(graph, output="columns") -> StreamingState:
+    return graph.begin(graph.grid(1.0, 0.25), output)
 
 
 def some_frames(n: int, seed: int = 0) -> np.ndarray:
@@ -46,9 +39,9 @@ def some_frames(n: int, seed: int = 0) -> np.ndarray:
 
 def feed(graph, pieces, output="columns"):
     """Give the columns of each piece, and the state at the end."""
-    state, found = begin(graph), []
+    state, found = begin(graph, output), []
     for piece in pieces:
-        columns, state = advance(graph, state, piece, output)
+        columns, state = graph.advance(state, piece)
         found.append(columns)
     return found, state
 
@@ -96,7 +89,7 @@ def test_window_and_hop_are_rounded_to_the_nearest_column(field, stride, window,
 def test_a_column_sees_no_samples_but_those_that_the_grid_says(bundle):
     grid = grid_of(bundle)
     x = noise(grid.window_samples + 6 * grid.period)
-    whole = columns_of(list(run_network(bundle.graph, FRONT, grid, [Block(x, 0, RATE)])))
+    whole = columns_of(list(run_network(bundle.opened, grid, [Block(x, 0, RATE)])))
     assert whole.shape[-1] == grid.size + 6
     for column in (0, 3, whole.shape[-1] - 1):
         # A periodic Hann window begins with a zero: the first sample that counts is the second.
@@ -106,9 +99,7 @@ def test_a_column_sees_no_samples_but_those_that_the_grid_says(bundle):
                 changed = x.copy()
                 changed[at - 5 : at + 6] += 3 if first < at < after - 1 else 0
                 changed[at] += 3
-                now = columns_of(
-                    list(run_network(bundle.graph, FRONT, grid, [Block(changed, 0, RATE)]))
-                )
+                now = columns_of(list(run_network(bundle.opened, grid, [Block(changed, 0, RATE)])))
                 moved = np.abs(now - whole).max((0, 1))[column]
                 assert moved > ALLOWED if first < at < after - 1 else moved == 0, (column, at)
 
@@ -117,7 +108,7 @@ def test_a_column_sees_no_samples_but_those_that_the_grid_says(bundle):
 
 
 def test_nothing_comes_before_a_receptive_field_and_then_every_stride(bundle):
-    graph = bundle.graph
+    graph = bundle.opened
     x = some_frames(graph.receptive_field + 2 * graph.stride)
     found, _ = feed(graph, (x[..., i : i + 1] for i in range(x.shape[-1])))
     given_at = [i + 1 for i, columns in enumerate(found) if columns is not None]
@@ -130,8 +121,8 @@ def test_nothing_comes_before_a_receptive_field_and_then_every_stride(bundle):
 def test_any_cutting_of_frames_gives_the_same_columns(bundle, cuts):
     x = some_frames(230)  # a cut that is drawn twice is an empty piece
     ((whole,), _), (parts, _) = (
-        feed(bundle.graph, [x]),
-        feed(bundle.graph, np.split(x, sorted(cuts), -1)),
+        feed(bundle.opened, [x]),
+        feed(bundle.opened, np.split(x, sorted(cuts), -1)),
     )
     pieces = [p for p in parts if p is not None]
     np.testing.assert_allclose(np.concatenate(pieces, -1), whole, atol=ALLOWED)
@@ -139,7 +130,7 @@ def test_any_cutting_of_frames_gives_the_same_columns(bundle, cuts):
 
 
 def test_later_frames_never_change_earlier_columns(bundle):
-    graph = bundle.graph
+    graph = bundle.opened
     x, y = some_frames(230), some_frames(230)
     y[..., 150:] += 5
     ((a,), _), ((b,), _) = feed(graph, [x]), feed(graph, [y])
@@ -150,22 +141,22 @@ def test_later_frames_never_change_earlier_columns(bundle):
 
 def test_state_is_passed_and_never_hidden(bundle):
     """One graph serves many streams, and a stream may be taken up again anywhere."""
-    graph = bundle.graph
+    graph = bundle.opened
     x, y = some_frames(120, 1), some_frames(120, 2)
     _, state = feed(graph, [x])
     kept = [tail.copy() for tail in state.tails]
-    once, _ = advance(graph, state, y)
+    once, _ = graph.advance(state, y)
     feed(graph, [y, x, y])  # another stream in between
-    again, _ = advance(graph, state, y)
+    again, _ = graph.advance(state, y)
     np.testing.assert_array_equal(once, again)
     for before, after in zip(kept, state.tails, strict=True):
         np.testing.assert_array_equal(before, after)
 
 
 def test_what_a_stream_remembers_does_not_grow(bundle):
-    graph, state, sizes = bundle.graph, begin(bundle.graph), []
+    graph, state, sizes = bundle.opened, begin(bundle.opened), []
     for seed in range(6):
-        _, state = advance(graph, state, some_frames(97, seed))
+        _, state = graph.advance(state, some_frames(97, seed))
         sizes.append([tail.shape[-1] for tail in state.tails])
         assert state.frames.shape[-1] < graph.stride
     assert max(max(size) for size in sizes) <= graph.receptive_field
@@ -174,8 +165,8 @@ def test_what_a_stream_remembers_does_not_grow(bundle):
 
 def test_embeddings_come_at_the_columns_rate(bundle):
     x = some_frames(150)
-    (columns,), _ = feed(bundle.graph, [x])
-    (embeddings,), _ = feed(bundle.graph, [x], "embeddings")
+    (columns,), _ = feed(bundle.opened, [x])
+    (embeddings,), _ = feed(bundle.opened, [x], "embeddings")
     assert embeddings.ndim == 2
     assert embeddings.shape[1] == columns.shape[2]
     assert embeddings.std() > 1e-3
@@ -184,15 +175,15 @@ def test_embeddings_come_at_the_columns_rate(bundle):
 @pytest.mark.parametrize("content", [b"", b"no graph at all", b"\x08\x07"])
 def test_what_is_no_graph_is_refused(content):
     with pytest.raises(BundleError, match=r"ONNX Runtime cannot open the graph: .*protobuf"):
-        open_graph(content, 10, 4)
+        open_streaming(FRONT, content, 10, 4)
 
 
 def test_an_accelerator_that_is_not_there_is_named(bundle, monkeypatch):
     with pytest.raises(ArgumentError, match=r"accelerator must be cpu or cuda, got 'tpu'"):
-        open_graph(bundle.model, 10, 4, accelerator="tpu")
+        open_streaming(FRONT, bundle.model, 10, 4, accelerator="tpu")
     monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CPUExecutionProvider"])
     with pytest.raises(DeviceError, match=r"no CUDAExecutionProvider; .*onnxruntime-gpu"):
-        open_graph(bundle.model, 10, 4, accelerator="cuda")
+        open_streaming(FRONT, bundle.model, 10, 4, accelerator="cuda")
     # With onnxruntime-gpu and no GPU, ONNX Runtime goes on with the processor and only logs it.
     monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CUDAExecutionProvider"])
     make = onnxruntime.InferenceSession
@@ -204,7 +195,7 @@ def test_an_accelerator_that_is_not_there_is_named(bundle, monkeypatch):
 
     monkeypatch.setattr(onnxruntime, "InferenceSession", without_gpu)
     with pytest.raises(DeviceError, match=r"cannot start it: is there a GPU"):
-        open_graph(bundle.model, 10, 4, accelerator="cuda")
+        open_streaming(FRONT, bundle.model, 10, 4, accelerator="cuda")
     assert asked[0][0] == ("CUDAExecutionProvider", {"use_tf32": "0"})
 
 
@@ -271,7 +262,7 @@ def test_every_run_says_where_its_first_column_begins(bundle):
     grid = grid_of(bundle)
     x, start = noise(20_000), 777
     blocks = [Block(x[a : a + 900], start + a, RATE) for a in range(0, x.size, 900)]
-    runs = list(run_network(bundle.graph, FRONT, grid, blocks))
+    runs = list(run_network(bundle.opened, grid, blocks))
     done = 0
     for run in runs[:-1]:
         assert run.start == start + done * grid.period
@@ -285,13 +276,13 @@ def test_every_run_says_where_its_first_column_begins(bundle):
 def test_what_is_shorter_than_a_window_is_padded_to_exactly_one(bundle, n):
     grid = grid_of(bundle)
     assert n < grid.window_samples
-    runs = list(run_network(bundle.graph, FRONT, grid, [Block(noise(n), 50, RATE)]))
+    runs = list(run_network(bundle.opened, grid, [Block(noise(n), 50, RATE)]))
     assert [run.last for run in runs] == [False] * (len(runs) - 1) + [True]
     assert runs[-1].padded == grid.window_samples - n
     found = columns_of(runs)
     assert found.shape[-1] == grid.size
     zeros = np.concatenate((noise(n), np.zeros(grid.window_samples - n, np.float32)))
-    (whole,), _ = feed(bundle.graph, [log_mel(zeros, FRONT)])
+    (whole,), _ = feed(bundle.opened, [log_mel(zeros, FRONT)])
     np.testing.assert_allclose(found, whole, atol=ALLOWED)
 
 
@@ -299,9 +290,9 @@ def test_long_blocks_are_taken_in_pieces(bundle, monkeypatch):
     """Memory stays bounded, and the columns are the same."""
     grid = grid_of(bundle)
     x = noise(30_000)
-    whole = list(run_network(bundle.graph, FRONT, grid, [Block(x, 0, RATE)]))
-    monkeypatch.setattr(engine, "SAMPLES_AT_ONCE", 1 << 11)
-    pieces = list(run_network(bundle.graph, FRONT, grid, [Block(x, 0, RATE)]))
+    whole = list(run_network(bundle.opened, grid, [Block(x, 0, RATE)]))
+    monkeypatch.setattr(streaming_network, "SAMPLES_AT_ONCE", 1 << 11)
+    pieces = list(run_network(bundle.opened, grid, [Block(x, 0, RATE)]))
     assert len(whole) == 2  # the columns, and the end
     assert len(pieces) > 10
     np.testing.assert_allclose(columns_of(pieces), columns_of(whole), atol=ALLOWED)
@@ -319,7 +310,7 @@ def test_columns_come_as_soon_as_they_are_complete(bundle):
             taken.append(part.start + part.samples.size)
             yield part
 
-    run = next(run_network(bundle.graph, FRONT, grid, microphone()))
+    run = next(run_network(bundle.opened, grid, microphone()))
     assert run.values.shape[-1] == 1
     assert taken[-1] == grid.reach
     assert grid.window_samples > grid.reach  # the window is not complete yet

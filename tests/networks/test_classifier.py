@@ -5,11 +5,12 @@ import pytest
 import torch
 
 from audiocnn.errors import ArgumentError
-from audiocnn.inference.engine import TrunkState, advance, open_graph
+from audiocnn.inference.streaming_network import open_streaming
 from audiocnn.networks.classifier import MIN_WEIGHT, Classifier, TrunkSpec, window_logits
 from audiocnn.networks.cnn1d import cnn1d, shape_for
 from audiocnn.networks.cost import macs_per_column, n_parameters
 from audiocnn.networks.onnx_export import export_graph
+from tests import bundles
 from tests.bundles import random_network
 
 SHIPPED_LIMITS = {"parameters": 250_000, "mmac_per_second": 16}
@@ -18,14 +19,14 @@ SHIPPED_LIMITS = {"parameters": 250_000, "mmac_per_second": 16}
 @pytest.mark.parametrize("arch", ["cnn1d", "cnn2d"])
 def test_the_exported_graph_agrees_with_torch_in_any_steps(arch):
     model = random_network(arch)
-    graph = open_graph(export_graph(model), model.receptive_field, model.stride)
+    graph = open_streaming(bundles.FRONT, export_graph(model), model.receptive_field, model.stride)
     x = (np.random.default_rng(0).standard_normal((1, 16, 200)) * 3 - 12).astype(np.float32)
     with torch.no_grad():
         expected = model(torch.from_numpy(x)[None])[0].numpy()
-    state = TrunkState(np.empty(0, np.float32), graph.empty_tails)
+    state = graph.begin(graph.grid(1.0, 1.0))
     parts, at = [], 0
     for size in [1, 0, 3, 60, 1, 1, 1, 1, 1, 40, 7, 84]:  # single frames and nothing, too
-        columns, state = advance(graph, state, x[..., at : at + size])
+        columns, state = graph.advance(state, x[..., at : at + size])
         at += size
         if columns is not None:
             parts.append(columns)

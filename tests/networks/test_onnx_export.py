@@ -7,7 +7,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from audiocnn.inference.engine import Graph, TrunkState, advance, open_graph
+from audiocnn.frontend.signals import SpectrumSpec
+from audiocnn.inference.streaming_network import StreamingNetwork, open_streaming
 from audiocnn.networks.classifier import Classifier, TrunkSpec
 from audiocnn.networks.onnx_export import OPSET, export_graph
 from tests.bundles import random_network
@@ -15,14 +16,19 @@ from tests.bundles import random_network
 ALLOWED = 1e-5
 
 
-def opened(model: Classifier) -> Graph:
-    return open_graph(export_graph(model), model.receptive_field, model.stride)
+def opened(model: Classifier) -> StreamingNetwork:
+    spec = model.spec  # the tests give frames; samples never come
+    names = tuple(map(str, range(spec.planes)))
+    front = SpectrumSpec(
+        100.0, 2 * spec.n_bands - 2, 8, names, (0.0,) * spec.planes, (1.0,) * spec.planes
+    )
+    return open_streaming(front, export_graph(model), model.receptive_field, model.stride)
 
 
-def streamed(graph: Graph, pieces, output: str = "columns") -> np.ndarray:
-    state, found = TrunkState(np.empty(0, np.float32), graph.empty_tails), []
+def streamed(graph: StreamingNetwork, pieces, output: str = "columns") -> np.ndarray:
+    state, found = graph.begin(graph.grid(1.0, 1.0), output), []
     for piece in pieces:
-        values, state = advance(graph, state, piece, output)
+        values, state = graph.advance(state, piece)
         if values is not None:
             found.append(values)
     return np.concatenate(found, axis=-1)
@@ -39,7 +45,7 @@ def some_frames(n: int, planes: int = 1, bands: int = 16) -> np.ndarray:
 
 
 @pytest.fixture(scope="module", params=["cnn1d", "cnn2d"])
-def network(request) -> tuple[Classifier, Graph]:
+def network(request) -> tuple[Classifier, StreamingNetwork]:
     model = random_network(request.param, pools=3)
     return model, opened(model)
 

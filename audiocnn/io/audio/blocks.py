@@ -13,7 +13,6 @@ Nothing here knows where the samples come from or what they are used for.
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
@@ -102,20 +101,47 @@ def resample_blocks(
         never nothing for something: where even the whole is less than half an
         output sample long, its first sample stands for it.
     """
-    if rate_in == rate_out:
-        yield from (piece for piece in pieces if piece.shape[-1])
-        return
-    resampler = soxr.ResampleStream(rate_in, rate_out, 1, dtype="float32", quality="HQ")
-    first, given = np.empty(0, np.float32), 0
-    for piece in itertools.chain(pieces, [None]):
-        new = np.empty(0, np.float32) if piece is None else np.ascontiguousarray(piece)
-        first = first if len(first) else new[:1]
-        ready = resampler.resample_chunk(new, last=piece is None)
-        given += len(ready)
-        if len(ready):
+    resampler = Resampler(rate_in, rate_out)
+    for piece in pieces:
+        ready = resampler.push(piece)
+        if ready.shape[-1]:
             yield ready
-    if not given and len(first):
-        yield first
+    rest = resampler.close()
+    if rest.shape[-1]:
+        yield rest
+
+
+class Resampler:
+    """Changes the rate of one gap-free stream that is pushed piece by piece.
+
+    Parameters
+    ----------
+    rate_in, rate_out
+        As for `resample_blocks`.
+    """
+
+    def __init__(self, rate_in: float, rate_out: float) -> None:
+        self._soxr = None
+        if rate_in != rate_out:
+            self._soxr = soxr.ResampleStream(rate_in, rate_out, 1, dtype="float32", quality="HQ")
+        self._first, self._given = np.empty(0, np.float32), 0
+
+    def push(self, samples: Samples) -> Samples:
+        """Take the next samples; return those that are complete at the other rate."""
+        if self._soxr is None:
+            return samples
+        new = np.ascontiguousarray(samples)
+        self._first = self._first if len(self._first) else new[:1]
+        ready = self._soxr.resample_chunk(new)
+        self._given += len(ready)
+        return np.asarray(ready)
+
+    def close(self) -> Samples:
+        """Return the rest; the first sample, if the whole was too short for one."""
+        if self._soxr is None:
+            return self._first
+        rest = self._soxr.resample_chunk(np.empty(0, np.float32), last=True)
+        return np.asarray(rest) if self._given + len(rest) else self._first
 
 
 def cut_blocks(
@@ -145,7 +171,7 @@ def cut_blocks(
     open_segment = False
     nothing = np.empty(0, np.float32)
     for index, segment in _segments(_finite_runs(pieces)):
-        begin = at = max(end + 1, _nearest(index, rate_in, rate_out))
+        begin = at = max(end + 1, nearest_sample(index, rate_in, rate_out))
         if open_segment:
             yield Block(nothing, at, rate_out)
         for samples in _recut(resample_blocks(segment, rate_in, rate_out), size):
@@ -156,7 +182,7 @@ def cut_blocks(
         end = at if open_segment else end
 
 
-def _nearest(index: int, rate_in: float, rate_out: float) -> int:
+def nearest_sample(index: int, rate_in: float, rate_out: float) -> int:
     """Give the output sample nearest to an input sample; exact for whole rates of any size."""
     if rate_in == rate_out:
         return index

@@ -149,7 +149,7 @@ def _evidence(subject: Subject, examples: list[tuple[str, Samples]]) -> str:
     for label, samples in examples:
         drawn = _evidence_picture(subject, label, samples)
         cells.append(f"<h4>{text(label)}</h4>{drawn}{subject.play(samples)}")
-    attends = subject.bundle.trunk.get("pooling") == "attention"
+    attends = subject.bundle.network.details.get("pooling") == "attention"
     weights = ", and the line how much each moment counts" if attends else ""
     said = (
         "Under each picture: how much speaks for each class at each moment (red for, blue "

@@ -12,7 +12,7 @@ def size_section(subject: Subject) -> Section:
     """Compare parameters layer by layer."""
     layers = dense_layers(subject.network)
     shared, dense = sum(x.parameters for x in layers), sum(x.dense for x in layers)
-    trunk = subject.bundle.trunk
+    trunk = subject.bundle.network.details
     reach = subject.grid.reach / subject.rate
     head = (
         f"Each column of scores sees {reach:.2g} s: {trunk['planes'] * trunk['n_bands']} bands x "

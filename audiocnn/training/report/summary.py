@@ -74,7 +74,7 @@ def _others(figures: Mapping[str, Any]) -> list[tuple[str, str, str]]:
 
 
 def _size(subject: Subject) -> tuple[str, str, str]:
-    trunk = subject.bundle.trunk
+    trunk = subject.bundle.network.details
     return ("Size", f"{trunk['parameters']:,}",
             f"numbers were learnt; a second of sound costs {trunk['mmac_per_second']:.3g} million "
             "multiplications.")  # fmt: skip

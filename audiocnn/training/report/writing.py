@@ -70,11 +70,11 @@ def write_report(
     """
     out = Path(out)
     subject = open_subject(Path(run), Path(model), findings)
-    name = subject.bundle.name
+    name, details = subject.bundle.name, subject.bundle.network.details
     under = (
         f"{counted(len(subject.labels), 'class', 'classes')}, "
         f"{counted(len(subject.training.clips), 'clip', 'clips')}; "
-        f"{subject.bundle.trunk['arch']} {subject.bundle.trunk['size']}, windows of "
+        f"{details['arch']} {details['size']}, windows of "
         f"{subject.grid.window:.3g} s at {subject.rate:g} Hz. Made by audiocnn train."
     )
     written = page(f"What {name} learnt", under, [make(subject) for make in SECTIONS])
