@@ -71,9 +71,8 @@ def test_sound_goes_its_way(tmp_path):
     (part,) = read_part(tmp_path / "a.wav", FRONT, 0.25, 0.5)
     assert (whole.samples.shape, whole.rate) == ((8000,), 8000)
     np.testing.assert_array_equal(part.samples, whole.samples[2000:4000])
-    table(tmp_path / "a.csv")
-    np.save(tmp_path / "a.npy", np.zeros((3, 9), np.float32))
-    for path in ("a.csv", "a.npy"):
+    for path in ("a.csv", "X.ts#3", "a.npy"):
+        (tmp_path / path.partition("#")[0]).write_text("@data\n1,2,3\n")
         with pytest.raises(AudioError, match="is no sound but a signal"):
             list(read_for(tmp_path / path, FRONT))
 

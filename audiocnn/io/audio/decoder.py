@@ -123,6 +123,24 @@ def check_file(path: str | Path) -> Path:
     return path
 
 
+def check_sound(path: str | Path) -> Path:
+    """Check a path as `check_file` does, and that the file is sound.
+
+    Raises
+    ------
+    AudioError
+        As `check_file`, and if the file holds another kind of signal.
+    """
+    ref = RecordingRef.of(path)
+    check_file(ref.file)
+    if not ref.is_sound:
+        raise AudioError(
+            f"{ref} is no sound but a signal (a table, an array or an archive of series): use a "
+            "model that was trained on such signals, or name a sound file"
+        )
+    return ref.file
+
+
 @contextmanager
 def open_recording(path: str | Path) -> Iterator[Source]:
     """Open a recording with whatever decoder can.
@@ -137,13 +155,7 @@ def open_recording(path: str | Path) -> Iterator[Source]:
     AudioError
         If nothing can open it; says what it seems to be, and what to install.
     """
-    ref = RecordingRef.of(path)
-    path = check_file(ref.file)
-    if not ref.is_sound:
-        raise AudioError(
-            f"{ref} is no sound but a signal (a table, an array or an archive of series): use a "
-            "model that was trained on such signals, or name a sound file"
-        )
+    path = check_sound(path)
     with ExitStack() as stack:
         try:
             file = stack.enter_context(Unsought(path))

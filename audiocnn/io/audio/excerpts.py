@@ -16,7 +16,7 @@ import soundfile
 from numpy.typing import NDArray
 
 from audiocnn.errors import ArgumentError, AudioError
-from audiocnn.io.audio.decoder import check_file, open_recording
+from audiocnn.io.audio.decoder import check_sound, open_recording
 from audiocnn.io.files.atomic import replacing
 
 UNSOUGHT = frozenset({"MP3", "RAW"})  # what libsndfile seeks in by guessing
@@ -67,7 +67,7 @@ def read_excerpt(path: str | Path, start: float, end: float) -> Excerpt:
     """
     if not 0 <= start < end:
         raise ArgumentError(f"an excerpt needs 0 <= start < end, got {start} and {end}")
-    path = check_file(path)
+    path = check_sound(path)
     found = _sought(path, start, end) or _from_the_beginning(path, start, end)
     if not len(found.samples):
         raise AudioError(f"{path} ends before {start:.3f} s: it is not what was labelled")

@@ -16,7 +16,7 @@ import numpy as np
 
 from audiocnn.errors import ArgumentError, AudioError
 from audiocnn.io.audio.blocks import Block, Samples, cut_blocks, mix
-from audiocnn.io.audio.decoder import AudioInfo, Source, check_file, open_recording
+from audiocnn.io.audio.decoder import AudioInfo, Source, check_sound, open_recording
 from audiocnn.io.recording import ARCHIVE_SUFFIX, RecordingRef
 
 __all__ = [
@@ -92,7 +92,7 @@ def read_blocks(
     ...     print(block.start / block.rate, abs(block.samples).max())
     """
     _check_request(rate, seconds, channel)
-    return _read(check_file(path), rate, seconds, channel)
+    return _read(check_sound(path), rate, seconds, channel)
 
 
 def read_audio(
