@@ -33,7 +33,7 @@ from audiocnn.inference.engine import Grid
 from audiocnn.inference.windows import Scores
 from audiocnn.io.audio.blocks import Block, Samples, mix, resample_blocks
 from audiocnn.io.audio.decoder import AudioInfo
-from audiocnn.io.audio.libsndfile import Unsought
+from audiocnn.io.audio.libsndfile import ForwardFile
 from audiocnn.labeling.coverage import Coverage, CoverageMeter, coverage_of, watch_windows
 
 MIN_SECONDS = 1800.0  # seconds; a shorter recording is not split
@@ -184,7 +184,7 @@ def _own(runs: Iterator[Scores], chunk: Chunk, grid: Grid) -> Iterator[Scores]:
 
 def _samples(path: str | Path, chunk: Chunk, grid: Grid) -> Iterator[Samples]:
     """Give the model samples from the begin of a chunk; more than it needs."""
-    with Unsought(path) as file:
+    with ForwardFile(path) as file:
         rate, skip = file.samplerate, chunk.before * int(grid.rate) // file.samplerate
         n = None
         if chunk.last is not None:  # its last window, and some for the resampler to settle

@@ -342,13 +342,21 @@ DAMAGE = [
     ("rf64", half, CUT),
     ("flac", half, r"cut off or damaged: it could be read up to 4\.\d+ s of 10\.000 s \(flac dec"),
     ("flac", noise_inside, r"damaged: it could be read up to 4\.\d+ s of 10\.000 s \("),
-    ("ogg", half, r"is cut off, or several recordings in one: it could be read up to 4\.\d+ s;"),
+    (
+        "ogg",
+        half,
+        r"is cut off, or has bytes behind its end that are no Ogg: it could be read up to 4\.\d+ s;",
+    ),
     (
         "ogg",
         zeros_inside,
         r"only \d\.\d+ s of 10\.000 s came out, so its times are uncertain",
     ),
-    ("opus", half, r"is cut off, or several recordings in one: it could be read up to 3\.\d+ s;"),
+    (
+        "opus",
+        half,
+        r"is cut off, or has bytes behind its end that are no Ogg: it could be read up to 3\.\d+ s;",
+    ),
     ("mp3", half, r"is cut off or damaged: only 4\.\d+ s of 10\.000 s came out"),
     ("mp3", zeros_inside, r"could be read up to 4\.\d+ s of 10\.000 s \("),
 ]
