@@ -61,11 +61,14 @@ class Layout:
         What of the file cannot be read, as the predicate of a sentence; empty if nothing.
     notes
         What the user should know although everything is read, as predicates.
+    seconds
+        Length of the sound, where it was counted; else None.
     """
 
     extents: tuple[Extent, ...] = ()
     unread: str = ""
     notes: tuple[str, ...] = ()
+    seconds: float | None = None
 
 
 class FileBytes:

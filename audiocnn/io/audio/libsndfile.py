@@ -81,7 +81,7 @@ def open_sndfile(path: Path, stack: ExitStack) -> Source:
     if file.format == "MP3" and not states_length(path):
         raw = ExtentFile(path, Extent(0, path.stat().st_size, endless=True))
         file = stack.enter_context(ForwardFile(stack.enter_context(raw)))
-    return _source_of(path, file, layout.unread)
+    return _source_of(path, file, layout.unread, layout.seconds)
 
 
 def states_length(path: Path) -> bool:
@@ -102,9 +102,9 @@ def _open_extent(path: Path, extent: Extent, stack: ExitStack) -> Source:
     return _source_of(path, stack.enter_context(ForwardFile(raw)))
 
 
-def _source_of(path: Path, file: Any, unread: str = "") -> Source:
+def _source_of(path: Path, file: Any, unread: str = "", counted: float | None = None) -> Source:
     rate, frames = file.samplerate, file.frames if file.frames < ENDLESS >> 10 else None
-    duration = None if frames is None or rate < 1 else frames / rate
+    duration = counted if frames is None or rate < 1 else frames / rate
     cut = bool(unread or _cut_short(rate, file.frames, file.extra_info))
     info = AudioInfo(rate, file.channels, frames, duration, file.format, file.subtype, cut)
     source = Source(path, info)
@@ -153,7 +153,7 @@ def _cut_short(rate: int, n: int, log: str) -> str:
     read = f"it could be read up to {seconds:.3f} s"
     for line in CUT_SHORT.finditer(log):
         if line["junk"]:
-            return f"is cut off, or has bytes behind its end that are no Ogg: {read}"
+            return f"is cut off within a page: {read}"
         part = n / int(line["frames"]) if line["frames"] else int(line["have"]) / int(line["want"])
         if not _is_placeholder(int(line["want"] or 0)):
             return f"is cut off: {read} of {seconds / part if part else 0:.3f} s"

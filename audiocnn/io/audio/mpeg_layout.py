@@ -86,8 +86,9 @@ def mpeg_layout(file: FileBytes) -> Layout:
             f"{walk.seconds_before_junk:.3f} s: they are not read, and times behind them are "
             "uncertain"
         )
+    seconds = sum(s.frames * s.form.samples / s.form.rate for s in stretches)
     if len(stretches) < 2:
-        return Layout(unread=unread)
+        return Layout(unread=unread, seconds=seconds)
     return Layout(
         tuple(
             Extent(
@@ -97,6 +98,7 @@ def mpeg_layout(file: FileBytes) -> Layout:
             for s in stretches
         ),
         unread,
+        seconds=seconds,
     )  # fmt: skip
 
 

@@ -20,6 +20,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from audiocnn.io.audio.byte_ranges import Extent, FileBytes, Layout
+from audiocnn.io.audio.tags import tag_size
 
 MAGIC = b"OggS\x00"
 HEADER = 27  # bytes of a page before its table of segments
@@ -49,7 +50,7 @@ def ogg_layout(file: FileBytes) -> Layout | None:
         return None
     serials, end_of_firsts = _group(file, first)
     if _is_one(file, serials, end_of_firsts):
-        return Layout()
+        return _without_rest(file, 0)
     starts = [0]
     at = end_of_firsts
     for found in file.find_all(MAGIC + bytes([BEGINS]), end_of_firsts):
@@ -57,10 +58,24 @@ def ogg_layout(file: FileBytes) -> Layout | None:
         if found >= at and page is not None and page.begins:
             starts.append(found)
             _, at = _group(file, page)
+    rest = _without_rest(file, starts[-1])
     if len(starts) == 1:
+        return rest
+    ends = [*starts[1:], rest.extents[-1].end if rest.extents else file.size]
+    extents = tuple(Extent(start, end) for start, end in zip(starts, ends, strict=True))
+    return Layout(extents, rest.unread)
+
+
+def _without_rest(file: FileBytes, start: int) -> Layout:
+    """Leave out what follows the last page of the stream from ``start`` on; tags are no loss."""
+    last = _last_page(file, start)
+    if last is None or last.end >= file.size:  # or it is cut off
         return Layout()
-    ends = [*starts[1:], file.size]
-    return Layout(tuple(Extent(start, end) for start, end in zip(starts, ends, strict=True)))
+    end = last.end
+    rest = file.read(end, LARGEST)
+    is_tag = tag_size(rest[:32]) or not any(rest)
+    unread = "" if is_tag else f"has {file.size - end:,} bytes behind its end that are no Ogg"
+    return Layout((Extent(start, end),), unread)
 
 
 def _read_page(file: FileBytes, at: int) -> _Page | None:
@@ -104,6 +119,15 @@ def _is_one(file: FileBytes, serials: set[int], begin: int) -> bool:
         before = page.position
     known_ends = [page.position for page in pages if page.position != NO_POSITION]
     return before <= max(known_ends, default=before)
+
+
+def _last_page(file: FileBytes, start: int) -> _Page | None:
+    step = 1 << 20
+    for begin in range(max(start, file.size - step), start - step, -step):
+        pages = list(_pages(file, max(start, begin), begin + step + HEADER))
+        if pages:
+            return pages[-1]
+    return None
 
 
 def _pages(file: FileBytes, start: int, end: int) -> Iterator[_Page]:

@@ -7,6 +7,8 @@ of it came out, is decoding.py's business; how pieces become blocks, blocks.py's
 
 from __future__ import annotations
 
+import functools
+import logging
 import os
 import sys
 from collections.abc import Callable, Collection, Iterator, Sequence
@@ -17,6 +19,7 @@ import numpy as np
 from audiocnn.errors import ArgumentError, AudioError
 from audiocnn.io.audio.blocks import Block, Samples, cut_blocks, mix
 from audiocnn.io.audio.decoder import AudioInfo, Source, check_sound, open_recording
+from audiocnn.io.audio.levels import FLOATS, LevelWatch
 from audiocnn.io.recording import ARCHIVE_SUFFIX, RecordingRef
 
 __all__ = [
@@ -36,6 +39,7 @@ AUDIO_SUFFIXES = frozenset({
     ".snd", ".w64", ".wav", ".wave", ".webm", ".wma", ".wv",
 })  # fmt: skip
 
+LOG = logging.getLogger(__name__)
 MOST_GAPS = 1000  # and one a second: samples that are not finite are rare, but in noise
 
 
@@ -245,7 +249,8 @@ def _blocks_of(source: Source, rate: float, seconds: float, channel: int | None)
         raise AudioError(
             f"{source.path} has {source.info.channels} channels, counted from 0: no {channel}"
         )
-    pieces = (mix(piece, channel) for piece in source.pieces)
+    watch = LevelWatch(source.info.subtype in FLOATS, channel is None)
+    pieces = (mix(piece, channel) for piece in _watched(source.pieces, watch))
     n_blocks = n_gaps = end = 0
     for block in cut_blocks(pieces, source.info.rate, rate, seconds=seconds):
         n_blocks += 1
@@ -257,6 +262,7 @@ def _blocks_of(source: Source, rate: float, seconds: float, channel: int | None)
                 "finite; is it what its header says?"
             )
         yield block
+    log_notes(source.path, (*source.notes, *watch.notes()))
     if source.damage:
         raise AudioError(f"{source.path} {source.damage}; copy it again, or repair it")
     if not source.n_frames:
@@ -264,6 +270,23 @@ def _blocks_of(source: Source, rate: float, seconds: float, channel: int | None)
         raise AudioError(f"{source.path} holds no samples in its {size} bytes: record it again")
     if not n_blocks:
         raise AudioError(f"{source.path} holds no finite sample among {source.n_frames}")
+
+
+def _watched(pieces: Iterator[Samples], watch: LevelWatch) -> Iterator[Samples]:
+    for piece in pieces:
+        watch.take(piece)
+        yield piece
+
+
+def log_notes(path: Path, notes: Sequence[str]) -> None:
+    """Log what the user should know of a recording, each note once."""
+    for note in notes:
+        _log_once(str(path), note)
+
+
+@functools.lru_cache(maxsize=1 << 14)
+def _log_once(path: str, note: str) -> None:
+    LOG.warning("%s %s", path, note)
 
 
 def _refuse_gap(path: Path, start: int, end: int, rate: float) -> None:

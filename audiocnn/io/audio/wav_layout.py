@@ -68,7 +68,7 @@ class _Form:
         """Bytes of a sample of all channels; 1 if the header does not say."""
         if self.is_wave:
             body = self.chunk(b"fmt ")
-            return max(1, struct.unpack(self.order + "H", body[12:14])[0]) if len(body) > 13 else 1
+            return max(1, _integer(self.order, body[12:14]))
         body = self.chunk(b"COMM")
         if len(body) < 8:
             return 1
@@ -245,7 +245,7 @@ def _note(form: _Form, end: int) -> Iterator[str]:
 def _rate(form: _Form) -> float:
     if form.is_wave:
         body = form.chunk(b"fmt ")
-        return max(1, struct.unpack(form.order + "I", body[4:8])[0]) if len(body) > 7 else 1
+        return max(1, _integer(form.order, body[4:8]))
     body = form.chunk(b"COMM")[8:18]
     if len(body) < 10:
         return 1.0
@@ -271,6 +271,10 @@ def _header(form: _Form, n: int) -> bytes:
     sizes = struct.pack("<QQQI", n + 36 + len(fmt) + 24, n, n // form.block, 0)
     body = b"WAVE" + _chunk("<", b"ds64", sizes) + fmt + b"data" + struct.pack("<I", WRAP - 1)
     return b"RF64" + struct.pack("<I", WRAP - 1) + body
+
+
+def _integer(order: str, body: bytes) -> int:
+    return int.from_bytes(body, "little" if order == "<" else "big")
 
 
 def _chunk(order: str, name: bytes, body: bytes) -> bytes:

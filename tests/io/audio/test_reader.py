@@ -345,7 +345,7 @@ DAMAGE = [
     (
         "ogg",
         half,
-        r"is cut off, or has bytes behind its end that are no Ogg: it could be read up to 4\.\d+ s;",
+        r"is cut off within a page: it could be read up to 4\.\d+ s;",
     ),
     (
         "ogg",
@@ -355,7 +355,7 @@ DAMAGE = [
     (
         "opus",
         half,
-        r"is cut off, or has bytes behind its end that are no Ogg: it could be read up to 3\.\d+ s;",
+        r"is cut off within a page: it could be read up to 3\.\d+ s;",
     ),
     ("mp3", half, r"is cut off or damaged: only 4\.\d+ s of 10\.000 s came out"),
     ("mp3", zeros_inside, r"could be read up to 4\.\d+ s of 10\.000 s \("),
