@@ -27,7 +27,8 @@ PACKET_SIZES = (188, 192, 204)  # bytes of an MPEG-TS packet: plain, with time s
 SYNC_BYTE = 0x47
 MAGIC = re.compile(
     rb"(?:RIFF|RIFX|RF64|BW64)....WAVE|fLaC|OggS|ID3[\x02-\x04]|FORM....AIF[FC]|riff\x2e\x91"
-    rb"|\x1a\x45\xdf\xa3|....ftyp|wvpk|caff\x00\x01|\.snd\x00\x00",
+    rb"|\x1a\x45\xdf\xa3|....ftyp|wvpk|caff\x00\x01|\.snd\x00\x00"
+    rb"|\xff[\xe2\xe3\xf1-\xf5\xf9-\xfd]",  # a frame of MP3 or AAC; UTF-16 begins with ff fe
     re.DOTALL,
 )  # how files of sound begin
 

@@ -72,7 +72,7 @@ class _Form:
         body = self.chunk(b"COMM")
         if len(body) < 8:
             return 1
-        channels, _, bits = struct.unpack(">hIh", body[:8])
+        channels, bits = _integer(">", body[:2]), _integer(">", body[6:8])
         return max(1, channels * ((bits + 7) // 8))
 
     @property
@@ -249,7 +249,7 @@ def _rate(form: _Form) -> float:
     body = form.chunk(b"COMM")[8:18]
     if len(body) < 10:
         return 1.0
-    exponent, mantissa = struct.unpack(">HQ", body)
+    exponent, mantissa = _integer(">", body[:2]), _integer(">", body[2:])
     return max(1.0, mantissa * 2.0 ** ((exponent & 0x7FFF) - 16383 - 63))
 
 

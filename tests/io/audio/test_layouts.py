@@ -237,6 +237,5 @@ def test_what_is_read_and_what_is_reported_are_what_the_bytes_hold(
     else:
         reasons = r"cut off|damaged|no FLAC|no MP3|no Ogg|holds no|not a recording"
         assert re.search(reasons, error), error
-        ), error
         assert cut
     assert read <= sum(lengths) + slack
