@@ -1,29 +1,34 @@
 """Samples to log-mel frames, in pieces of any length.
 
-The front end of every sound model: short-time power spectra, gathered into mel
-bands, on a logarithmic scale with a floor. Nothing here looks ahead, pads or
-normalises over time, so a stream gives the frames of the file. It must never
-know what the frames are used for.
+The front end of sound: short-time spectra, gathered into mel bands, on a logarithmic scale
+with a floor. Nothing here looks ahead, pads or normalises over time, so a stream gives the
+frames of the file.
 
-Power is scaled so that a sine at full scale gives 1 in its bin, whatever the
-FFT's size: ``floor`` can then be read as decibels below full scale, and levels
-mean the same in every model.
+With its defaults, power is scaled so that a sine at full scale gives 1 in its bin, whatever
+the FFT's size: ``floor`` is then in decibels below full scale, and levels mean the same in
+every model of ours. The other parameters are those in which networks that others trained
+differ (YAMNet, PANNs, EfficientAT, Kaldi's features).
 """
 
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass
-from typing import ClassVar
+from dataclasses import dataclass, fields
+from typing import Any, ClassVar
 
 import numpy as np
 import scipy.fft
 from numpy.typing import NDArray
 
 from audiocnn.errors import ArgumentError
-from audiocnn.frontend.base import FrontEnd, swell
+from audiocnn.frontend.base import FrontEnd, is_whole, swell
 from audiocnn.frontend.filter_bank import AT_ONCE, Block, apply_bank, split_bank
 from audiocnn.frontend.framing import slide
+from audiocnn.frontend.mel_scale import SCALES, triangles
+
+Array = NDArray[np.float32]
+WINDOWS = ("hann", "hann-symmetric", "hamming", "povey")
+OF = ("stream", "frame")
 
 
 @dataclass(frozen=True)
@@ -35,18 +40,48 @@ class MelSpec(FrontEnd):
     rate
         Samples per second that the frames are made from.
     n_fft
-        Samples per frame, also the length of the (periodic Hann) window.
+        Size of the FFT.
     hop
-        Samples from one frame to the next, at most ``n_fft``.
+        Samples from one frame to the next, at most those of the window.
     n_mels
         Number of mel bands.
     f_min, f_max
         Lowest and highest frequency of the bands, Hz; ``f_max`` at most half
         the rate.
     floor
-        Added to the power of each band before the logarithm, relative to a
-        sine at full scale: 1e-8 is -80 dB. Well above the rounding noise of
-        float32, so that two right implementations agree.
+        Added to each band before the logarithm. Relative to a sine at full scale: 1e-8 is
+        -80 dB. Well above the rounding noise of float32, so that two right implementations
+        agree.
+    window_length
+        Samples of the window, at most ``n_fft``; zeros fill the rest. None for ``n_fft``.
+    window
+        ``"hann"`` (periodic), ``"hann-symmetric"``, ``"hamming"`` (symmetric) or
+        ``"povey"`` (Kaldi's default: the symmetric Hann to the power 0.85).
+    mel_scale
+        ``"htk"``, ``"slaney"`` or ``"kaldi"``, see `audiocnn.frontend.mel_scale`.
+    area_norm
+        Whether a filter's area is 1, not its peak.
+    power
+        2 for power spectra, 1 for magnitudes.
+    full_scale
+        Whether spectra are scaled so that a sine at full scale gives 1; otherwise they are
+        the FFT's own.
+    gain
+        Factor for the samples: 32768 for the range of 16-bit integers.
+    pre_emphasis
+        a in ``y[n] = x[n] - a x[n-1]``; 0 for none.
+    pre_emphasis_of
+        ``"stream"``: over the whole stream, whose first y is of its first two samples, so a
+        frame depends on one sample more than its window (equal to ``y[n] = x[n+1] - a x[n]``
+        without padding, as EfficientAT has it); ``"frame"``: within each frame, with
+        ``y[0] = (1 - a) x[0]``, as Kaldi has it.
+    remove_offset
+        Whether each frame's mean is subtracted before anything else, as Kaldi does.
+    floor_is
+        ``"added"``: log(x + floor); ``"least"``: log(max(x, floor)).
+    log_shift, log_scale
+        The frames are ``(log(...) + log_shift) * log_scale``, natural logarithm; a scale of
+        10 / log(10) = 4.343 gives decibels.
 
     Raises
     ------
@@ -70,26 +105,72 @@ class MelSpec(FrontEnd):
     f_min: float
     f_max: float
     floor: float = 1e-8
+    window_length: int | None = None
+    window: str = "hann"
+    mel_scale: str = "htk"
+    area_norm: bool = False
+    power: int = 2
+    full_scale: bool = True
+    gain: float = 1.0
+    pre_emphasis: float = 0.0
+    pre_emphasis_of: str = "stream"
+    remove_offset: bool = False
+    floor_is: str = "added"
+    log_shift: float = 0.0
+    log_scale: float = 1.0
 
     def __post_init__(self) -> None:
         """Check the ranges, once."""
+        size = "n_fft" if self.window_length is None else "window_length"
+        numbers = (self.gain, self.pre_emphasis, self.log_shift, self.log_scale)
         checks = {
             "rate must be at least 1": self.rate >= 1,
             "n_fft must be at least 2": self.n_fft >= 2,
-            "hop must lie between 1 and n_fft": 1 <= self.hop <= self.n_fft,
+            "window_length must be a whole number between 2 and n_fft": self.window_length is None
+            or (is_whole(self.window_length) and 2 <= self.window_length <= self.n_fft),
+            f"hop must lie between 1 and {size}": 1 <= self.hop <= self.length,
             "n_mels must be at least 1": self.n_mels >= 1,
             "f_min must lie between 0 and f_max": 0 <= self.f_min < self.f_max,
             "f_max must be at most half the rate": self.f_max <= self.rate / 2,
             "floor must be above 0": self.floor > 0,
+            f"window must be one of {', '.join(WINDOWS)}": self.window in WINDOWS,
+            f"mel_scale must be one of {', '.join(SCALES)}": self.mel_scale in SCALES,
+            "power must be 1 or 2": self.power in (1, 2),
+            f"pre_emphasis_of must be {' or '.join(OF)}": self.pre_emphasis_of in OF,
+            "floor_is must be added or least": self.floor_is in ("added", "least"),
+            "gain, pre_emphasis, log_shift and log_scale must be finite": bool(
+                np.isfinite(numbers).all()
+            ),
+            "gain must be above 0 and log_scale not 0": self.gain > 0 and self.log_scale != 0,
         }
         for message, good in checks.items():
             if not good:
                 raise ArgumentError(f"{message}, got {self}")
 
     @property
+    def length(self) -> int:
+        """Samples of the window."""
+        return self.n_fft if self.window_length is None else self.window_length
+
+    @property
     def n_samples(self) -> int:
         """Samples that a frame depends on."""
-        return self.n_fft
+        return self.length + (self.pre_emphasis != 0 and self.pre_emphasis_of == "stream")
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether all parameters after ``floor`` have their defaults."""
+        return not self._extra()
+
+    def _extra(self) -> dict[str, Any]:
+        """Return the parameters after ``floor`` that differ from their defaults."""
+        added = fields(self)[[f.name for f in fields(self)].index("floor") + 1 :]
+        return {f.name: getattr(self, f.name) for f in added if getattr(self, f.name) != f.default}
+
+    def describe(self) -> dict[str, Any]:
+        """Return kind and parameters for JSON, as before for a front end without the others."""
+        names = ("rate", "n_fft", "hop", "n_mels", "f_min", "f_max", "floor")
+        return {"kind": self.kind, **{n: getattr(self, n) for n in names}, **self._extra()}
 
     @property
     def n_bands(self) -> int:
@@ -98,8 +179,8 @@ class MelSpec(FrontEnd):
 
     @property
     def log_floor(self) -> float | None:
-        """Natural logarithm of the floor: the value of a band without power."""
-        return float(np.log(self.floor))
+        """Value of a band without power."""
+        return float((np.log(self.floor) + self.log_shift) * self.log_scale)
 
     def stream(
         self, tail: NDArray[np.float32], new: NDArray[np.float32]
@@ -131,47 +212,39 @@ class MelSpec(FrontEnd):
         return f"{self.n_mels} mel bands from {self.f_min:g} to {self.f_max:g} Hz"
 
 
-def mel_filters(spec: MelSpec) -> NDArray[np.float32]:
-    """Triangular filters, evenly spaced on the mel scale, each with peak 1.
+def mel_filters(spec: MelSpec) -> Array:
+    """Return the triangular filters (n_fft // 2 + 1, n_mels), see `mel_scale.triangles`."""
+    return triangles(
+        spec.n_fft // 2 + 1, spec.rate, spec.n_mels, spec.f_min, spec.f_max, spec.mel_scale,
+        spec.area_norm,
+    )  # fmt: skip
 
-    Returns
-    -------
-    array (n_fft // 2 + 1, n_mels)
 
-    Notes
-    -----
-    The scale is HTK's, ``mel = 2595 log10(1 + f / 700)`` [1]_, as in
-    torchaudio's ``MelSpectrogram`` with its defaults.
-
-    References
-    ----------
-    .. [1] D. O'Shaughnessy, Speech Communication: Human and Machine, 1987.
-    """
-    bins = np.linspace(0, spec.rate / 2, spec.n_fft // 2 + 1)
-    low, high = (2595 * np.log10(1 + f / 700) for f in (spec.f_min, spec.f_max))
-    edges = 700 * (10 ** (np.linspace(low, high, spec.n_mels + 2) / 2595) - 1)
-    rising = (bins[:, None] - edges[:-2]) / np.diff(edges)[:-1]
-    falling = (edges[2:] - bins[:, None]) / np.diff(edges)[1:]
-    return np.maximum(0, np.minimum(rising, falling)).astype(np.float32)
+def window_samples(spec: MelSpec) -> NDArray[np.float64]:
+    """Return the window (length,)."""
+    n = spec.length
+    around = 2 * np.pi * np.arange(n) / (n if spec.window == "hann" else n - 1)
+    if spec.window == "hamming":
+        return np.asarray(0.54 - 0.46 * np.cos(around))
+    hann = np.asarray(0.5 - 0.5 * np.cos(around))
+    return hann**0.85 if spec.window == "povey" else hann
 
 
 @functools.lru_cache(maxsize=8)
-def _tables(spec: MelSpec) -> tuple[NDArray[np.float32], tuple[Block, ...]]:
+def _tables(spec: MelSpec) -> tuple[Array, tuple[Block, ...]]:
     """Window and scaled filters; computed once per front end."""
-    window = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(spec.n_fft) / spec.n_fft)
-    scale = 1 / (window.sum() / 2) ** 2
+    window = window_samples(spec)
+    scale = 1 / (window.sum() / 2) ** spec.power if spec.full_scale else 1.0
     return window.astype(np.float32), split_bank((mel_filters(spec) * scale).astype(np.float32))
 
 
-def stream_log_mel(
-    tail: NDArray[np.float32], new: NDArray[np.float32], spec: MelSpec
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+def stream_log_mel(tail: Array, new: Array, spec: MelSpec) -> tuple[Array, Array]:
     """Turn new samples into the frames that they complete.
 
     Parameters
     ----------
     tail
-        (K,) what the last call handed back; empty at the beginning.
+        (K,) what the last call returned; empty at the beginning.
     new
         (N,) samples, full scale at 1.
     spec
@@ -182,27 +255,48 @@ def stream_log_mel(
     frames
         (1, n_mels, T) natural logarithm of power plus floor; one plane.
     tail
-        (L,) for the next call, L < n_fft.
+        (L,) for the next call, L < ``spec.n_samples``.
 
     Notes
     -----
     Costs one real FFT a frame; each frame is computed once, whatever the
-    windows that later look at it.
+    windows that later use it.
     """
-    ready, tail, n = slide(tail, new, spec.n_fft, spec.hop)
+    ready, tail, n = slide(tail, new, spec.n_samples, spec.hop)
     frames = np.empty((1, spec.n_mels, n), np.float32)
     if n == 0:
         return frames, tail
     window, filters = _tables(spec)
-    cut = np.lib.stride_tricks.sliding_window_view(ready, spec.n_fft)[:: spec.hop]
+    if spec.gain != 1:
+        ready = ready * np.float32(spec.gain)
+    if spec.n_samples > spec.length:
+        ready = ready[1:] - np.float32(spec.pre_emphasis) * ready[:-1]
+    cut = np.lib.stride_tricks.sliding_window_view(ready, spec.length)[:: spec.hop]
     for at in range(0, n, AT_ONCE):
-        spectra = scipy.fft.rfft(cut[at : at + AT_ONCE] * window, axis=1)
+        part = cut[at : at + AT_ONCE]
+        if spec.remove_offset:
+            part = part - part.mean(axis=1, keepdims=True)
+        if spec.pre_emphasis and spec.pre_emphasis_of == "frame":
+            before = np.concatenate((part[:, :1], part[:, :-1]), axis=1)
+            part = part - np.float32(spec.pre_emphasis) * before
+        spectra = scipy.fft.rfft(part * window, n=spec.n_fft, axis=1)
         power = spectra.real**2 + spectra.imag**2
+        if spec.power == 1:
+            power = np.sqrt(power)
         apply_bank(filters, power, frames[0, :, at : at + AT_ONCE])
-    np.log(frames + np.float32(spec.floor), out=frames)
-    return frames, tail
+    return _logarithm(frames, spec), tail
 
 
-def log_mel(samples: NDArray[np.float32], spec: MelSpec) -> NDArray[np.float32]:
-    """Give the frames of a whole recording: the stream that comes in one piece."""
+def _logarithm(frames: Array, spec: MelSpec) -> Array:
+    floor = np.float32(spec.floor)
+    np.log(frames + floor if spec.floor_is == "added" else np.maximum(frames, floor), out=frames)
+    if spec.log_shift:
+        frames += np.float32(spec.log_shift)
+    if spec.log_scale != 1:
+        frames *= np.float32(spec.log_scale)
+    return frames
+
+
+def log_mel(samples: Array, spec: MelSpec) -> Array:
+    """Return the frames of a whole recording: the stream that comes in one piece."""
     return stream_log_mel(samples[:0], samples, spec)[0]

@@ -11,6 +11,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from audiocnn.errors import ArgumentError
 from audiocnn.frontend.log_mel import MelSpec, mel_filters
 
 BLOCK = 4  # rows at a time on a CPU: what lies between the steps stays in its cache
@@ -21,6 +22,11 @@ class MelPower(nn.Module):
 
     def __init__(self, spec: MelSpec) -> None:
         super().__init__()
+        if not spec.is_plain:
+            raise ArgumentError(
+                "networks are trained on log-mel frames with the parameters rate, n_fft, hop, "
+                f"n_mels, f_min, f_max and floor alone, got {spec.describe()}"
+            )
         self.spec = spec
         self.window: Tensor
         self.filters: Tensor
