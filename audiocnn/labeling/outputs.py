@@ -245,7 +245,8 @@ def write_outputs(
             concerns_one = isinstance(cause, OSError) and cause.errno in OF_ONE_FILE
             if report is None or not concerns_one:
                 raise
-            report(f"{result.path}: {error}")
+            problem = f"cannot write {path}: {cause.strerror}" if cause is error else error
+            report(f"{result.path}: {problem}")
     if guard:
         guard.finish()
 

@@ -1,5 +1,6 @@
 """Runs that are kept: resumed, retried, with other rules, killed, in each other's way."""
 
+import json
 import os
 import re
 import shutil
@@ -14,6 +15,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from audiocnn.annotations.formats import read_events
 from audiocnn.cli.main import main
 from audiocnn.errors import AudiocnnError, DatasetError
 from audiocnn.labeling.ledger import (
@@ -23,6 +25,7 @@ from audiocnn.labeling.ledger import (
     results_of,
     settings_of,
 )
+from audiocnn.labeling.outputs import SUFFIXES
 
 ROOT = Path(__file__).parents[2]
 
@@ -430,3 +433,157 @@ def test_ctrl_c_writes_what_is_done(recordings, tmp_path):
     assert len({line.split(",")[0] for line in out.read_text().splitlines()[1:]}) <= done
     assert label(recordings, "-o", out) == 0
     assert states(out).keys() == {p.name for p in recordings.rglob("*.flac")}
+
+
+def sources(out: Path) -> list[str]:
+    return list(dict.fromkeys(Path(event.source).name for event in read_events(out)))
+
+
+def test_recordings_that_are_not_named_stay_until_pruned(recordings, tmp_path, capsys):
+    out, whole = tmp_path / "e.csv", tmp_path / "whole.csv"
+    assert label(recordings / "a", "-o", out) == 0
+    first = out.read_text().splitlines()
+    others = [recordings / f"{k}.flac" for k in (2, 3, 4, 5)]
+    capsys.readouterr()
+    assert label(*others, "-o", out) == 0
+    said = capsys.readouterr().err
+    assert f"2 recordings of earlier runs, not named this time, stay in {out}; --prune" in said
+    assert label(recordings, "-o", whole) == 0
+    assert sorted(out.read_text().splitlines()) == sorted(whole.read_text().splitlines())
+    assert out.read_text().splitlines()[: len(first)] == first
+    assert label(recordings / "a", "-o", out, "--prune") == 0
+    assert "4 recordings of earlier runs, not named this time, left" in capsys.readouterr().err
+    assert out.read_text().splitlines() == first
+    assert set(states(out)) == {"0.flac", "1.flac"}
+
+
+def test_recordings_keep_their_order_where_some_are_named_again(recordings, tmp_path):
+    out = tmp_path / "e.csv"
+    assert label(recordings, "-o", out) == 0
+    before = out.read_bytes()
+    for some in ([recordings / "3.flac"], [recordings / "a"], [recordings / "5.flac"]):
+        assert label(*some, "-o", out) == 0
+        assert out.read_bytes() == before
+
+
+def test_the_exit_code_is_about_the_recordings_of_this_run_and_of_the_table(recordings, tmp_path):
+    out = tmp_path / "e.csv"
+    (recordings / "bad.wav").write_bytes(b"x" * 1000)
+    assert label(recordings / "bad.wav", "-o", out) == 1
+    assert label(recordings / "a", "-o", out) == 1  # the table still lacks one
+    assert label(recordings / "a", "-o", out, "--prune") == 0
+
+
+def test_an_edited_table_is_kept(recordings, tmp_path, capsys):
+    out = tmp_path / "e.csv"
+    assert label(recordings / "a", "-o", out) == 0
+    edited = out.read_text().replace("clock_tick", "not a clock")
+    out.write_text(edited)
+    capsys.readouterr()
+    assert label(recordings, "-o", out) == 0
+    said = capsys.readouterr().err
+    assert f"{out} was changed since this run last wrote it: kept as {out}.edited" in said
+    assert (tmp_path / "e.csv.edited").read_text() == edited
+    assert len(sources(out)) > 2
+    out.write_text("again")
+    assert label(recordings, "-o", out) == 0
+    assert (tmp_path / "e.csv.edited-2").read_text() == "again"
+    os.utime(out, (1, 1))  # another time is no change
+    assert label(recordings, "-o", out) == 0
+    assert sorted(path.name for path in tmp_path.glob("e.csv.*")) == [
+        "e.csv.edited", "e.csv.edited-2", "e.csv.ledger",
+    ]  # fmt: skip
+
+
+def test_edited_and_foreign_files_of_a_folder_are_kept(recordings, tmp_path, capsys):
+    out = tmp_path / "tables"
+    foreign = out / "4.flac.txt"
+    foreign.parent.mkdir()
+    foreign.write_text("mine")
+    assert label(recordings, "-o", out, "--format", "audacity") == 0
+    assert (out / "4.flac.txt.edited").read_text() == "mine"
+    mine = out / "2.flac.txt"
+    mine.write_text("0\t1\tmy label\n")
+    assert label(recordings, "-o", out, "--format", "audacity") == 0
+    assert (out / "2.flac.txt.edited").read_text() == "0\t1\tmy label\n"
+    assert "my label" not in mine.read_text()
+    assert label(recordings / "a", "-o", out, "--format", "audacity", "--prune") == 0
+    kept = ["2.flac.txt.edited", "4.flac.txt.edited"]
+    assert sorted(path.name for path in out.rglob("*.flac.*")) == [
+        "0.flac.txt",
+        "1.flac.txt",
+        *kept,
+    ]
+
+
+def test_a_ledger_of_the_first_version_goes_on(recordings, tmp_path, capsys):
+    out = tmp_path / "e.csv"
+    assert label(recordings, "-o", out) == 0
+    before = out.read_bytes()
+    with sqlite3.connect(f"{out}.ledger") as ledger:
+        ledger.execute("DROP TABLE outputs")
+        for name, value in ledger.execute("SELECT name, value FROM run").fetchall():
+            ledger.execute(  # as json.dumps wrote it
+                "UPDATE run SET value = ? WHERE name = ?", (json.dumps(json.loads(value)), name)
+            )
+    ledger.close()
+    capsys.readouterr()
+    assert label(recordings, "-o", out) == 0
+    said = capsys.readouterr().err
+    assert "6 of 6 recordings were labelled before" in said
+    assert "edited" not in said
+    assert out.read_bytes() == before
+    out.write_text("edited now")
+    assert label(recordings, "-o", out) == 0
+    assert (tmp_path / "e.csv.edited").read_text() == "edited now"
+
+
+def test_a_folder_that_cannot_be_read_costs_no_other(recordings, tmp_path, capsys, monkeypatch):
+    locked = recordings / "lost+found"
+    locked.mkdir()
+    scandir = os.scandir
+
+    def refuse(path):
+        if str(path).endswith("lost+found"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    out = tmp_path / "e.csv"
+    assert label(recordings, "-o", out) == 1
+    assert f"audiocnn label: cannot look into {locked}: Permission" in capsys.readouterr().err
+    assert len(states(out)) == 6
+    assert label(recordings, "-o", out, "--exclude", "*lost+found*") == 0
+    assert main(["label", str(recordings)]) == 1
+
+
+def test_a_name_that_is_too_long_costs_no_other(recordings, tmp_path, capsys):
+    long = recordings / f"{'x' * 245}.flac"
+    shutil.copy(recordings / "2.flac", long)
+    out = tmp_path / "tables"
+    assert label(recordings, "-o", out, "--format", "raven") == 1
+    assert f"audiocnn label: {long}: cannot write" in capsys.readouterr().err
+    assert len(list(out.rglob("*.selections.txt"))) == 6
+    fits = recordings / f"{'y' * 235}.flac"  # with the suffix 255 characters
+    shutil.copy(recordings / "2.flac", fits)
+    long.unlink()
+    assert label(recordings, "-o", out, "--format", "raven", "--prune") == 0
+    assert len(list(out.rglob("y*.selections.txt"))) == 1
+
+
+@pytest.mark.parametrize("form", ["raven", "kaleidoscope", "csv"])
+def test_a_row_that_a_format_cannot_hold_costs_no_other(recordings, tmp_path, capsys, form):
+    odd = recordings / "tab\there.flac"
+    shutil.copy(recordings / "3.flac", odd)
+    out = tmp_path / f"e{SUFFIXES[form]}"
+    status = label(recordings, "-o", out)
+    if form in ("csv", "kaleidoscope"):  # these quote it
+        assert status == 0
+        assert odd.name in sources(out)
+        return
+    assert status == 1
+    said = capsys.readouterr().err
+    assert f"{odd} at 0.000 s is left out: Raven files cannot hold a tab" in said
+    whole = tmp_path / "whole.csv"
+    assert label(recordings, "-o", whole) == 0
+    assert sources(out) == [name for name in sources(whole) if name != odd.name]
