@@ -245,8 +245,8 @@ def write_outputs(
             concerns_one = isinstance(cause, OSError) and cause.errno in OF_ONE_FILE
             if report is None or not concerns_one:
                 raise
-            problem = f"cannot write {path}: {cause.strerror}" if cause is error else error
-            report(f"{result.path}: {problem}")
+            reason = cause.strerror if isinstance(cause, OSError) else cause
+            report(f"{result.path}: cannot write {path}: {reason}")
     if guard:
         guard.finish()
 

@@ -1,4 +1,4 @@
-"""Verbs that judge and compare models, and give what they hear to others: tune, diff, embed."""
+"""Verbs that tune and compare models, and compute embeddings: tune, diff, embed, search."""
 
 from __future__ import annotations
 
@@ -43,15 +43,39 @@ def add_tune(verbs: Any) -> None:
 
 def add_embed(verbs: Any) -> None:
     """Add `audiocnn embed`."""
-    parser = add_verb(verbs, "embed", "give the embedding of every window of recordings", [
+    parser = add_verb(verbs, "embed", "compute the embedding of every window of recordings", [
+        "audiocnn embed recordings/ -o index/                an index, see audiocnn search",
         "audiocnn embed recordings/ -o vectors.parquet",
         "audiocnn embed night.flac -o night.npy --hop 1     and night.csv: path,start,end",
     ])  # fmt: skip
     parser.add_argument("paths", nargs="+", metavar="PATH", help="recordings, or folders of them")
-    parser.add_argument("-o", "--output", required=True, metavar="FILE",
-                        help=".parquet, .npy (with a .csv beside it) or .npz")  # fmt: skip
+    parser.add_argument("-o", "--output", required=True, metavar="OUT",
+                        help="a folder for an index to search in, which a later run extends; or "
+                        ".parquet, .npy (with a .csv beside it) or .npz")  # fmt: skip
     add_model(parser)
     parser.add_argument("--hop", type=float, metavar="SECONDS", help="from window to window")
+    parser.add_argument("--workers", type=int, metavar="N",
+                        help="processes, for an index (default: one a processor if it is worth "
+                        "it)")  # fmt: skip
+    add_reading(parser)
+
+
+def add_search(verbs: Any) -> None:
+    """Add `audiocnn search`."""
+    parser = add_verb(verbs, "search", "find the moments that sound most like an example", [
+        "audiocnn search index/ --like clip.wav",
+        "audiocnn search index/ --like night.flac:12.5-14 --top 50 --json",
+        "audiocnn search index/ --like events.csv:7          the event in line 7",
+    ])  # fmt: skip
+    parser.add_argument("index", metavar="INDEX", help="a folder that `audiocnn embed` made")
+    parser.add_argument("--like", required=True, metavar="EXAMPLE",
+                        help="a recording; RECORDING:START-END in seconds; or EVENTS:LINE, an "
+                        "event of a file that `audiocnn label` wrote")  # fmt: skip
+    parser.add_argument("--top", type=int, default=10, metavar="N",
+                        help="how many matches (default: 10)")  # fmt: skip
+    parser.add_argument("--model", metavar="M",
+                        help="the index's model, if it is no longer where it was")  # fmt: skip
+    parser.add_argument("--json", action="store_true", help="for a program")
     add_reading(parser)
 
 
