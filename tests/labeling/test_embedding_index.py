@@ -24,7 +24,7 @@ SETTINGS = IndexSettings("m", "abc", 0.5, 1.0, 6)
 def embedded(name: str, n: int, seed: int = 0, features: int = 6) -> EmbeddedRecording:
     rng = np.random.default_rng(seed)
     begins = 0.5 * np.arange(n)
-    scale = 10 ** rng.uniform(-1.5, 1.5, features)
+    scale = 10 ** np.linspace(-1.5, 1.5, features)
     vectors = as_float16(rng.standard_normal((n, features)) * scale)
     return EmbeddedRecording(name, begins, begins + 1.0, vectors, n / 2)
 
