@@ -43,7 +43,7 @@ RUNTIME = {
 }  # fmt: skip
 OPTIONAL = {
     "sounddevice": {"streaming.inputs.portaudio"},
-    "av": {"io.audio.av_decoder"},
+    "av": {"io.audio.av_decoder", "streaming.inputs.url"},
     "PIL": {"labeling.summary_plot", "training.report.drawing"},
     "pyarrow": {"annotations.parquet", "io.signals.tabular", "labeling.embedding_files"},
     "sed_eval": {"evaluation.sed_metrics"},

@@ -1,4 +1,4 @@
-"""`audiocnn listen`: what is heard, as it is heard."""
+"""`audiocnn listen`: live events of microphones, recordings, network streams and pipes."""
 
 from __future__ import annotations
 
@@ -7,259 +7,191 @@ import contextlib
 import signal
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import FrameType
-from typing import Any
 
-import numpy as np
+import msgspec
 
 from audiocnn.cli.label import report_rounding
-from audiocnn.cli.live_output import Notes, Printer, Viewed, summary
+from audiocnn.cli.live_output import Notes, Printer, Viewed, print_summary
 from audiocnn.cli.paths import reading_of
 from audiocnn.errors import ArgumentError
-from audiocnn.frontend.base import FrontEnd
-from audiocnn.inference.bundle import Bundle, load
+from audiocnn.inference.bundle import Bundle
 from audiocnn.inference.events import EventRule
-from audiocnn.inference.windows import Scores
+from audiocnn.io.signals.channels import SignalReadOptions
 from audiocnn.labeling.label import with_threshold
-from audiocnn.streaming.config import Settings, change_rules, make_sinks, read_settings
+from audiocnn.streaming.config import ListenSettings, Settings, read_settings
 from audiocnn.streaming.explain import Explainer
 from audiocnn.streaming.inputs.chunk import Input
-from audiocnn.streaming.inputs.file_and_pipe import FileInput, PipeInput
-from audiocnn.streaming.inputs.signals import TEXT, SignalFile, SignalPipe
-from audiocnn.streaming.recorder import Recorder
-from audiocnn.streaming.run import Watcher, run_session
-from audiocnn.streaming.session import Plan, Session
-from audiocnn.streaming.sinks.dispatcher import Outlet
+from audiocnn.streaming.messages import Message
+from audiocnn.streaming.session import Session
+from audiocnn.streaming.sinks.dispatcher import SinkStatus
+from audiocnn.streaming.station import Hooks, Station
 
-SHORTEST_MEMORY = 60.0  # seconds of sound that clips can be cut from
-FILES_WAIT = 10.0  # seconds that a recording, which can wait, waits for a sink
-OPTIONS = tuple(
-    [
-        "model",
-        "device",
-        "input",
-        "rate",
-        "channels",
-        "format",
-        "record",
-        "hop",
-        "seconds",
-        "heartbeat",
-        "realtime",
-        "json",
-        "scores",
-        "explain",
-    ]
-)
+
+@dataclass(frozen=True)
+class ListenOptions:
+    """What the command line asks for: settings, and what is shown.
+
+    Parameters
+    ----------
+    settings
+        The settings file with the options of the command line over it.
+    threshold
+        Score at which an event of any label begins; None for the rules' own.
+    reading
+        How signals other than sound are read.
+    signal_option
+        One of the options for signals other than sound that was given; empty if none was.
+    plain
+        Lines instead of the terminal view.
+    """
+
+    settings: Settings
+    threshold: float | None
+    reading: SignalReadOptions
+    signal_option: str
+    plain: bool
+
+    def change_rules(self, rules: Mapping[str, EventRule]) -> Mapping[str, EventRule]:
+        """Put the threshold into a model's rules."""
+        return rules if self.threshold is None else with_threshold(rules, self.threshold)
 
 
 def run(args: argparse.Namespace) -> int:
     """Listen until the end, Ctrl-C or SIGTERM; 0 if nothing went wrong."""
-    settings = read_settings(args.settings) if args.settings else Settings()
-    if args.input is not None or args.device is not None:  # one of them overrules both
-        settings = replace(settings, listen=replace(settings.listen, input=None, device=None))
-    for name in OPTIONS:  # the command line over the file of settings
-        given = getattr(args, name)
-        if given is None or given is False:
-            setattr(args, name, getattr(settings.listen, name))
-    bundle = load(args.model or "environment")
-    rules = change_rules(settings, bundle.rules)
-    if args.threshold is not None:
-        rules = with_threshold(rules, args.threshold)
-    report_rounding(bundle, args.hop)
-    if not bundle.front.sound:
-        refuse_sound(args, settings, bundle)
-    plan = make_plan(args, settings, bundle)
+    options = options_of(args)
+    notes = Notes()
     with contextlib.ExitStack() as stack:
-        notes = Notes()
-        source = open_input(args, bundle, notes.say)
-        stack.callback(source.close)
-        session = follow(args, settings, bundle, rules, plan, source, notes, stack)
-    for line in summary(session):
-        print(line, file=sys.stderr)
-    return 0
+        output = Output(options, notes, stack)
+        station = Station(
+            options.settings, rules=options.change_rules, reading=options.reading,
+            notify=notes.say, monitor=False, attach=output.attach,
+        )  # fmt: skip
+        for source in station.sources:
+            check_model(source.bundle, options)
+            report_rounding(source.bundle, source.settings.hop or options.settings.listen.hop)
+        output.show(station)
+        station.subscribe(output.follow(station))
+        stack.enter_context(stopping(station))
+        station.run()
+    if output.is_broken:
+        raise BrokenPipeError
+    output.finish()
+    print_failures(station.status().sinks, notes)
+    for session in output.sessions:
+        print_summary(session, with_source=len(station.sources) > 1)
+    return 1 if any(source.error for source in station.sources) else 0
 
 
-def follow(
-    args: argparse.Namespace, settings: Settings, bundle: Bundle, rules: Mapping[str, EventRule],
-    plan: Plan, source: Input, notes: Notes, stack: contextlib.ExitStack,
-) -> Session:  # fmt: skip
-    """Run a session with everything that was asked for beside it."""
-    watchers: list[Watcher] = []
-    if args.record:
-        recorder = Recorder(args.record, source.rate)
-        stack.callback(recorder.close)
-        watchers.append(recorder)
-    wait = 0.0 if live(args) else FILES_WAIT
-    outlet = Outlet(make_sinks(settings, bundle.labels), tell=notes.say, wait=wait)
-    stack.callback(close_outlet, outlet)
-    view = make_view(args, bundle, rules, source, notes, stack)
-    take = view.view.message if view else Printer(bool(args.json)).take
-
-    def send(message: Mapping[str, Any]) -> None:
-        outlet.send(message)
-        take(message)
-
-    fetch = None if live(args) or not bundle.front.sound else file_sound(args.input)
-    session = Session(source.rate, send, plan, fetch=fetch)
-    stack.enter_context(stopping(session))
-    explainer = Explainer(bundle.labels, notes.say) if args.explain else None
-    watchers += [view] if view else []
-    session.begin({"model": bundle.name, "input": source.name, "hop": args.hop or bundle.hop})
-    run_session(
-        bundle, source, session, rules=rules, watchers=watchers,
-        on_scores=both(view and view.scores, explainer and explainer.scored),
-        explain=explainer.decided if explainer else None,
-    )  # fmt: skip
-    if explainer:
-        explainer.finish()
-    return session
-
-
-def close_outlet(outlet: Outlet) -> None:
-    """Let the sinks finish, and say what they could not do."""
-    for name, status in outlet.close().items():
-        if status.dropped or status.failed:
-            print(f"{name}: {status.dropped} messages dropped, {status.failed} failed: "
-                  f"{status.reason}", file=sys.stderr)  # fmt: skip
-
-
-def live(args: argparse.Namespace) -> bool:
-    """Whether sound comes when it sounds, and cannot wait."""
-    return not args.input or str(args.input) == "-" or bool(args.realtime)
-
-
-def make_plan(args: argparse.Namespace, settings: Settings, bundle: Bundle) -> Plan:
-    """Say how to listen."""
-    beat = 60.0 if args.heartbeat is None else args.heartbeat
-    recent = memory_of(settings) if live(args) else 0.0
-    block = 0.1 if live(args) or bundle.front.sound else 10.0  # few samples: not in crumbs
-    return Plan(args.hop, args.seconds, beat, bool(args.scores), block=block, recent=recent)
-
-
-def refuse_sound(args: argparse.Namespace, settings: Settings, bundle: Bundle) -> None:
-    """Refuse what makes sense with sound alone, for a model of other signals."""
-    what = f"{bundle.name} is a model of other signals than sound"
-    if not args.input:
+def check_model(bundle: Bundle, options: ListenOptions) -> None:
+    """Refuse options for signals other than sound where the model takes sound."""
+    if bundle.front.sound and options.signal_option:
         raise ArgumentError(
-            f"{what}, and a microphone hears nothing else: give --input FILE, or --input - for "
-            "values on stdin"
+            f"--{options.signal_option} is for signals other than sound, and the model takes sound"
         )
-    if args.record:
-        raise ArgumentError(f"{what}, and --record writes sound: put `tee FILE` into the pipe")
-    if any(sink.kind == "clips" for sink in settings.sinks):
-        raise ArgumentError(f"{settings.path}: [clips] keeps sound, and {what}")
 
 
-def open_signal_input(args: argparse.Namespace, front: FrontEnd) -> Input:
-    """Open a recording or stdin, for a model of other signals than sound."""
-    if args.device is not None:
-        raise ArgumentError("--device is a microphone, and the model hears other signals")
-    reading = reading_of(args)
-    if str(args.input) == "-":
-        return SignalPipe(sys.stdin.fileno(), front, reading, args.format or TEXT, args.channels)
-    for name in ("channels", "format"):
-        if getattr(args, name) is not None:
-            raise ArgumentError(f"--{name} is for values on stdin (--input -); a recording says")
-    return SignalFile(Path(args.input), front, reading, realtime=bool(args.realtime))
+def options_of(args: argparse.Namespace) -> ListenOptions:
+    """Put the options of the command line over those of the settings file."""
+    settings = read_settings(args.settings) if args.settings else Settings()
+    names = set(ListenSettings.__struct_fields__) & set(vars(args))
+    given = {name: getattr(args, name) for name in names if getattr(args, name) is not None}
+    if "input" in given and "device" in given:
+        raise ArgumentError("--device and --input: give one of them")
+    if "input" in given or "device" in given:  # one of them overrules all sources
+        listen = msgspec.structs.replace(settings.listen, input=None, device=None)
+        settings = replace(settings, listen=listen, sources=())
+    elif settings.sources and given.keys() & {"rate", "channels", "format", "realtime"}:
+        raise ArgumentError("--rate, --channels, --format and --realtime need --input")
+    if "record" in given:
+        given["record"] = Path(given["record"])
+    listen = msgspec.structs.replace(settings.listen, **given)
+    for_signals = [name for name in ("columns", "time", "missing") if getattr(args, name)]
+    return ListenOptions(
+        replace(settings, listen=listen), args.threshold, reading_of(args),
+        for_signals[0] if for_signals else "", bool(args.plain),
+    )  # fmt: skip
 
 
-def open_input(args: argparse.Namespace, bundle: Bundle, tell: Callable[[str], None]) -> Input:
-    """Open what is to be heard: a microphone, a recording or stdin."""
-    if not bundle.front.sound:
-        return open_signal_input(args, bundle.front)
-    other = [name for name in ("columns", "time", "missing") if getattr(args, name) is not None]
-    if other or args.format == TEXT:
-        name = f"--{other[0]}" if other else f"--format {TEXT}"
-        raise ArgumentError(f"{name} is for signals other than sound, and the model hears sound")
-    raw = [name for name in ("rate", "channels", "format") if getattr(args, name) is not None]
-    if str(args.input or "") != "-" and raw and args.input:
-        raise ArgumentError(f"--{raw[0]} is for raw samples (--input -); a recording says its own")
-    if not args.input:
-        from audiocnn.streaming.inputs.microphone import Microphone
+class Output:
+    """Shows a station's messages: in lines, as JSON, or in the terminal view."""
 
-        return Microphone(args.device, channels=args.channels or 1, tell=tell)
-    if args.device is not None:
-        raise ArgumentError("--device and --input: one of them, please")
-    if str(args.input) != "-":
-        return FileInput(Path(args.input), realtime=bool(args.realtime))
-    if args.rate is None:
-        raise ArgumentError("--input - needs --rate HZ: raw samples do not say their own")
-    if args.rate != round(args.rate):
-        raise ArgumentError(f"--rate of sound is a whole number, got {args.rate:g}")
-    rate = round(args.rate)
-    return PipeInput(sys.stdin.fileno(), rate, args.channels or 1, args.format or "s16")
+    def __init__(self, options: ListenOptions, notes: Notes, stack: contextlib.ExitStack) -> None:
+        self._options, self._notes, self._stack = options, notes, stack
+        self._view: Viewed | None = None
+        self._explainers: list[Explainer] = []
+        self._with_source = False
+        self.sessions: list[Session] = []
+        self.is_broken = False  # nobody reads stdout any more
+        self.take: Callable[[Message], None] = Printer(bool(options.settings.listen.json)).take
 
+    def show(self, station: Station) -> None:
+        """Take the terminal for the view, where there is one and it is wanted."""
+        listen = self._options.settings.listen
+        self._with_source = len(station.sources) > 1
+        if not listen.json:
+            self.take = Printer(False, with_source=self._with_source).take
+        terminal = sys.stderr.isatty() and sys.stdout.isatty()
+        if listen.json or listen.explain or self._options.plain or not terminal:
+            return
+        if not self._with_source:
+            self._view = Viewed.open(station.sources[0].rules, listen.seconds, self._notes,
+                                     self._stack)  # fmt: skip
+        if self._view is not None:
+            self.take = self._view.take
 
-def file_sound(path: Path) -> Callable[[float, float], Any]:
-    """Give sound out of the recording itself, which runs faster than sinks can follow."""
-    from audiocnn.io.audio.reader import audio_info, read_audio
+    def follow(self, station: Station) -> Callable[[Message], None]:
+        """Give what takes the messages; a reader that has closed the pipe ends the station."""
 
-    info = audio_info(path)
-    rate, last = info.rate, info.duration or float("inf")
+        def take(message: Message) -> None:
+            try:
+                if not self.is_broken:
+                    self.take(message)
+            except BrokenPipeError:
+                self.is_broken = True
+                station.stop()
 
-    def fetch(start: float, end: float) -> Any:
-        start = round(start * rate) / rate
-        if start >= last:
-            return np.empty(0, np.float32), rate, start
-        return read_audio(path, rate, start=start, end=min(end, last)), rate, start
+        return take
 
-    return fetch
+    def attach(self, session: Session, source: Input, bundle: Bundle) -> Hooks:
+        """Give what observes a new session."""
+        self.sessions.append(session)
+        if self._view is not None:
+            self._view.begin(session, source, bundle)
+            return Hooks((self._view,), (self._view.scores,))
+        if not self._options.settings.listen.explain:
+            return Hooks()
+        prefix = f"{session.source}: " if self._with_source else ""
+        explainer = Explainer(bundle.labels, lambda line: self._notes.say(prefix + line))
+        self._explainers.append(explainer)
+        return Hooks(on_scores=(explainer.scored,), explain=(explainer.decided,))
 
-
-def memory_of(settings: Settings) -> float:
-    """Say how many seconds of sound the settings' clips need."""
-    defaults = {"pre": 2.0, "post": 2.0, "longest": 30.0}
-    clips = [{**defaults, **sink.options} for sink in settings.sinks if sink.kind == "clips"]
-    spans = [sum(options[name] for name in defaults) for options in clips]
-    return max(SHORTEST_MEMORY, *(2 * span for span in spans)) if spans else 0.0
-
-
-def make_view(
-    args: argparse.Namespace, bundle: Bundle, rules: Mapping[str, EventRule], source: Input,
-    notes: Notes, stack: contextlib.ExitStack,
-) -> Viewed | None:  # fmt: skip
-    """Show the view, where there is somebody to look at it."""
-    if args.json or args.explain or args.plain or not (sys.stderr.isatty() and sys.stdout.isatty()):
-        return None
-    from rich.console import Console
-
-    from audiocnn.streaming.terminal.traces import Traces
-    from audiocnn.streaming.terminal.view import View
-
-    if not View([], [], 1, "").possible:
-        return None
-    console = Console(file=stack.enter_context(notes.held()))
-    thresholds = [rules[label].on for label in bundle.labels]
-    title = f"{bundle.name}  {source.name}"
-    front, traces = bundle.front, None
-    if not front.sound:
-        traces = Traces(front.rate, front.names, front.offset, front.scale)
-    view = View(bundle.labels, thresholds, source.rate, title, console=console, traces=traces)
-    return Viewed(stack.enter_context(view), args.seconds)
+    def finish(self) -> None:
+        """Write what is left to explain."""
+        for explainer in self._explainers:
+            explainer.finish()
 
 
-def both(*calls: Any) -> Callable[[Scores], None] | None:
-    """Make one call of several; None of none."""
-    made: list[Callable[[Scores], None]] = [call for call in calls if call]
-
-    def call_all(run: Scores) -> None:
-        for call in made:
-            call(run)
-
-    return call_all if made else None
+def print_failures(sinks: Mapping[str, SinkStatus], notes: Notes) -> None:
+    """Report what the sinks could not do."""
+    for name, status in sinks.items():
+        if status.dropped or status.failed:
+            notes.say(
+                f"{name}: {status.dropped} messages dropped, {status.failed} failed: "
+                f"{status.reason}"
+            )
 
 
 @contextlib.contextmanager
-def stopping(session: Session) -> Iterator[None]:
-    """End the session cleanly on Ctrl-C and SIGTERM; at once on a second Ctrl-C."""
+def stopping(station: Station) -> Iterator[None]:
+    """End a station cleanly on Ctrl-C and SIGTERM; at once on a second Ctrl-C."""
 
     def stop(number: int, frame: FrameType | None) -> None:
-        if session.stopped.is_set() and number == signal.SIGINT:
+        if station.stopped and number == signal.SIGINT:
             raise KeyboardInterrupt
-        session.stop()
+        station.stop()
 
     before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

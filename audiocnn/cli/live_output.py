@@ -1,4 +1,4 @@
-"""How live listening tells what it hears: in lines, as JSON, and in the terminal view."""
+"""What `audiocnn listen` shows: lines, JSON, the terminal view, and the summary at the end."""
 
 from __future__ import annotations
 
@@ -8,45 +8,76 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from datetime import datetime
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from audiocnn.cli.run_summary import counted, duration
+from audiocnn.inference.bundle import Bundle
+from audiocnn.inference.events import EventRule
 from audiocnn.inference.windows import Scores
+from audiocnn.streaming.inputs.chunk import Input, Samples
+from audiocnn.streaming.messages import (
+    EventMessage,
+    Gap,
+    LevelMessage,
+    Message,
+    Onset,
+    ScoresMessage,
+    format_message,
+)
 from audiocnn.streaming.session import Session
-from audiocnn.streaming.sinks.base import format_message
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from audiocnn.streaming.terminal.view import View
 
 GAPS_LISTED = 20
 
 
 class Printer:
-    """Tells messages on stdout: for a program as JSON, for people in words."""
+    """Prints messages on stdout: as JSON for a program, in words for people.
 
-    def __init__(self, as_json: bool) -> None:
-        self._json = as_json
+    Parameters
+    ----------
+    as_json
+        Which of the two.
+    with_source
+        Whether each line names its source.
+    """
 
-    def take(self, message: Mapping[str, Any]) -> None:
+    def __init__(self, as_json: bool, with_source: bool = False) -> None:
+        self._json, self._with_source = as_json, with_source
+
+    def take(self, message: Message) -> None:
         """Print a message, at once."""
         if self._json:
-            if message["type"] not in ("heartbeat", "session"):
+            if message.type not in ("heartbeat", "session"):
                 print(format_message(message), flush=True)
-        elif line := in_words(message):
+        elif line := in_words(message, self._with_source):
             print(line, flush=True)
 
 
-def in_words(message: Mapping[str, Any]) -> str:
-    """Say a message in a line; nothing for those that only programs want."""
-    if message["type"] not in ("onset", "event", "gap", "scores"):
-        return ""
-    when = datetime.fromisoformat(message["time"]).astimezone().strftime("%H:%M:%S")
-    if message["type"] == "scores":
-        best = sorted(message["scores"].items(), key=lambda item: -item[1])[:3]
-        return f"{when}  " + "  ".join(f"{label} {score:.2f}" for label, score in best)
-    if message["type"] == "onset":
-        return f"{when}  {message['label']} begins  {message['score']:.2f}"
-    lasted = message["end"] - message["start"]
-    if message["type"] == "gap":
-        return f"{when}  nothing heard for {duration(lasted)}: {message['reason']}"
-    return f"{when}  {message['label']} for {duration(lasted)}  {message['score']:.2f}"
+def in_words(message: Message, with_source: bool = False) -> str:
+    """Write a message as a line for people; empty for those that only programs want."""
+    when = datetime.fromisoformat(message.time).astimezone().strftime("%H:%M:%S")
+    if with_source:
+        when += f"  {message.source}"
+    match message:
+        case ScoresMessage():
+            best = sorted(message.scores.items(), key=lambda item: -item[1])[:3]
+            return f"{when}  " + "  ".join(f"{label} {score:.2f}" for label, score in best)
+        case LevelMessage() if message.laeq is not None:
+            unit = "dB(A)" if message.calibrated else "dB(A) re full scale, uncalibrated"
+            return f"{when}  LAeq {message.laeq:.1f}, LAFmax {message.lafmax:.1f} {unit}"
+        case Onset():
+            return f"{when}  {message.label} begins  {message.score:.2f}"
+        case Gap():
+            lasted = duration(message.end - message.start)
+            return f"{when}  nothing received for {lasted}: {message.reason}"
+        case EventMessage():
+            lasted = duration(message.end - message.start)
+            return f"{when}  {message.label} for {lasted}  {message.score:.2f}"
+    return ""
 
 
 class Notes:
@@ -82,32 +113,72 @@ class Notes:
 
 
 class Viewed:
-    """Feeds the terminal view."""
+    """Feeds the terminal view; an observer of the session."""
 
-    def __init__(self, view: Any, seconds: float | None) -> None:
-        self.view, self._wanted = view, seconds
-        self._looked, self._cpu, self._load = time.monotonic(), time.process_time(), 0.0
+    def __init__(
+        self, rules: Mapping[str, EventRule], seconds: float | None, console: Console,
+        stack: contextlib.ExitStack,
+    ) -> None:  # fmt: skip
+        self._rules, self._seconds = rules, seconds
+        self._console, self._stack = console, stack
+        self._view: View | None = None
+        self._load_at, self._load_cpu, self._load = time.monotonic(), time.process_time(), 0.0
 
-    def run_network(self, samples: Any) -> None:
-        """Show a piece."""
-        self.view.run_network(samples)
+    @classmethod
+    def open(
+        cls, rules: Mapping[str, EventRule], seconds: float | None, notes: Notes,
+        stack: contextlib.ExitStack,
+    ) -> Viewed | None:  # fmt: skip
+        """Take the terminal, if a view can be drawn on it."""
+        from rich.console import Console
+
+        from audiocnn.streaming.terminal.view import View
+
+        if not View([], [], 1, "").possible:
+            return None
+        return cls(rules, seconds, Console(file=stack.enter_context(notes.held())), stack)
+
+    def begin(self, session: Session, source: Input, bundle: Bundle) -> None:
+        """Draw the view of a session."""
+        from audiocnn.streaming.terminal.traces import Traces
+        from audiocnn.streaming.terminal.view import View
+
+        front, traces = bundle.front, None
+        if not front.sound:
+            traces = Traces(front.rate, front.names, front.offset, front.scale)
+        thresholds = [self._rules[label].on for label in bundle.labels]
+        view = View(bundle.labels, thresholds, source.rate, f"{bundle.name}  {source.name}",
+                    console=self._console, traces=traces)  # fmt: skip
+        self._view = self._stack.enter_context(view)
+
+    def take(self, message: Message) -> None:
+        """Show a message."""
+        if self._view is not None:
+            self._view.message(message)
+
+    def add(self, samples: Samples) -> None:
+        """Show a chunk."""
+        if self._view is not None:
+            self._view.add(samples)
 
     def scores(self, run: Scores) -> None:
         """Show the newest window."""
-        self.view.scores(run.values[:, -1])
+        if self._view is not None:
+            self._view.scores(run.values[:, -1])
 
     def tick(self, session: Session) -> None:
-        """Say how things stand, and draw if it is time."""
+        """Show the session's state, and draw if it is time."""
         now = time.monotonic()
-        if now - self._looked >= 1:
+        if now - self._load_at >= 1:
             cpu = time.process_time()
-            self._load = (cpu - self._cpu) / (now - self._looked)
-            self._looked, self._cpu = now, cpu
-        of = "" if self._wanted is None else f" of {clock(self._wanted)}"
-        alarm = session.is_lost and f"nothing is heard: {session.is_lost}"
-        self.view.status(f"{clock(session.heard)}{of} heard", lost=session.lost / session.rate,
-                         load=self._load, alarm=alarm)  # fmt: skip
-        self.view.draw()
+            self._load = (cpu - self._load_cpu) / (now - self._load_at)
+            self._load_at, self._load_cpu = now, cpu
+        of = "" if self._seconds is None else f" of {clock(self._seconds)}"
+        alarm = session.is_lost and f"nothing is received: {session.is_lost}"
+        if self._view is not None:
+            self._view.status(f"{clock(session.heard)}{of} heard", lost=session.lost / session.rate,
+                              load=self._load, alarm=alarm)  # fmt: skip
+            self._view.draw()
 
 
 def clock(seconds: float) -> str:
@@ -116,8 +187,14 @@ def clock(seconds: float) -> str:
     return f"{minutes // 60}:{minutes % 60:02d}:{left:02d}"
 
 
+def print_summary(session: Session, with_source: bool = False) -> None:
+    """Print on stderr how much was heard and lost."""
+    for line in summary(session):
+        print(f"{session.source}: {line}" if with_source else line, file=sys.stderr)
+
+
 def summary(session: Session) -> Iterator[str]:
-    """Say what was heard, and list the gaps."""
+    """Describe how much was heard, and list the gaps."""
     heard, total = (t / 3600 if session.seconds >= 600 else t
                     for t in (session.heard, session.seconds))  # fmt: skip
     unit = "h" if session.seconds >= 600 else "s"

@@ -10,9 +10,9 @@ import numpy as np
 
 from audiocnn.inference.bundle import Bundle, grid_of
 from audiocnn.inference.windows import Scores
-from audiocnn.streaming.inputs.chunk import Piece, Samples
+from audiocnn.streaming.inputs.chunk import Chunk, Samples
 from audiocnn.streaming.run import run_session
-from audiocnn.streaming.session import Plan, Session
+from audiocnn.streaming.session import Session, SessionOptions
 
 RATE = 48000  # of most microphones
 PIECE = 0.05  # seconds: about what a sound card hands over at once
@@ -60,7 +60,7 @@ class FromMemory:
         self.taken: list[float] = []  # wall seconds that each piece took
         self.cpu = 0.0  # at the first piece behind the warm-up
 
-    def pieces(self) -> Iterator[Piece]:
+    def chunks(self) -> Iterator[Chunk]:
         """Give pieces as fast as they are taken, noting how long each took."""
         span = self._sound.shape[-1] - self._size
         for number in range(self._n_pieces):
@@ -69,7 +69,7 @@ class FromMemory:
                 self.taken.clear()
             at = number * self._size % max(1, span)
             begin = time.perf_counter()
-            yield Piece(self._sound[..., at : at + self._size])
+            yield Chunk(self._sound[..., at : at + self._size])
             self.taken.append(time.perf_counter() - begin)
 
     def close(self) -> None:
@@ -103,7 +103,7 @@ def measure_hop(bundle: Bundle, hop: float, seconds: float = 30.0) -> Cost:
         material(bundle, 10.0 * unit, rate), rate, WARM * unit + seconds, PIECE * unit, WARM * unit
     )
     block = min(10.0, max(2 * PIECE * unit, 1 / rate))
-    session = Session(rate, lambda message: None, Plan(hop, heartbeat=0, block=block))
+    session = Session(rate, lambda message: None, SessionOptions(hop, heartbeat=0, block=block))
     windows: list[Scores] = []
     run_session(bundle, source, session, on_scores=windows.append)
     used = time.process_time() - source.cpu

@@ -1,10 +1,13 @@
-"""What was heard, as a file: float32 at the input's rate, NaN where samples were lost.
+"""A recording of a session: float32 at the input's rate, NaN where samples were lost.
 
 Labelling that file gives the session's scores and events, gaps and all.
 """
 
 from __future__ import annotations
 
+import logging
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +16,13 @@ import numpy as np
 from audiocnn.errors import ArgumentError
 from audiocnn.streaming.inputs.chunk import Samples
 
+log = logging.getLogger(__name__)
+
 SUFFIXES = {".wav": "RF64", ".w64": "W64", ".caf": "CAF"}  # that hold more than 4 GB
 
 
 class Recorder:
-    """Writes every piece of a session.
+    """Writes every chunk of a session; an observer of it.
 
     Parameters
     ----------
@@ -25,6 +30,9 @@ class Recorder:
         The file, which must not be there yet; ``.wav``, ``.w64`` or ``.caf``.
     rate
         Samples per second.
+    notify
+        Called with a sentence if the file cannot be written any further, as on a full disk;
+        what is in it stays, and the session goes on.
 
     Raises
     ------
@@ -32,15 +40,19 @@ class Recorder:
         If the suffix is another, the file is there, or cannot be made.
     """
 
-    def __init__(self, path: str | Path, rate: float) -> None:
+    def __init__(
+        self, path: str | Path, rate: float, notify: Callable[[str], None] | None = None
+    ) -> None:
         import soundfile  # here, so that the command line starts quickly
 
-        path = Path(path)
+        path = self._path = Path(path)
+        self._rate, self._notify = rate, notify or log.warning
+        self._written, self._failed = 0, False
         if path.suffix.lower() not in SUFFIXES:
             known = ", ".join(SUFFIXES)
             raise ArgumentError(f"--record {path}: float32 needs one of {known} as suffix")
         if path.exists():
-            raise ArgumentError(f"--record {path}: is there already; name another file, or move it")
+            raise ArgumentError(f"--record {path}: exists already; name another file, or move it")
         try:
             self._file: Any = soundfile.SoundFile(
                 path, "w", round(rate), 1, "FLOAT", format=SUFFIXES[path.suffix.lower()]
@@ -48,13 +60,29 @@ class Recorder:
         except (soundfile.LibsndfileError, OSError) as error:
             raise ArgumentError(f"--record {path}: cannot be written: {error}") from error
 
-    def run_network(self, samples: Samples) -> None:
-        """Write a piece."""
-        self._file.write(np.asarray(samples, np.float32))
+    def add(self, samples: Samples) -> None:
+        """Write a chunk."""
+        if self._failed:
+            return
+        try:
+            self._file.write(np.asarray(samples, np.float32))
+            self._written += samples.shape[-1]
+        except Exception as error:  # soundfile raises AssertionError where a disk is full
+            self._failed = True
+            free = shutil.disk_usage(self._path.parent).free
+            why = str(error) or f"{free / 1e6:.0f} MB are left on the disk"
+            self._notify(
+                f"--record {self._path}: cannot be written any further ({why}); it ends after "
+                f"{self._written / self._rate:.1f} s, and listening goes on"
+            )
 
     def tick(self, session: object) -> None:
-        """Do nothing: everything is written as it comes."""
+        """Do nothing: chunks are written as they come."""
 
     def close(self) -> None:
         """Complete the file."""
-        self._file.close()
+        try:
+            self._file.close()
+        except Exception as error:  # the last bytes found no room
+            if not self._failed:
+                self._notify(f"--record {self._path}: its end is missing: {error}")

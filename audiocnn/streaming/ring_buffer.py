@@ -10,7 +10,7 @@ import numpy as np
 from audiocnn.streaming.inputs.chunk import Samples
 
 
-class Recent:
+class RingBuffer:
     """Remembers the last seconds of a stream; safe to ask from other threads.
 
     Parameters

@@ -1,10 +1,10 @@
-"""Listening live: pieces of sound in, messages out, for as long as it is to last.
+"""Run a session: chunks of samples in, messages out, until the input or the session ends.
 
-    input -> pieces -> blocks -> listen -> find_events -> messages -> send
+    input -> chunks -> blocks -> listen -> find_events -> messages -> send
 
-It is the path that labels files; live, something is done beside it, piece by piece:
-what was lost is noted, the sound is kept for clips or written down, somebody looks on,
-and there is a time to stop. Everything runs in the caller's thread.
+It is the path that labels files. Live, chunk by chunk, there is more: losses are counted,
+sound is kept for clips or recorded, observers are called, and the session may be stopped.
+Everything runs in the caller's thread.
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ from audiocnn.inference.events import EventRule, Explain, find_events
 from audiocnn.inference.pipeline import listen
 from audiocnn.inference.windows import Scores
 from audiocnn.io.audio.blocks import cut_blocks
-from audiocnn.streaming.inputs.chunk import Input, Piece, Samples
+from audiocnn.streaming.inputs.chunk import Chunk, Input, Samples
 from audiocnn.streaming.session import Session
 
 
-class Watcher(Protocol):
-    """Somebody who looks on: a view, a recorder, a meter."""
+class Observer(Protocol):
+    """Sees every chunk of a session: a view, a recorder, a level meter."""
 
-    def run_network(self, samples: Samples) -> None:
-        """Be given every piece, NaN where samples were lost."""
+    def add(self, samples: Samples) -> None:
+        """Take a chunk's samples, NaN where they were lost."""
 
     def tick(self, session: Session) -> None:
-        """Be called after every piece, an empty one too."""
+        """Do what is due; called after every chunk, an empty one too."""
 
 
 def run_session(
@@ -37,22 +37,22 @@ def run_session(
     session: Session,
     *,
     rules: Mapping[str, EventRule] | None = None,
-    watchers: Iterable[Watcher] = (),
+    observers: Iterable[Observer] = (),
     on_scores: Callable[[Scores], None] | None = None,
     explain: Explain | None = None,
 ) -> None:
-    """Listen until the input ends, the plan's time is over, or the session is stopped.
+    """Listen until the input ends, the session's time is over, or it is stopped.
 
     Parameters
     ----------
     bundle, source
-        The model and what it is to hear. The source is closed at the end.
+        The model and its input. The input is closed at the end.
     session
-        Where messages go; and what remains.
+        Receives the books and sends the messages.
     rules
         Instead of the bundle's.
-    watchers
-        Who looks on.
+    observers
+        Called with every chunk.
     on_scores
         Called with every run of windows.
     explain
@@ -61,58 +61,59 @@ def run_session(
     Raises
     ------
     AudiocnnError
-        What the source raises, once the events up to there are told.
+        What the input raises, after the events up to there were sent.
     """
-    plan, watching = session.plan, list(watchers)
+    options, watching = session.options, list(observers)
     errors: list[Exception] = []
 
-    def run_network() -> Iterator[Samples]:
-        for piece in _until(source, session, errors):
-            session.take(piece)
-            for watcher in watching:
-                watcher.run_network(piece.samples)
-            if piece.samples.size:
-                yield piece.samples
+    def receive() -> Iterator[Samples]:
+        for chunk in _until(source, session, errors):
+            session.add(chunk)
+            for observer in watching:
+                observer.add(chunk.samples)
+            if chunk.samples.size:
+                yield chunk.samples
             session.beat()
-            for watcher in watching:
-                watcher.tick(session)
+            for observer in watching:
+                observer.tick(session)
 
-    def told(runs: Iterator[Scores]) -> Iterator[Scores]:
+    def reported(runs: Iterator[Scores]) -> Iterator[Scores]:
         for run in runs:
             session.n_windows += run.values.shape[1]
-            if plan.scores:
-                session.tell_scores(run, bundle.labels)
+            if options.scores:
+                session.report_scores(run, bundle.labels)
             if on_scores and run.values.shape[1]:
                 on_scores(run)
             yield run
 
     rate = bundle.front.stream_rate(source.rate)
-    blocks = cut_blocks(run_network(), source.rate, rate, seconds=plan.block)
-    scores = told(listen(bundle, blocks, plan.hop))
+    blocks = cut_blocks(receive(), source.rate, rate, seconds=options.block)
+    scores = reported(listen(bundle, blocks, options.hop))
     try:
         for event in find_events(scores, rules or bundle.rules, onsets=True, explain=explain):
-            session.tell(event)
+            session.report_event(event)
     finally:
         source.close()
-        session.finish()
+        session.finish(str(errors[0]) if errors else "")
     if errors:
         raise errors[0]
 
 
-def _until(source: Input, session: Session, errors: list[Exception]) -> Iterator[Piece]:
-    """Give pieces until it is enough; an error ends the stream like its end, to begin with."""
-    left = None if session.plan.seconds is None else round(session.plan.seconds * session.rate)
-    pieces = source.pieces()
+def _until(source: Input, session: Session, errors: list[Exception]) -> Iterator[Chunk]:
+    """Give chunks until the session is over; an error ends the stream, and is raised later."""
+    seconds = session.options.seconds
+    left = None if seconds is None else round(seconds * session.rate)
+    chunks = source.chunks()
     while not session.stopped.is_set() and left != 0:
         try:
-            piece = next(pieces, None)
-        except Exception as error:  # what was heard is told first, then raised again
+            chunk = next(chunks, None)
+        except Exception as error:  # events up to here are sent first
             errors.append(error)
             return
-        if piece is None:
+        if chunk is None:
             return
         if left is not None:
-            if piece.samples.shape[-1] > left:
-                piece = Piece(piece.samples[..., :left], piece.time, piece.lost)
-            left -= piece.samples.shape[-1]
-        yield piece
+            if chunk.samples.shape[-1] > left:
+                chunk = Chunk(chunk.samples[..., :left], chunk.time, chunk.lost)
+            left -= chunk.samples.shape[-1]
+        yield chunk

@@ -1,44 +1,47 @@
-"""What is known of a live session: how much was heard and lost, what time it is, what sounds.
+"""A live session: what was received and lost, its clock, the events in progress, its messages.
 
-`audiocnn.streaming.run` runs one; here is what it notes, and the messages that come
-of it.
+`audiocnn.streaming.run` runs a session; this module keeps its books.
 """
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+import msgspec
 import numpy as np
 
 from audiocnn.errors import ArgumentError
 from audiocnn.inference.events import Event
 from audiocnn.inference.windows import Scores
 from audiocnn.io.audio.blocks import finite
-from audiocnn.streaming.inputs.chunk import Piece, Samples
-from audiocnn.streaming.ring_buffer import Recent
+from audiocnn.streaming.inputs.chunk import Chunk, Samples
+from audiocnn.streaming.messages import (
+    EventMessage,
+    Gap,
+    Heartbeat,
+    Message,
+    Onset,
+    ScoresMessage,
+    SessionMessage,
+    host_name,
+    new_session_id,
+)
+from audiocnn.streaming.ring_buffer import RingBuffer
 from audiocnn.streaming.stream_clock import StreamClock
 
-Message = Mapping[str, Any]
-MOST_GAPS = 1000  # that a summary lists
-AHEAD = 15.0  # seconds before its time that sound may come: what waited in a pipe at the start
-SETTLED = 60.0  # seconds after which it is taken to come as it sounds
+MAX_GAPS = 1000  # that are kept for the summary
+AHEAD = 15.0  # seconds by which samples may be early: what waited in a pipe at the start
+SETTLED = 60.0  # seconds after which an input is known to deliver in real time
+
+SoundFetcher = Callable[[float, float], tuple[Samples, float, float]]
 
 
 @dataclass(frozen=True)
-class Gap:
-    """A stretch that was not heard: seconds since the session began, and why."""
-
-    start: float
-    end: float
-    reason: str
-
-
-@dataclass(frozen=True)
-class Plan:
+class SessionOptions:
     """How to listen.
 
     Parameters
@@ -46,16 +49,16 @@ class Plan:
     hop
         Seconds between windows; the bundle's if None.
     seconds
-        How long; None until the input ends or the session is stopped.
+        Length of the session; None until the input ends or the session is stopped.
     heartbeat
-        Seconds between messages that all is well; 0 for none.
+        Seconds between heartbeats; 0 for none.
     scores
         Whether every window's scores are a message.
     block
-        Seconds of sound that are looked at together: events come later by up to that,
-        and looking costs less the longer it is.
+        Seconds of samples that are processed together: events come later by up to that,
+        and the cost is lower the longer it is.
     recent
-        Seconds of sound that messages can give to sinks that save it; 0 for none.
+        Seconds of sound that are kept for clips; 0 for none.
 
     Raises
     ------
@@ -84,42 +87,62 @@ class Plan:
 
 @dataclass(eq=False)
 class Session:
-    """What is known of a session while it runs, and what remains of it afterwards.
+    """The state of a session while it runs, and its summary afterwards.
 
     Parameters
     ----------
     rate
         Samples per second of the input.
     send
-        Takes messages.
-    plan
+        Receives the messages; called in the session's thread.
+    options
         How to listen.
+    source, host
+        Names in every message; ``source`` is the input's if empty.
     fetch
-        Where messages get sound from; the newest sound that was heard if None.
+        Where clips get sound from: (start, end) in seconds to (samples, sample rate, start);
+        the newest sound that was received if None.
+    clip_of
+        Gives the path of the clip that will be kept of an event, or None.
+    id
+        The beginning of the ids of its messages.
+    began
+        UTC, seconds since 1970.
+    model, input, hop
+        For its status messages.
     """
 
     rate: float
     send: Callable[[Message], None]
-    plan: Plan = Plan()
-    fetch: Callable[[float, float], tuple[Samples, float, float]] | None = None
+    options: SessionOptions = SessionOptions()
+    source: str = ""
+    host: str = field(default_factory=host_name)
+    fetch: SoundFetcher | None = None
+    clip_of: Callable[[EventMessage], str | None] | None = None
+    id: str = field(default_factory=new_session_id)
     began: float = field(default_factory=time.time)
+    model: str = ""
+    input: str = ""
+    hop: float = 0.0
     samples: int = 0  # of the stream so far, lost ones too
     lost: int = 0  # of them
-    gaps: list[Gap] = field(default_factory=list)
+    gaps: list[Gap] = field(default_factory=list)  # the first `MAX_GAPS`
     n_gaps: int = 0
     n_events: int = 0
     n_windows: int = 0
 
     def __post_init__(self) -> None:
-        """Make what goes with it."""
-        self.clock, self.recent = StreamClock(self.began), Recent(self.rate, self.plan.recent)
+        """Make the clock and the ring buffer."""
+        self.clock = StreamClock(self.began)
+        self.recent = RingBuffer(self.rate, self.options.recent)
         self.stopped = threading.Event()
-        self._sounding: dict[str, tuple[int, str]] = {}
-        self._began_at, self._comes_now = time.monotonic(), True
+        self.load = 0.0  # share of one core since the last heartbeat
+        self.active: dict[str, Onset] = {}  # label to the event in progress
+        self._n_messages = 0
+        self._began_at, self._is_realtime = time.monotonic(), True
         self._lost_from: int | None = None
         self._reason = ""
         self._beat_at = self._beat_cpu = 0.0
-        self.load = 0.0  # share of one core since the last heartbeat
 
     @property
     def seconds(self) -> float:
@@ -133,16 +156,20 @@ class Session:
 
     @property
     def is_lost(self) -> str:
-        """Why nothing is heard at the moment; empty if it is."""
+        """Why nothing is received at the moment; empty if something is."""
         return self._reason if self._lost_from is not None else ""
 
     def stop(self) -> None:
-        """End the session at the next piece; may be called from a signal handler."""
+        """End the session at the next chunk; may be called from a signal handler."""
         self.stopped.set()
 
-    def take(self, piece: Piece) -> None:
-        """Note a piece before it goes its way."""
-        good = finite(piece.samples)
+    def fetch_sound(self, start: float, end: float) -> tuple[Samples, float, float]:
+        """Give the sound of a stretch, for clips; see `RingBuffer.fetch`."""
+        return (self.fetch or self.recent.fetch)(start, end)
+
+    def add(self, chunk: Chunk) -> None:
+        """Count a chunk, before the network gets it."""
+        good = finite(chunk.samples)
         back = self._lost_from is not None
         begin = self.samples
         self.samples += good.size
@@ -151,85 +178,104 @@ class Session:
             for at in edges:
                 if self._lost_from is None:
                     self._lost_from = begin + at
-                    self._reason = piece.lost or "not finite"
+                    self._reason = chunk.lost or "not finite"
                 else:
                     self._end_gap(begin + at)
             self.lost += int(good.size - np.count_nonzero(good))
         if good.size and good[-1]:
-            self.clock.note(self.seconds, self._heard_at(piece), anew=back)
-        self.recent.add(piece.samples)
+            self.clock.note(self.seconds, self._time_of(chunk), anew=back)
+        self.recent.add(chunk.samples)
 
-    def _heard_at(self, piece: Piece) -> float | None:
-        """Give a piece's time, unless sound comes too fast to be of now: a recording in a pipe."""
-        if piece.time is None or not self._comes_now:
+    def _time_of(self, chunk: Chunk) -> float | None:
+        """Give a chunk's time; None if samples come too fast to be live: a recording in a pipe."""
+        if chunk.time is None or not self._is_realtime:
             return None
         elapsed = time.monotonic() - self._began_at
-        soonest = self.seconds - AHEAD  # by both clocks, for the world's may just have been set
-        if elapsed < SETTLED and max(elapsed, piece.time - self.began) < soonest:
-            self._comes_now, self.clock = False, StreamClock(self.began)
+        soonest = self.seconds - AHEAD  # by both clocks: the wall clock may just have been set
+        if elapsed < SETTLED and max(elapsed, chunk.time - self.began) < soonest:
+            self._is_realtime, self.clock = False, StreamClock(self.began)
             return None
-        return piece.time
+        return chunk.time
 
     def beat(self) -> None:
         """Send a heartbeat when one is due."""
         now, cpu = time.monotonic(), time.process_time()
         if not self._beat_at:
             self._beat_at, self._beat_cpu = now, cpu
-        if not self.plan.heartbeat or now - self._beat_at < self.plan.heartbeat:
+        if not self.options.heartbeat or now - self._beat_at < self.options.heartbeat:
             return
-        self.load = (cpu - self._beat_cpu) / (now - self._beat_at)
+        self.load = round((cpu - self._beat_cpu) / (now - self._beat_at), 4)
         self._beat_at, self._beat_cpu = now, cpu
-        self.send({"type": "heartbeat", **self._state(), "load": round(self.load, 4)})
+        self.send(self._status(Heartbeat, "lost" if self.is_lost else "listening", self.is_lost))
 
-    def tell(self, event: Event) -> None:
+    def report_event(self, event: Event) -> None:
         """Send an event's onset or end."""
+        score = None if event.score is None else float(event.score)
         if event.end is None:
             self.n_events += 1
-            self._sounding[event.label] = self.n_events, self.clock.text(event.start)
-            number, began = self._sounding[event.label]
-        else:
-            number, began = self._sounding.pop(event.label)
-        self.send({
-            "type": "onset" if event.end is None else "event", "id": number,
-            "time": began, "start": round(event.start, 6),
-            "end": None if event.end is None else round(event.end, 6), "label": event.label,
-            "score": event.score, "audio": self.fetch or self.recent.fetch,
-        })  # fmt: skip
+            self._n_messages += 1
+            onset = Onset(
+                id=f"{self.id}-{self._n_messages}", source=self.source, host=self.host,
+                time=self.clock.text(event.start), start=round(float(event.start), 6),
+                label=event.label, score=score,
+            )  # fmt: skip
+            self.active[event.label] = onset
+            self.send(onset)
+            return
+        onset = self.active.pop(event.label)
+        message = EventMessage(
+            id=onset.id, source=self.source, host=self.host, time=onset.time, start=onset.start,
+            end=round(float(event.end), 6), label=event.label, score=score,
+        )  # fmt: skip
+        if self.clip_of is not None:
+            message = msgspec.structs.replace(message, clip=self.clip_of(message))
+        self.send(message)
 
-    def tell_scores(self, run: Scores, labels: tuple[str, ...]) -> None:
+    def report_scores(self, run: Scores, labels: tuple[str, ...]) -> None:
         """Send the scores of a run's windows."""
         for at in range(run.values.shape[1]):
             start = run.start + at * run.hop
             scores = dict(zip(labels, run.values[:, at].tolist(), strict=True))
-            self.send({
-                "type": "scores", "time": self.clock.text(start), "start": round(start, 6),
-                "end": round(start + run.window - run.padded, 6), "scores": scores,
-            })  # fmt: skip
+            self.send(ScoresMessage(
+                **self._head(start), start=round(start, 6),
+                end=round(start + run.window - run.padded, 6), scores=scores,
+            ))  # fmt: skip
 
-    def begin(self, details: Mapping[str, Any]) -> None:
+    def begin(self) -> None:
         """Send that the session begins."""
-        self.send({"type": "session", "state": "listening", **self._state(), **details})
+        self.send(self._status(SessionMessage, "listening"))
 
-    def finish(self) -> None:
-        """Send what is still open, and that the session has ended."""
+    def finish(self, reason: str = "") -> None:
+        """Send the gap that is still open, and that the session has ended."""
         if self._lost_from is not None:
             self._end_gap(self.samples)
-        self.send({"type": "session", "state": "ended", **self._state(), "gaps": self.n_gaps})
+        self.send(self._status(SessionMessage, "ended", reason))
 
-    def _state(self) -> dict[str, Any]:
-        state = {"time": self.clock.text(self.seconds), "end": round(self.seconds, 6)}
-        heard, lost = round(self.heard, 3), round(self.lost / self.rate, 3)
-        return {**state, "heard": heard, "lost": lost, "windows": self.n_windows}
+    def _head(self, at: float) -> dict[str, Any]:
+        """Make id, source, host and time of a message that is about ``at`` seconds."""
+        self._n_messages += 1
+        number = f"{self.id}-{self._n_messages}"
+        return {"id": number, "source": self.source, "host": self.host, "time": self.clock.text(at)}
+
+    def _status(
+        self, kind: type[SessionMessage] | type[Heartbeat], state: str, reason: str = ""
+    ) -> SessionMessage | Heartbeat:
+        return kind(
+            **self._head(self.seconds), state=state, end=round(self.seconds, 6),
+            heard=round(self.heard, 3), lost=round(self.lost / self.rate, 3),
+            windows=self.n_windows, events=self.n_events, gaps=self.n_gaps, load=self.load,
+            model=self.model, input=self.input, hop=self.hop, reason=reason,
+        )  # fmt: skip
 
     def _end_gap(self, at: int) -> None:
         assert self._lost_from is not None
-        gap = Gap(self._lost_from / self.rate, at / self.rate, self._reason)
+        start = self._lost_from / self.rate
+        gap = Gap(
+            **self._head(start), start=round(start, 6), end=round(at / self.rate, 6),
+            reason=self._reason,
+        )  # fmt: skip
         self._lost_from = None
         self.n_gaps += 1
-        if len(self.gaps) < MOST_GAPS:
+        if len(self.gaps) < MAX_GAPS:
             self.gaps.append(gap)
-        self.send({
-            "type": "gap", "id": f"gap-{self.n_gaps}", "time": self.clock.text(gap.start),
-            "start": round(gap.start, 6), "end": round(gap.end, 6), "label": None, "score": None,
-            "reason": gap.reason,
-        })  # fmt: skip
+        self.send(gap)

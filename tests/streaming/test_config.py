@@ -9,22 +9,27 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from audiocnn.errors import ArgumentError
 from audiocnn.inference.events import EventRule
 from audiocnn.streaming.config import (
-    KINDS,
+    SINKS,
     ListenSettings,
+    PrivacySettings,
     Settings,
+    SourceSettings,
     _class_of,
     change_rules,
     make_sinks,
     read_settings,
+    source_name,
 )
 from audiocnn.streaming.sinks.base import MessageFilter
 from audiocnn.streaming.sinks.clip_folder import ClipLimits
-from audiocnn.streaming.sinks.dispatcher import Outlet
+from audiocnn.streaming.sinks.dispatcher import SinkDispatcher
+from tests.live_messages import event
 
 ALL = """
 [listen]
@@ -106,19 +111,19 @@ def test_all_that_can_be_said(tmp_path: Path) -> None:
 def test_the_sinks_are_made_and_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MY_WEBHOOK_SECRET", "x")
     settings = settings_of(tmp_path, ALL)
-    with Outlet(make_sinks(settings, ["dog", "cat"])) as out:
-        out.send({"type": "onset", "id": 1, "time": "2026-11-23T02:00:00Z", "label": "dog"})
-    assert json.loads((tmp_path / "log" / "events.jsonl").read_text())["id"] == 1
+    with SinkDispatcher(make_sinks(settings, {"garden": ["dog", "cat"]})) as out:
+        out.send(event(1, type="onset"))
+    assert json.loads((tmp_path / "log" / "events.jsonl").read_text())["id"] == "s-1"
     with closing(sqlite3.connect(tmp_path / "sounds.db")) as connection:
-        assert connection.execute("SELECT key FROM events").fetchall() == [("1",)]
+        assert connection.execute("SELECT id FROM events").fetchall() == [("s-1",)]
     assert (tmp_path / "clips").is_dir()
 
 
 def test_mqtt_is_told_the_labels(tmp_path: Path) -> None:
     pytest.importorskip("paho.mqtt.client", reason="paho-mqtt is not installed: audiocnn[mqtt]")
     settings = settings_of(tmp_path, '[mqtt]\nhost = "127.0.0.1"\nport = 9\nnode = "attic"\n')
-    (sink,) = make_sinks(settings, ["dog", "cat"])
-    assert sink._sounds == ["dog", "cat"]  # type: ignore[attr-defined]
+    (sink,) = make_sinks(settings, {"garden": ["dog", "cat"]})
+    assert sink._labels_of == {"garden": ["dog", "cat"]}  # type: ignore[attr-defined]
     sink.close()
 
 
@@ -134,12 +139,12 @@ def test_rules_are_changed(tmp_path: Path) -> None:
     settings = settings_of(tmp_path, ALL)
     rules = {"dog": EventRule(on=0.6, off=0.4), "cat": EventRule(cooldown=9.0)}
     assert change_rules(settings, rules) == {
-        "dog": EventRule(on=0.7, off=0.4, smooth=1, cooldown=2.0),
+        "dog": EventRule(on=0.7, off=0.7 * 0.4 / 0.6, smooth=1, cooldown=2.0),
         "cat": EventRule(cooldown=2.0),
     }
     with pytest.raises(ArgumentError, match=r"no label of the model 'dog' .did you mean 'dogs'"):
         change_rules(settings, {"dogs": EventRule()})
-    wrong = settings_of(tmp_path, "[rules.dog]\non = 0.1\n")
+    wrong = settings_of(tmp_path, "[rules.dog]\non = 0.1\noff = 0.2\n")
     with pytest.raises(ArgumentError, match=r"of 'dog': a rule needs 0 < off <= on <= 1"):
         change_rules(wrong, rules)
 
@@ -147,10 +152,13 @@ def test_rules_are_changed(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("[webhok]", "no setting 'webhok' (did you mean 'webhook'?); there are: listen, rules,"),
+        (
+            "[webhok]",
+            "no setting 'webhok' (did you mean 'webhook'?); there are: listen, source, rules,",
+        ),
         ("model = 'x'", "no setting 'model'"),
         ("[listen]\nmodle = 'x'", "[listen] no setting 'modle' (did you mean 'model'?)"),
-        ("[listen]\nhop = 'often'", "[listen] 'hop' must be a number, or a text with a unit: s,"),
+        ("[listen]\nhop = 'often'", "[listen] 'hop' must be a number, or a text with a unit: ms,"),
         ("[listen]\nhop = '3 MB'", "'hop' must be a number"),
         ("[listen]\nhop = true", "'hop' must be a number"),
         ("[listen]\nhop = nan", "'hop' must be a number"),
@@ -164,8 +172,18 @@ def test_rules_are_changed(tmp_path: Path) -> None:
         ("[jsonl]", "[jsonl] needs 'path'"),
         ("[jsonl]\npath = 3", "'path' must be a path or a text, found 3"),
         ("[jsonl]\npath = 'x'\nmax_size = '3 XB'", "'max_size' must be a number, or a text with"),
-        ("[jsonl]\npath = 'x'\nmax_size = 1.5", "'max_size' must be a number"),
-        ("[jsonl]\npath = 'x'\nkeep = '3 GB'", "'keep' must be a number; found '3 GB'"),
+        ("[jsonl]\npath = 'x'\nmax_size = 1.5", "'max_size' needs a unit (B, kB, MB, GB, TB)"),
+        ("[clips]\nfolder = 'x'\nmax_size = 1", "as '2 GB'; found 1"),
+        ("[sqlite]\npath = 'x'\nmax_age = 90", "'max_age' needs a unit (ms, s, min, h, day, days)"),
+        ("[[source]]\nnmae = 'a'", "[source] no setting 'nmae' (did you mean 'name'?)"),
+        ("[[source]]\n[[source]]", "two sources have the name 'microphone'"),
+        ("[[source]]\nname = 'a/b'", "'name' must have 1 to 60 characters, without /, + and #"),
+        ("[[source]]\ndevice = 1\ninput = 'a'", "takes 'device' or 'input', not both"),
+        ("[[source]]\npassword = 'p'", "(did you mean 'password_env'?)"),
+        ("[[source]]\ntransport = 'http'", "'transport' must be \"tcp\" or \"udp\", found 'http'"),
+        ("[listen]\ninput = 'a'\n[[source]]", "put them into a [[source]]"),
+        ("[privacy]\nspeech = 'no'", '\'speech\' must be "drop" or "mute" or "keep"'),
+        ("[jsonl]\npath = 'x'\nkeep = '3 GB'", "'keep' must be a number, found '3 GB'"),
         ("[jsonl]\npath = 'x'\ntypes = ['events']", "no type of message 'events'"),
         ("[clips]\nfolder = 'x'\nper_label = -1", "[clips] per_label must be 0 or more, got -1"),
         ("[clips]\nfolder = 'x'\nlimits = 1", "[clips] no setting 'limits'"),
@@ -186,7 +204,7 @@ def test_wrong_settings_are_said(tmp_path: Path, text: str, message: str) -> Non
 
 
 def test_a_file_that_is_missing_or_no_text(tmp_path: Path) -> None:
-    with pytest.raises(ArgumentError, match=r"no such file of settings: .*none.toml"):
+    with pytest.raises(ArgumentError, match=r"no such settings file: .*none.toml"):
         read_settings(tmp_path / "none.toml")
     (tmp_path / "bytes.toml").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(ArgumentError, match=r"bytes.toml cannot be read"):
@@ -201,13 +219,13 @@ def test_sinks_that_cannot_be_made_are_said(tmp_path: Path) -> None:
         make_sinks(settings_of(tmp_path, text))
     text = '[jsonl]\npath = "x"\nlabels = ["dgo"]\n'
     with pytest.raises(ArgumentError, match=r"no label of the model 'dgo' .did you mean 'dog'"):
-        make_sinks(settings_of(tmp_path, text), ["dog", "cat"])
+        make_sinks(settings_of(tmp_path, text), {"garden": ["dog", "cat"]})
     text = '[[jsonl]]\npath = "x"\nname = "a"\n[[jsonl]]\npath = "y"\nname = "a"\n'
     with pytest.raises(ArgumentError, match="two sinks have one name"):
-        Outlet(make_sinks(settings_of(tmp_path, text)))
+        SinkDispatcher(make_sinks(settings_of(tmp_path, text)))
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", SINKS)
 def test_each_parameter_of_a_sink_is_in_its_docstring(kind: str) -> None:
     made = _class_of(kind)
     text = inspect.getdoc(made) or ""
@@ -217,7 +235,7 @@ def test_each_parameter_of_a_sink_is_in_its_docstring(kind: str) -> None:
 
 def test_stdin_is_no_file(tmp_path: Path) -> None:
     listen = settings_of(tmp_path, '[listen]\ninput = "-"\nrate = 48000\nformat = "s16"').listen
-    assert (listen.input, listen.rate, listen.format) == (Path("-"), 48000, "s16")
+    assert (listen.input, listen.rate, listen.format) == ("-", 48000, "s16")
 
 
 def test_the_home_folder_is_known(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -234,3 +252,49 @@ def test_the_unit_starts_what_there_is() -> None:
     command = unit["Service"]["ExecStart"].split()
     assert [os.path.basename(command[0]), *command[1:3]] == ["audiocnn", "listen", "--settings"]
     assert unit["Service"]["Restart"] == "always"
+
+
+def test_sources(tmp_path: Path) -> None:
+    text = """
+[[source]]
+name = "garden"
+device = "USB"
+level_offset = 94
+[[source]]
+input = "rtsp://me@camera.local:8554/a/b?key=1"
+timeout = "5 s"
+[[source]]
+input = "night.flac"
+realtime = true
+[privacy]
+speech = "drop"
+"""
+    settings = settings_of(tmp_path, text)
+    garden, camera, night = settings.sources
+    assert garden == SourceSettings(name="garden", device="USB", level_offset=94.0)
+    assert camera.input == "rtsp://me@camera.local:8554/a/b?key=1"
+    assert camera.timeout == 5.0
+    assert night.input == str(tmp_path / "night.flac")
+    names = [source_name(source) for source in settings.sources]
+    assert names == ["garden", "camera.local:8554-a-b", "night"]
+    assert settings.privacy == PrivacySettings(speech="drop")
+
+
+def test_a_unit_is_asked_of_the_key_and_not_of_the_path(tmp_path: Path) -> None:
+    folder = tmp_path / "freeman-size"
+    folder.mkdir()
+    with pytest.raises(ArgumentError, match="'keep' must be a number, found '5 kB'"):
+        settings_of(folder, "[jsonl]\npath = 'x'\nkeep = '5 kB'")
+
+
+def test_sections_of_others(tmp_path: Path) -> None:
+    class Web(msgspec.Struct, frozen=True):
+        port: int = 8080
+
+    path = tmp_path / "settings.toml"
+    path.write_text("[web]\nport = 9000\n")
+    assert read_settings(path).sections == {}
+    assert read_settings(path, {"web": Web}).sections["web"] == Web(9000)
+    path.write_text("[web]\nprot = 9000\n")
+    with pytest.raises(ArgumentError, match=r"\[web\] no setting 'prot' .did you mean 'port'"):
+        read_settings(path, {"web": Web})

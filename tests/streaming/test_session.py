@@ -19,12 +19,13 @@ import soundfile
 import audiocnn
 from audiocnn.errors import ArgumentError, AudioError
 from audiocnn.labeling.label import with_threshold
-from audiocnn.streaming.inputs.chunk import Piece, Samples, nothing
+from audiocnn.streaming.inputs.chunk import Chunk, Samples, nothing
 from audiocnn.streaming.inputs.file_and_pipe import FileInput, PipeInput
+from audiocnn.streaming.messages import values_of
 from audiocnn.streaming.recorder import Recorder
-from audiocnn.streaming.ring_buffer import Recent
+from audiocnn.streaming.ring_buffer import RingBuffer
 from audiocnn.streaming.run import run_session
-from audiocnn.streaming.session import Plan, Session
+from audiocnn.streaming.session import Session, SessionOptions
 from audiocnn.streaming.stream_clock import StreamClock
 
 RATE = 8000
@@ -36,10 +37,10 @@ class Played:
 
     name = "played"
 
-    def __init__(self, pieces: list[Piece], rate: int = RATE) -> None:
+    def __init__(self, pieces: list[Chunk], rate: int = RATE) -> None:
         self.rate, self.closed, self._pieces = rate, False, pieces
 
-    def pieces(self) -> Iterator[Piece]:
+    def chunks(self) -> Iterator[Chunk]:
         yield from self._pieces
 
     def close(self) -> None:
@@ -72,7 +73,9 @@ def noise(seconds: float, seed: int = 0) -> Samples:
 
 def heard(bundle, source: Any, rules: Any, **plan: Any) -> tuple[Session, list[dict]]:
     messages: list[dict] = []
-    session = Session(source.rate, lambda message: messages.append(dict(message)), Plan(**plan))
+    session = Session(
+        source.rate, lambda message: messages.append(values_of(message)), SessionOptions(**plan)
+    )
     run_session(bundle, source, session, rules=rules)
     return session, messages
 
@@ -90,7 +93,7 @@ def test_the_events_are_those_of_the_file(bundle, rules, tmp_path):
     x[40_000:40_700] = np.nan
     soundfile.write(tmp_path / "a.wav", x, RATE, "FLOAT")
     cuts = np.sort(np.random.default_rng(1).integers(0, x.size, 60))
-    source = Played([Piece(part) for part in np.split(x, cuts)])
+    source = Played([Chunk(part) for part in np.split(x, cuts)])
     _, messages = heard(bundle, source, rules, hop=0.2)
     blocks = audiocnn.read_blocks(tmp_path / "a.wav", bundle.rate)
     expected = list(audiocnn.find_events(audiocnn.listen(bundle, blocks, 0.2), rules))
@@ -104,7 +107,7 @@ def test_the_events_are_those_of_the_file(bundle, rules, tmp_path):
 
 
 def test_an_onset_and_its_event_share_an_id(bundle, rules):
-    _, messages = heard(bundle, Played([Piece(noise(10))]), rules, hop=0.1)
+    _, messages = heard(bundle, Played([Chunk(noise(10))]), rules, hop=0.1)
     onsets, events = of_type(messages, "onset"), of_type(messages, "event")
     assert {o["id"]: (o["label"], o["start"]) for o in onsets} == {
         e["id"]: (e["label"], e["start"]) for e in events
@@ -120,20 +123,20 @@ def test_what_sounds_ends_at_once_when_the_microphone_is_lost(bundle):
     rules = with_threshold(dict(bundle.rules), 0.01)  # everything always sounds
     asked = []
 
-    def pieces() -> Iterator[Piece]:
+    def chunks() -> Iterator[Chunk]:
         for at in range(0, 3 * RATE, 800):
-            yield Piece(noise(3)[at : at + 800])
+            yield Chunk(noise(3)[at : at + 800])
         asked.append(len(of_type(messages, "event")))
-        yield Piece(nothing(1), lost="the microphone is gone")
-        yield Piece(np.empty(0, np.float32))
+        yield Chunk(nothing(1), lost="the microphone is gone")
+        yield Chunk(np.empty(0, np.float32))
         asked.append(len(of_type(messages, "event")))
-        yield Piece(nothing(RATE - 1), lost="the microphone is gone")
-        yield Piece(noise(3, seed=2))
+        yield Chunk(nothing(RATE - 1), lost="the microphone is gone")
+        yield Chunk(noise(3, seed=2))
 
     messages: list[dict] = []
     source = Played([])
-    source.pieces = pieces  # type: ignore[method-assign]
-    session = Session(RATE, lambda message: messages.append(dict(message)))
+    source.chunks = chunks  # type: ignore[method-assign]
+    session = Session(RATE, lambda message: messages.append(values_of(message)))
     run_session(bundle, source, session, rules=rules)
     assert asked == [0, len(bundle.labels)]
     (gap,) = of_type(messages, "gap")
@@ -144,7 +147,7 @@ def test_what_sounds_ends_at_once_when_the_microphone_is_lost(bundle):
 
 
 def test_a_gap_at_the_end_is_told(bundle, rules):
-    session, messages = heard(bundle, Played([Piece(noise(2)), Piece(nothing(800))]), rules)
+    session, messages = heard(bundle, Played([Chunk(noise(2)), Chunk(nothing(800))]), rules)
     assert [(g["start"], g["end"]) for g in of_type(messages, "gap")] == [(2.0, 2.1)]
     assert session.gaps[0].reason == "not finite"
     assert messages[-1]["type"] == "session"
@@ -157,7 +160,7 @@ def test_every_lost_sample_is_counted(bundle, rules):
     for at in rng.integers(0, x.size - 300, 9):
         x[at : at + rng.integers(1, 300)] = rng.choice([np.nan, np.inf, -np.inf])
     parts = np.split(x, np.sort(rng.integers(0, x.size, 80)))
-    session, messages = heard(bundle, Played([Piece(part) for part in parts]), rules)
+    session, messages = heard(bundle, Played([Chunk(part) for part in parts]), rules)
     assert session.samples == x.size
     assert session.lost == np.count_nonzero(~np.isfinite(x))
     edges = np.flatnonzero(np.diff(np.isfinite(x), prepend=True, append=True)).reshape(-1, 2)
@@ -166,23 +169,23 @@ def test_every_lost_sample_is_counted(bundle, rules):
 
 
 def test_it_ends_after_the_seconds_asked_for(bundle, rules):
-    source = Played([Piece(noise(1, seed)) for seed in range(10)])
+    source = Played([Chunk(noise(1, seed)) for seed in range(10)])
     session, _ = heard(bundle, source, rules, seconds=3.25)
     assert session.samples == 26_000
     assert source.closed
 
 
 def test_it_can_be_stopped(bundle, rules):
-    def pieces() -> Iterator[Piece]:
+    def chunks() -> Iterator[Chunk]:
         while True:
-            yield Piece(noise(0.1))
+            yield Chunk(noise(0.1))
 
     def send(message: Any) -> None:
         session.stop()
 
     source = Played([])
-    source.pieces = pieces  # type: ignore[method-assign]
-    session = Session(RATE, send, Plan(heartbeat=1e-9))
+    source.chunks = chunks  # type: ignore[method-assign]
+    session = Session(RATE, send, SessionOptions(heartbeat=1e-9))
     run_session(bundle, source, session, rules=rules)
     assert session.samples == 1600  # the first beat is at the second piece
     assert source.closed
@@ -191,13 +194,13 @@ def test_it_can_be_stopped(bundle, rules):
 def test_an_error_of_the_input_comes_after_what_was_heard(bundle):
     rules = with_threshold(dict(bundle.rules), 0.01)
 
-    def pieces() -> Iterator[Piece]:
-        yield Piece(noise(3))
+    def chunks() -> Iterator[Chunk]:
+        yield Chunk(noise(3))
         raise AudioError("night.flac is cut off")
 
     source, messages = Played([]), []
-    source.pieces = pieces  # type: ignore[method-assign]
-    session = Session(RATE, lambda message: messages.append(dict(message)))
+    source.chunks = chunks  # type: ignore[method-assign]
+    session = Session(RATE, lambda message: messages.append(values_of(message)))
     with pytest.raises(AudioError, match="cut off"):
         run_session(bundle, source, session, rules=rules)
     assert len(of_type(messages, "event")) == len(bundle.labels)
@@ -205,7 +208,7 @@ def test_an_error_of_the_input_comes_after_what_was_heard(bundle):
 
 
 def test_scores_are_told_window_by_window(bundle, rules):
-    _, messages = heard(bundle, Played([Piece(noise(3))]), rules, hop=0.5, scores=True)
+    _, messages = heard(bundle, Played([Chunk(noise(3))]), rules, hop=0.5, scores=True)
     runs = audiocnn.listen(bundle, [audiocnn.Block(noise(3), 0, RATE)], 0.5)
     values = np.concatenate([run.values for run in runs], axis=1)
     told = of_type(messages, "scores")
@@ -214,13 +217,13 @@ def test_scores_are_told_window_by_window(bundle, rules):
 
 
 def test_a_heartbeat_says_that_all_is_well(bundle, rules):
-    def pieces() -> Iterator[Piece]:
+    def chunks() -> Iterator[Chunk]:
         for _ in range(4):
             time.sleep(0.02)
-            yield Piece(noise(0.1))
+            yield Chunk(noise(0.1))
 
     source = Played([])
-    source.pieces = pieces  # type: ignore[method-assign]
+    source.chunks = chunks  # type: ignore[method-assign]
     _, messages = heard(bundle, source, rules, heartbeat=0.01)
     beats = of_type(messages, "heartbeat")
     assert len(beats) >= 2
@@ -232,7 +235,7 @@ def test_a_heartbeat_says_that_all_is_well(bundle, rules):
                                    {"seconds": -1}, {"heartbeat": -1}])  # fmt: skip
 def test_a_plan_that_makes_no_sense_is_refused(wrong):
     with pytest.raises(ArgumentError, match=next(iter(wrong))):
-        Plan(**wrong)
+        SessionOptions(**wrong)
 
 
 # Time ---------------------------------------------------------------------------------------
@@ -261,7 +264,7 @@ def test_the_clock_is_anchored_anew_when_it_was_set():
 def test_messages_carry_utc(bundle):
     rules = with_threshold(dict(bundle.rules), 0.01)
     now = 1_800_000_000.0
-    pieces = [Piece(noise(0.5, k), time=now + 0.5 * (k + 1)) for k in range(8)]
+    pieces = [Chunk(noise(0.5, k), time=now + 0.5 * (k + 1)) for k in range(8)]
     _, messages = heard(bundle, Played(pieces), rules)
     event = of_type(messages, "event")[0]
     told = datetime.fromisoformat(event["time"]).timestamp()
@@ -270,7 +273,7 @@ def test_messages_carry_utc(bundle):
 
 def test_a_recording_in_a_pipe_counts_from_the_beginning(bundle, rules):
     began = time.time()
-    pieces = [Piece(noise(4, k), time=began + 0.01 * k) for k in range(10)]
+    pieces = [Chunk(noise(4, k), time=began + 0.01 * k) for k in range(10)]
     _, messages = heard(bundle, Played(pieces), rules, hop=0.1)
     told = [datetime.fromisoformat(m["time"]).timestamp() for m in of_type(messages, "onset")]
     starts = [m["start"] for m in of_type(messages, "onset")]
@@ -287,7 +290,7 @@ def test_a_recording_in_a_pipe_counts_from_the_beginning(bundle, rules):
 
 
 def test_recent_sound_is_given_back():
-    recent, x = Recent(RATE, 2.0), noise(5)
+    recent, x = RingBuffer(RATE, 2.0), noise(5)
     for at in range(0, x.size, 700):
         recent.add(x[at : at + 700])
     samples, rate, start = recent.fetch(3.5, 4.0)
@@ -302,7 +305,7 @@ def test_recent_sound_is_given_back():
 
 
 def test_recent_sound_ends_where_samples_were_lost():
-    recent, x = Recent(RATE, 10.0), noise(4)
+    recent, x = RingBuffer(RATE, 10.0), noise(4)
     x[16_000:17_000] = np.nan
     recent.add(x)
     samples, _, start = recent.fetch(1.0, 3.0)
@@ -319,7 +322,7 @@ def test_a_recording_is_an_input(tmp_path):
     x = noise(1.5)
     soundfile.write(tmp_path / "a.wav", np.stack([x, -x / 2], 1), RATE, "FLOAT")
     source = FileInput(tmp_path / "a.wav")
-    pieces = list(source.pieces())
+    pieces = list(source.chunks())
     np.testing.assert_allclose(np.concatenate([p.samples for p in pieces]), x / 4, atol=1e-7)
     assert max(p.samples.size for p in pieces) == 800
 
@@ -327,7 +330,7 @@ def test_a_recording_is_an_input(tmp_path):
 def test_a_recording_takes_its_time_if_asked(tmp_path):
     soundfile.write(tmp_path / "a.wav", noise(0.6), RATE, "FLOAT")
     began = time.monotonic()
-    pieces = list(FileInput(tmp_path / "a.wav", realtime=True).pieces())
+    pieces = list(FileInput(tmp_path / "a.wav", realtime=True).chunks())
     assert time.monotonic() - began >= 0.55
     assert all(p.time for p in pieces if p.samples.size)
 
@@ -354,7 +357,7 @@ def test_a_pipe_may_come_in_any_cuts(form, scale):
 
     threading.Thread(target=fill).start()
     source = PipeInput(reading, RATE, 2, form)
-    got = np.concatenate([piece.samples for piece in source.pieces()])
+    got = np.concatenate([piece.samples for piece in source.chunks()])
     os.close(reading)
     np.testing.assert_allclose(got, x, atol=1e-7)
 
@@ -362,7 +365,7 @@ def test_a_pipe_may_come_in_any_cuts(form, scale):
 def test_a_silent_pipe_gives_empty_pieces():
     reading, writing = os.pipe()
     source = PipeInput(reading, RATE)
-    assert next(source.pieces()).samples.size == 0
+    assert next(source.chunks()).samples.size == 0
     source.close()
     os.close(writing)
 
@@ -374,7 +377,7 @@ def test_a_file_s_bytes_are_no_samples(form, tmp_path):
     os.write(writing, (tmp_path / "x").read_bytes())
     os.close(writing)
     with pytest.raises(AudioError, match=r"-t raw"):
-        list(PipeInput(reading, RATE).pieces())
+        list(PipeInput(reading, RATE).chunks())
     os.close(reading)
 
 
@@ -394,9 +397,9 @@ def test_what_is_recorded_gives_the_same_events(bundle, rules, tmp_path):
     x = noise(9)
     x[30_000:33_000] = np.nan
     recorder, messages = Recorder(tmp_path / "heard.wav", RATE), []
-    session = Session(RATE, lambda message: messages.append(dict(message)))
-    run_session(bundle, Played([Piece(p) for p in np.split(x, 30)]), session, rules=rules,
-                watchers=[recorder])  # fmt: skip
+    session = Session(RATE, lambda message: messages.append(values_of(message)))
+    run_session(bundle, Played([Chunk(p) for p in np.split(x, 30)]), session, rules=rules,
+                observers=[recorder])  # fmt: skip
     recorder.close()
     blocks = audiocnn.read_blocks(tmp_path / "heard.wav", bundle.rate)
     again = list(audiocnn.find_events(audiocnn.listen(bundle, blocks), rules))
@@ -408,11 +411,11 @@ def test_what_is_recorded_gives_the_same_events(bundle, rules, tmp_path):
 
 def test_a_recording_is_not_written_over(tmp_path):
     (tmp_path / "a.wav").write_text("mine")
-    with pytest.raises(ArgumentError, match="is there already"):
+    with pytest.raises(ArgumentError, match="exists already"):
         Recorder(tmp_path / "a.wav", RATE)
     with pytest.raises(ArgumentError, match="suffix"):
         Recorder(tmp_path / "a.flac", RATE)
-    with pytest.raises(ArgumentError, match="cannot be written"):
+    with pytest.raises(ArgumentError, match="cannot be"):
         Recorder(tmp_path / "no" / "a.wav", RATE)
 
 
@@ -475,7 +478,7 @@ def test_an_input_on_the_command_line_takes_the_place_of_the_settings_microphone
         (["--input", DEMO, "--device", "USB"], "one of them"),
         (["--input", DEMO, "--hop", "0"], "hop must be above 0"),
         (["--input", DEMO, "--seconds", "-1"], "seconds must be above 0"),
-        (["--settings", "none.toml"], "no such file of settings: none.toml"),
+        (["--settings", "none.toml"], "no such settings file: none.toml"),
     ],
 )
 def test_wrong_usage_is_said(arguments, message):

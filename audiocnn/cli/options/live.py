@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 from typing import Any
 
 from audiocnn.cli.options.parsing import add_model, add_reading, add_verb
@@ -9,10 +10,11 @@ from audiocnn.cli.options.parsing import add_model, add_reading, add_verb
 
 def add_listen(verbs: Any) -> None:
     """Add `audiocnn listen`."""
-    parser = add_verb(verbs, "listen", "say what a microphone hears, live", [
+    parser = add_verb(verbs, "listen", "detect events live, in what a microphone picks up", [
         "audiocnn listen",
         "audiocnn listen --device USB --json --seconds 3600 > heard.jsonl",
         "audiocnn listen --input night.flac --realtime",
+        "audiocnn listen --input rtsp://camera.local/stream",
         "arecord -t raw -f S16_LE -r 48000 | audiocnn listen --input - --rate 48000",
         "audiocnn listen --settings settings.toml            sinks: files, MQTT, webhooks ...",
         "cat /dev/ttyUSB0 | audiocnn listen --input - --format csv --model gestures",
@@ -20,11 +22,12 @@ def add_listen(verbs: Any) -> None:
     parser.add_argument(
         "--model", metavar="M", help="a shipped name or a bundle's folder (default: environment)"
     )
-    parser.add_argument(
-        "--device", metavar="NAME", help="microphone: its number, or part of its name"
-    )
-    parser.add_argument("--input", metavar="FILE", help="a recording, or - for samples on stdin")
-    parser.add_argument("--realtime", action="store_true", help="a recording no faster than it is")
+    parser.add_argument("--device", metavar="NAME", action=Once,
+                        help="microphone: its number, or part of its name")  # fmt: skip
+    parser.add_argument("--input", metavar="FILE", action=Once,
+                        help="a recording, a URL (rtsp, http, https), or - for samples on "
+                        "stdin")  # fmt: skip
+    add_switch(parser, "--realtime", "a recording no faster than it is")
     parser.add_argument("--rate", type=float, metavar="HZ", help="of raw samples")
     parser.add_argument("--channels", type=int, metavar="N",
                         help="of raw samples or the microphone (default: 1)")  # fmt: skip
@@ -36,16 +39,32 @@ def add_listen(verbs: Any) -> None:
     parser.add_argument("--threshold", type=float, metavar="SCORE",
                         help="at which an event of any label begins")  # fmt: skip
     parser.add_argument("--record", metavar="FILE", help="keep what is heard: float32, .wav")
-    parser.add_argument("--settings", metavar="TOML", help="options, rules and sinks")
-    parser.add_argument(
-        "--heartbeat", type=float, metavar="SECONDS", help="between signs of life to the sinks"
-    )
-    parser.add_argument("--scores", action="store_true", help="tell every window's scores")
-    parser.add_argument("--explain", action="store_true",
-                        help="tell which rule kept or dropped each window, on stderr")  # fmt: skip
+    parser.add_argument("--settings", metavar="TOML", help="options, sources, rules and sinks")
+    parser.add_argument("--heartbeat", type=float, metavar="SECONDS",
+                        help="between signs of life to the sinks")  # fmt: skip
+    add_switch(parser, "--scores", "print every window's scores")
+    add_switch(parser, "--explain", "print which rule kept or dropped each window, on stderr")
     parser.add_argument("--plain", action="store_true", help="lines instead of the view")
-    parser.add_argument("--json", action="store_true", help="one JSON object a line")
+    add_switch(parser, "--json", "one JSON object a line")
     add_reading(parser)
+
+
+class Once(argparse.Action):
+    """An option that may be given once; the second is an error and not a silent choice."""
+
+    def __call__(self, parser: Any, namespace: Any, values: Any, option: Any = None) -> None:
+        """Keep the value, if there is none yet."""
+        if getattr(namespace, self.dest, None) is not None:
+            parser.error(
+                f"{option} is given twice: to listen to several sources, write a [[source]] "
+                "table for each into a settings file (--settings)"
+            )
+        setattr(namespace, self.dest, values)
+
+
+def add_switch(parser: argparse.ArgumentParser, name: str, what: str) -> None:
+    """Add --name and --no-name; neither leaves it to the settings file."""
+    parser.add_argument(name, action=argparse.BooleanOptionalAction, default=None, help=what)
 
 
 def add_devices(verbs: Any) -> None:

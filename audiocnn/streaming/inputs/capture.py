@@ -29,7 +29,7 @@ OVERFLOW = "the computer was too busy to take the sound from the device (overflo
 FULL = "the program did not keep up with the sound"
 
 
-class Heard(NamedTuple):
+class DeviceBlock(NamedTuple):
     """What one callback brought."""
 
     frames: NDArray[np.float32]  # (N, channels); none if the block was lost
@@ -44,7 +44,7 @@ Inbox = queue.SimpleQueue[Any]  # SimpleQueue: a signal handler may put into it
 
 
 class Capture:
-    """An open device, which puts (itself, Heard) into an inbox, and (itself, None) at its end.
+    """An open device; puts (itself, DeviceBlock) into an inbox, and (itself, None) at its end.
 
     Parameters
     ----------
@@ -143,7 +143,7 @@ class Capture:
         if self.n_put - self.n_taken + n > self._n_room:
             self._lost, self._why = self._lost + len(frames), FULL
         else:
-            self._inbox.put((self, Heard(frames.copy(), n, self._lost, self._why, now, utc)))
+            self._inbox.put((self, DeviceBlock(frames.copy(), n, self._lost, self._why, now, utc)))
             self.n_put += n
             self._lost, self._why = 0, ""
         self._adc_end, self._last = adc + n / self.rate, now

@@ -20,7 +20,7 @@ Samples = NDArray[np.float32]
 
 
 @dataclass(frozen=True, eq=False)
-class Piece:
+class Chunk:
     """Some consecutive samples of an input.
 
     Parameters
@@ -51,11 +51,11 @@ class Input(Protocol):
     def rate(self) -> float:
         """Samples per second of all pieces; known once the input is open."""
 
-    def pieces(self) -> Iterator[Piece]:
+    def chunks(self) -> Iterator[Chunk]:
         """Give pieces until the input ends; at least every quarter of a second, be they empty."""
 
     def close(self) -> None:
-        """Let go of the device or the file; `pieces` ends."""
+        """Let go of the device or the file; `chunks` ends."""
 
 
 def nothing(n: int) -> Samples:

@@ -20,7 +20,7 @@ import numpy as np
 from audiocnn.errors import ArgumentError, AudioError
 from audiocnn.io.audio.blocks import mix
 from audiocnn.io.audio.decoder import open_recording
-from audiocnn.streaming.inputs.chunk import Piece, Samples
+from audiocnn.streaming.inputs.chunk import Chunk, Samples
 
 FORMATS = {"s16": ("<i2", 32768.0), "f32": ("<f4", 1.0)}
 FILES = {b"RIFF": "WAV", b"fLaC": "FLAC", b"OggS": "Ogg", b"ID3": "MP3"}  # by how they begin
@@ -44,7 +44,7 @@ class FileInput:
     Raises
     ------
     AudioError
-        If it cannot be opened; from `pieces`, if it is damaged further on.
+        If it cannot be opened; from `chunks`, if it is damaged further on.
     """
 
     lost = ""  # why samples are NaN, if they are not so in the recording
@@ -56,7 +56,7 @@ class FileInput:
         self.rate: float = source.info.rate
         self._realtime, self._seconds, self._closed = realtime, seconds, False
 
-    def pieces(self) -> Iterator[Piece]:
+    def chunks(self) -> Iterator[Chunk]:
         """Give the recording, cut to length."""
         began, given = time.monotonic(), 0
         size = max(1, round(self._seconds * self.rate))
@@ -68,7 +68,7 @@ class FileInput:
                     piece = samples[..., at : at + size]
                     given += piece.shape[-1]
                     yield from self._wait(began + given / self.rate)
-                    yield Piece(piece, time.time() if self._realtime else None, self.lost)
+                    yield Chunk(piece, time.time() if self._realtime else None, self.lost)
 
     def close(self) -> None:
         """Stop giving pieces."""
@@ -80,11 +80,11 @@ class FileInput:
         if self._source.damage:
             raise AudioError(f"{self.name} {self._source.damage}; heard up to there")
 
-    def _wait(self, until: float) -> Iterator[Piece]:
+    def _wait(self, until: float) -> Iterator[Chunk]:
         while self._realtime and not self._closed and (left := until - time.monotonic()) > 0:
             time.sleep(min(left, PATIENCE))
             if left > PATIENCE:
-                yield Piece(np.empty(0, np.float32))
+                yield Chunk(np.empty(0, np.float32))
 
 
 class PipeInput:
@@ -115,9 +115,9 @@ class PipeInput:
         self.rate, self._channels = rate, channels
         self._kind, self._full_scale = FORMATS[format]
         self._frame = np.dtype(self._kind).itemsize * channels
-        self._bytes = Bytes(descriptor)
+        self._pipe = PipeReader(descriptor)
 
-    def pieces(self) -> Iterator[Piece]:
+    def chunks(self) -> Iterator[Chunk]:
         """Give samples as they come; what is left of half a sample at the end is dropped.
 
         Raises
@@ -126,7 +126,7 @@ class PipeInput:
             If it is a file's content that comes.
         """
         rest, began = b"", False
-        for new, when in self._bytes.chunks():
+        for new, when in self._pipe.reads():
             data = rest + new
             if not began and len(data) >= 4:
                 refuse_file(data)
@@ -134,13 +134,13 @@ class PipeInput:
             whole = len(data) // self._frame * self._frame
             rest = data[whole:]
             if whole:
-                yield Piece(self._decode(data[:whole]), when)
+                yield Chunk(self._decode(data[:whole]), when)
             elif when is None:
-                yield Piece(np.empty(0, np.float32))
+                yield Chunk(np.empty(0, np.float32))
 
     def close(self) -> None:
         """Stop giving pieces."""
-        self._bytes.close()
+        self._pipe.close()
 
     def _decode(self, data: bytes) -> Samples:
         frames = np.frombuffer(data, self._kind).astype(np.float32)
@@ -157,7 +157,7 @@ def refuse_file(data: bytes) -> None:
             )
 
 
-class Bytes:
+class PipeReader:
     """What comes out of a file descriptor, read ahead by a thread.
 
     Parameters
@@ -171,7 +171,7 @@ class Bytes:
         self._queue: queue.Queue[tuple[bytes, float] | None] = queue.Queue(WAITING)
         threading.Thread(target=self._read, name="pipe", daemon=True).start()
 
-    def chunks(self) -> Iterator[tuple[bytes, float | None]]:
+    def reads(self) -> Iterator[tuple[bytes, float | None]]:
         """Give bytes and when they came, until the end; none and None while nothing comes."""
         while not self._closed:
             try:

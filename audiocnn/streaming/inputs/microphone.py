@@ -7,11 +7,11 @@
 Whatever happens to the device, the place of a sample in the stream is the time at
 which it was heard: what was lost is NaN, and as long as it was. Time is told by the
 device's own clock while it runs, and by ``time.monotonic`` while it does not, so a
-clock on the wall that is set matters to nothing but `Piece.time`. Time in which the
+clock on the wall that is set matters to nothing but `Chunk.time`. Time in which the
 computer itself slept is not in the stream where ``time.monotonic`` leaves it out.
 
 What comes from the device, from what opens it again and from `close` goes through one
-inbox, which `pieces` alone reads. Nothing here knows how a device is opened, nor what
+inbox, which `chunks` alone reads. Nothing here knows how a device is opened, nor what
 sound is for.
 """
 
@@ -29,8 +29,8 @@ import soxr
 
 from audiocnn.errors import ArgumentError
 from audiocnn.io.audio.blocks import mix
-from audiocnn.streaming.inputs.capture import Capture, Heard, Inbox
-from audiocnn.streaming.inputs.chunk import Piece, Samples, nothing
+from audiocnn.streaming.inputs.capture import Capture, DeviceBlock, Inbox
+from audiocnn.streaming.inputs.chunk import Chunk, Samples, nothing
 from audiocnn.streaming.inputs.reconnect import Opener
 
 TICK = 0.2  # without anything from the device, before an empty piece
@@ -70,8 +70,8 @@ class Microphone:
         To open it with; they are mixed to mono.
     ring_seconds
         How much sound may wait for whoever takes the pieces; more is lost, and counted.
-    tell
-        Told, from within `pieces`, in a sentence, that the device is lost or back.
+    notify
+        Told, from within `chunks`, in a sentence, that the device is lost or back.
 
     Raises
     ------
@@ -80,7 +80,7 @@ class Microphone:
 
     Notes
     -----
-    `Piece.time` is the wall clock when the last sample's callback came: later than the
+    `Chunk.time` is the wall clock when the last sample's callback came: later than the
     sound by what the device and the driver hold back (a few blocks of 50 ms).
     """
 
@@ -90,14 +90,14 @@ class Microphone:
         *,
         channels: int = 1,
         ring_seconds: float = 10.0,
-        tell: Callable[[str], None] | None = None,
+        notify: Callable[[str], None] | None = None,
     ) -> None:
         if channels < 1 or not 0.1 <= ring_seconds <= 3600:
             raise ArgumentError(
                 "channels must be at least 1 and ring_seconds from 0.1 to 3600, "
                 f"got {channels} and {ring_seconds}"
             )
-        self._tell = tell or (lambda sentence: None)
+        self._notify = notify or (lambda sentence: None)
         self._inbox: Inbox = queue.SimpleQueue()
         self._closed = False
         self._opener = Opener(device, channels, ring_seconds, self._inbox)
@@ -107,7 +107,7 @@ class Microphone:
         self._rate = self._capture.rate
         self._resampler: soxr.ResampleStream | None = None
         self._outage: _Outage | None = None
-        self._first: list[Heard] = []  # of a device that is back
+        self._first: list[DeviceBlock] = []  # of a device that is back
         self._n_quiet = self._n_heard = self._n_lost = self._times_lost = self._overflows = 0
 
     @property
@@ -128,17 +128,17 @@ class Microphone:
         return Status(self._n_heard, self._n_lost, overflows, self._times_lost, waiting)
 
     def close(self) -> None:
-        """Let go of the device; `pieces` ends. From any thread or signal handler, also twice."""
+        """Let go of the device; `chunks` ends. From any thread or signal handler, also twice."""
         self._closed = True
         self._inbox.put(None)
         self._opener.close()
 
-    def pieces(self) -> Iterator[Piece]:
+    def chunks(self) -> Iterator[Chunk]:
         """Give what is heard, as it comes, until `close`.
 
         Yields
         ------
-        Piece
+        Chunk
             At least every 0.25 s, be it empty; NaN, as long as what was lost.
         """
         try:
@@ -153,7 +153,9 @@ class Microphone:
         finally:
             self.close()
 
-    def _handle(self, source: Capture | Opener, what: Heard | Capture | None) -> Iterator[Piece]:
+    def _handle(
+        self, source: Capture | Opener, what: DeviceBlock | Capture | None
+    ) -> Iterator[Chunk]:
         if isinstance(what, Capture):  # opened again
             if self._capture is None:
                 self._capture, self._n_quiet = what, 0
@@ -170,7 +172,7 @@ class Microphone:
             else:
                 yield from self._hear(source, what)
 
-    def _wait(self) -> Iterator[Piece]:
+    def _wait(self) -> Iterator[Chunk]:
         """Nothing has come for a tick."""
         if self._capture is None:
             yield from self._missing_until_now()
@@ -182,9 +184,9 @@ class Microphone:
         elif self._n_quiet > 1 and not self._capture.active():
             yield from self._lose("it has become inactive")
         else:
-            yield Piece(nothing(0))
+            yield Chunk(nothing(0))
 
-    def _hear(self, capture: Capture, heard: Heard) -> Iterator[Piece]:
+    def _hear(self, capture: Capture, heard: DeviceBlock) -> Iterator[Chunk]:
         """Give what one callback brought, or keep it until it is known when it was heard."""
         capture.n_taken += heard.n
         n = heard.lost + len(heard.frames)
@@ -194,7 +196,7 @@ class Microphone:
         else:
             yield from self._place(capture, heard)
 
-    def _settle(self, capture: Capture, heard: Heard) -> Iterator[Piece]:
+    def _settle(self, capture: Capture, heard: DeviceBlock) -> Iterator[Chunk]:
         """Find out when a device that is back, or late, was heard.
 
         Callbacks may be late where a driver fills its buffers first, or the computer was
@@ -206,7 +208,7 @@ class Microphone:
         recent = list(takewhile(lambda b: heard.clock - b.clock < SETTLING, reversed(first)))
         too_fast = sum(block.n for block in recent) > 1.5 * SETTLING * capture.rate
         if len(recent) == len(first) or too_fast:
-            yield Piece(nothing(0))
+            yield Chunk(nothing(0))
             return
         n, began = 0, math.inf
         for block in first:
@@ -217,7 +219,7 @@ class Microphone:
         if self._outage:
             yield from self._missing(n_gap, first[0].utc, self._outage.why)
             self._until = began
-            self._tell(f"{self.name} is back after {first[0].clock - self._outage.since:.1f} s")
+            self._notify(f"{self.name} is back after {first[0].clock - self._outage.since:.1f} s")
             self._outage = None
             self._opener.works()
         elif n_gap > HIDDEN * self._rate:  # somewhere among these
@@ -228,7 +230,7 @@ class Microphone:
         for block in first:
             yield from self._place(capture, block)
 
-    def _place(self, capture: Capture, heard: Heard) -> Iterator[Piece]:
+    def _place(self, capture: Capture, heard: DeviceBlock) -> Iterator[Chunk]:
         """Give a block, and NaN before it where samples were lost."""
         samples = mix(heard.frames)
         if heard.lost:
@@ -240,7 +242,7 @@ class Microphone:
         self._until = min(heard.clock, due) if self._n_heard else heard.clock
         yield from self._sound(capture, samples, heard.utc)
 
-    def _sound(self, capture: Capture, samples: Samples, utc: float) -> Iterator[Piece]:
+    def _sound(self, capture: Capture, samples: Samples, utc: float) -> Iterator[Chunk]:
         if capture.rate != self._rate:
             if self._resampler is None:
                 self._resampler = soxr.ResampleStream(
@@ -248,31 +250,31 @@ class Microphone:
                 )
             samples = self._resampler.resample_chunk(np.ascontiguousarray(samples))
         self._n_heard += len(samples)
-        yield Piece(samples, utc)
+        yield Chunk(samples, utc)
 
-    def _flush(self) -> Iterator[Piece]:
+    def _flush(self) -> Iterator[Chunk]:
         """Give what the resampler still holds: sound on both sides of a gap is never joined."""
         if self._resampler is not None:
             samples = self._resampler.resample_chunk(np.empty(0, np.float32), last=True)
             self._resampler = None
             self._n_heard += len(samples)
-            yield Piece(samples, time.time())
+            yield Chunk(samples, time.time())
 
-    def _missing(self, n: int, utc: float, why: str) -> Iterator[Piece]:
+    def _missing(self, n: int, utc: float, why: str) -> Iterator[Chunk]:
         """Give NaN, a second at a time; moves `_until` with it."""
         self._n_lost += max(n, 0)
         while n > 0:
             part = min(n, self._rate)
             n -= part
             self._until += part / self._rate
-            yield Piece(nothing(part), utc - n / self._rate, why)
+            yield Chunk(nothing(part), utc - n / self._rate, why)
 
-    def _missing_until_now(self) -> Iterator[Piece]:
+    def _missing_until_now(self) -> Iterator[Chunk]:
         assert self._outage
         n = round((time.monotonic() - self._until) * self._rate)
         yield from self._missing(max(1, n), time.time(), self._outage.why)
 
-    def _lose(self, why: str) -> Iterator[Piece]:
+    def _lose(self, why: str) -> Iterator[Chunk]:
         """Begin an outage, or go on with it if what was opened again does not work either."""
         assert self._capture
         dead, self._capture, self._n_quiet = self._capture, None, 0
@@ -281,7 +283,7 @@ class Microphone:
         if self._outage is None:
             self._times_lost += 1
             self._outage = _Outage(time.monotonic(), f"{self.name} was lost: {why}")
-            self._tell(f"{self.name} is lost: {why}; trying to open it again")
+            self._notify(f"{self.name} is lost: {why}; trying to open it again")
             yield from self._flush()
         self._opener.lost(dead)
         yield from self._missing_until_now()

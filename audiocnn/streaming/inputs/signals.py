@@ -28,8 +28,8 @@ from audiocnn.io.signals.channels import (
     time_column,
 )
 from audiocnn.io.signals.columns import check_names, is_value, value_of
-from audiocnn.streaming.inputs.chunk import Piece, Samples
-from audiocnn.streaming.inputs.file_and_pipe import FORMATS, Bytes, FileInput
+from audiocnn.streaming.inputs.chunk import Chunk, Samples
+from audiocnn.streaming.inputs.file_and_pipe import FORMATS, FileInput, PipeReader
 
 TEXT = "csv"
 LOST = "missing"
@@ -51,7 +51,7 @@ class SignalFile(FileInput):
     Raises
     ------
     AudioError
-        As `open_for`; from `pieces`, as it is met.
+        As `open_for`; from `chunks`, as it is met.
     """
 
     lost = LOST
@@ -97,7 +97,7 @@ class SignalPipe:
         If the rate, the channels or the format are others than the model's, or make no
         sense.
     AudioError
-        From `pieces`: what is wrong with a line.
+        From `chunks`: what is wrong with a line.
     """
 
     name = "stdin"
@@ -129,30 +129,30 @@ class SignalPipe:
             if format == TEXT
             else _Raw(front.names, reading, format, channels)
         )
-        self._bytes = Bytes(descriptor)
+        self._pipe = PipeReader(descriptor)
 
-    def pieces(self) -> Iterator[Piece]:
+    def chunks(self) -> Iterator[Chunk]:
         """Give samples (K, N) as they come; what is left of half a sample is dropped."""
-        for new, when in self._bytes.chunks():
+        for new, when in self._pipe.reads():
             samples = self._decoder.take(new)
             if samples.shape[1]:
-                yield Piece(samples, when, LOST)
+                yield Chunk(samples, when, LOST)
             elif when is None:
-                yield Piece(np.empty((self._n, 0), np.float32))
+                yield Chunk(np.empty((self._n, 0), np.float32))
             if self._decoder.error:
                 raise self._decoder.error
         if (rest := self._decoder.take(b"\n")).shape[1]:
-            yield Piece(rest, None, LOST)
+            yield Chunk(rest, None, LOST)
         if self._decoder.error:
             raise self._decoder.error
 
     def close(self) -> None:
         """Stop giving pieces."""
-        self._bytes.close()
+        self._pipe.close()
 
 
 class _Raw:
-    """Bytes to samples: numbers of one kind, channels interleaved."""
+    """PipeReader to samples: numbers of one kind, channels interleaved."""
 
     error: AudioError | None = None
 
@@ -173,7 +173,7 @@ class _Raw:
 
 
 class _Lines:
-    """Bytes to samples: lines of numbers."""
+    """PipeReader to samples: lines of numbers."""
 
     def __init__(self, wanted: Sequence[str], reading: SignalReadOptions) -> None:
         self._wanted, self._reading = wanted, reading

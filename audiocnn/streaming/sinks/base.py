@@ -1,38 +1,34 @@
-"""What a sink is: it takes messages somewhere; and what messages are.
+"""The interface of sinks, and the filter of messages that each of them has.
 
-    {"type": "event", "id", "time" (UTC), "start", "end", "label", "score"}
-
-A sink knows its own place (a file, a broker) and nothing of queues, threads or
-other sinks: `audiocnn.streaming.sinks.dispatcher` has those.
+A sink delivers messages to one place: a file, a database, a broker. It knows nothing of
+queues, threads or other sinks: `audiocnn.streaming.sinks.dispatcher` has those.
 """
 
 from __future__ import annotations
 
-import json
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 from audiocnn.errors import ArgumentError, AudiocnnError, did_you_mean
+from audiocnn.streaming.messages import TYPES, EventMessage, Message, Onset
 
-TYPES = ("onset", "event", "gap", "scores", "heartbeat", "session")
-LESSER = ("scores", "heartbeat")  # the first to go when a queue is full
+MINOR = ("scores", "heartbeat")  # the first to be dropped when a queue is full
 
 
 class TryAgain(AudiocnnError):
-    """A sink's place is away for now: the outlet calls again with the same message.
+    """A sink's destination is unavailable: the dispatcher calls again with the same message.
 
     Parameters
     ----------
     reason
         What is wrong, for the user.
     tries
-        After so many in a row the message is given up; None for never.
+        Attempts in a row after which the message is dropped; None for no limit.
     after
         Seconds to wait at least.
     soon
-        Asking costs nothing: wait some seconds at most, however often it failed.
+        Whether an attempt is cheap: wait some seconds at most, however often it failed.
     """
 
     def __init__(
@@ -43,21 +39,20 @@ class TryAgain(AudiocnnError):
 
 
 class Sink(Protocol):
-    """Takes messages somewhere.
+    """Delivers messages to one destination.
 
     `handle` makes one attempt of bounded length and raises what went wrong:
     `TryAgain` if the message should be kept. A sink may also have ``wants``
-    (a `MessageFilter`: what it is given), ``tick()``, which its thread calls every `TICK`
-    seconds between messages, and ``abort()``, called from another thread when the
-    time to close is over.
+    (a `MessageFilter`), ``tick()``, which its thread calls every quarter of a second between
+    messages, and ``abort()``, called from another thread when the time to close is over.
     """
 
     @property
     def name(self) -> str:
-        """How the sink is called in messages to the user."""
+        """Name of the sink in notes to the user."""
 
-    def handle(self, message: Mapping[str, Any]) -> None:
-        """Take one message; it must not be changed."""
+    def handle(self, message: Message) -> None:
+        """Deliver one message."""
 
     def close(self) -> None:
         """Finish; called once, in the sink's thread."""
@@ -65,7 +60,7 @@ class Sink(Protocol):
 
 @dataclass(frozen=True)
 class MessageFilter:
-    """Which messages a sink is given.
+    """Which messages a sink receives.
 
     Parameters
     ----------
@@ -97,44 +92,12 @@ class MessageFilter:
         if not 0 <= self.min_score <= 1:
             raise ArgumentError(f"min_score must be between 0 and 1, got {self.min_score}")
 
-    def take(self, message: Mapping[str, Any]) -> bool:
-        """Whether a message is wanted."""
-        kind = message.get("type")
-        if kind not in self.types:
+    def take(self, message: Message) -> bool:
+        """Whether a message passes."""
+        if message.type not in self.types:
             return False
-        if kind not in ("onset", "event"):
+        if not isinstance(message, Onset | EventMessage):
             return True
-        if self.labels and message.get("label") not in self.labels:
+        if self.labels and message.label not in self.labels:
             return False
-        return self.min_score <= 0 or (message.get("score") or 0.0) >= self.min_score
-
-
-def format_message(message: Mapping[str, Any]) -> str:
-    """Write a message as one line of JSON, without line end.
-
-    Parameters
-    ----------
-    message
-        Numbers may be NumPy's; those that are not finite become null. What is
-        callable (``audio``) is left out.
-
-    Returns
-    -------
-    str
-        JSON, characters as they are.
-    """
-    return json.dumps(_plain(message), ensure_ascii=False, allow_nan=False)
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {str(k): _plain(v) for k, v in value.items() if not callable(v)}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    if hasattr(value, "tolist"):  # NumPy's scalars and arrays
-        return _plain(value.tolist())
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, str):  # a lone surrogate cannot be written as UTF-8
-        return value.encode("utf-8", "replace").decode("utf-8")
-    return value if value is None or isinstance(value, bool | int) else str(value)
+        return self.min_score <= 0 or (message.score or 0.0) >= self.min_score

@@ -15,13 +15,15 @@ import shutil
 import signal
 import subprocess
 import tempfile
-from collections.abc import Mapping, Sequence
-from typing import IO, Any
+from collections.abc import Sequence
+from typing import IO
 
 from audiocnn.errors import ArgumentError, AudiocnnError, did_you_mean
+from audiocnn.streaming.messages import Message, values_of
 from audiocnn.streaming.sinks.base import MessageFilter
+from audiocnn.streaming.units import Seconds
 
-PLACES = ("type", "id", "time", "start", "end", "label", "score")
+PLACES = ("type", "id", "source", "host", "time", "start", "end", "label", "score", "clip")
 PLACE = re.compile(r"\{\{|\}\}|\{(\w+)\}")
 GRACE = 1.0  # seconds between asking a command to end and killing it
 PRIVATE = "AUDIOCNN_"  # variables of this name may hold secrets; a command does not get them
@@ -38,9 +40,9 @@ class Command:
     Parameters
     ----------
     arguments
-        The program and its arguments. ``{label}``, ``{score}``, ``{start}``,
-        ``{end}``, ``{time}``, ``{id}`` and ``{type}`` in an argument stand for the
-        event's; ``{{`` is a brace.
+        The program and its arguments. ``{label}``, ``{score}``, ``{start}``, ``{end}``,
+        ``{time}``, ``{id}``, ``{type}``, ``{source}``, ``{host}`` and ``{clip}`` in an
+        argument are replaced by the event's; ``{{`` is a brace.
     time_limit
         Seconds that it may take.
     wants
@@ -58,7 +60,7 @@ class Command:
         self,
         arguments: Sequence[str],
         *,
-        time_limit: float = 10.0,
+        time_limit: Seconds = 10.0,
         wants: MessageFilter = EVENTS,
         name: str = "command",
     ) -> None:
@@ -81,7 +83,7 @@ class Command:
         self._arguments, self._time_limit = [program, *arguments[1:]], time_limit
         self._running: subprocess.Popen[bytes] | None = None
 
-    def handle(self, message: Mapping[str, Any]) -> None:
+    def handle(self, message: Message) -> None:
         """Run the command and wait for its end."""
         arguments = self._arguments[:1]
         arguments += [fill(argument, message) for argument in self._arguments[1:]]
@@ -124,7 +126,7 @@ class Command:
         """Nothing is left running."""
 
 
-def fill(argument: str, message: Mapping[str, Any]) -> str:
+def fill(argument: str, message: Message) -> str:
     """Put a message's values where an argument names them.
 
     Raises
@@ -133,11 +135,12 @@ def fill(argument: str, message: Mapping[str, Any]) -> str:
         If the argument would begin with a label's ``-``, which programs take for
         an option.
     """
+    values = values_of(message)
 
     def value(match: re.Match[str]) -> str:
         if match[1] is None:
             return match[0][0]
-        found = message.get(match[1])
+        found = values.get(match[1])
         return f"{found:.3f}" if isinstance(found, float) else "" if found is None else str(found)
 
     text = PLACE.sub(value, argument)

@@ -3,7 +3,7 @@
     session --send--> queue -> thread -> sink     a file
                       queue -> thread -> sink     a broker that is away
 
-Listening must never wait for a disk or a network, so `Outlet.send` only puts. A
+Listening must never wait for a disk or a network, so `SinkDispatcher.send` only puts. A
 sink is called from its own thread, one message at a time, and makes one bounded
 attempt; trying again is done here, in one place. While a sink is away its queue
 fills; when it is full the oldest message goes, scores and heartbeats before events.
@@ -19,12 +19,12 @@ import math
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from typing import Any
 
 from audiocnn.errors import ArgumentError, AudiocnnError
-from audiocnn.streaming.sinks.base import LESSER, MessageFilter, Sink, TryAgain
+from audiocnn.streaming.messages import Message
+from audiocnn.streaming.sinks.base import MINOR, MessageFilter, Sink, TryAgain
 
 TICK = 0.25  # seconds between two calls of a sink's `tick`
 FIRST_PAUSE = 0.5  # seconds before a second try; doubled for each one after it
@@ -44,7 +44,7 @@ class SinkStatus:
     away: bool = False  # it went wrong the last time
 
 
-class Outlet:
+class SinkDispatcher:
     """Gives messages to several sinks, none of which can stop the others or the caller.
 
     Parameters
@@ -56,7 +56,7 @@ class Outlet:
     wait
         Seconds for which `send` may wait while a queue is full: 0 for live sound;
         more where the sound can wait too, as a file's can.
-    tell
+    notify
         Called, from any thread, with a sentence for the user when a sink begins to
         fail, and when it works again.
     longest_pause
@@ -74,7 +74,7 @@ class Outlet:
         *,
         limit: int = 1000,
         wait: float = 0.0,
-        tell: Callable[[str], None] | None = None,
+        notify: Callable[[str], None] | None = None,
         longest_pause: float = 60.0,
     ) -> None:
         sinks = list(sinks)
@@ -84,16 +84,16 @@ class Outlet:
         if limit < 1:
             raise ArgumentError(f"limit must be at least 1 message, got {limit}")
         self._wait = wait
-        self._lines = [_Line(sink, limit, tell, longest_pause) for sink in sinks]
+        self._queues = [_SinkQueue(sink, limit, notify, longest_pause) for sink in sinks]
 
-    def send(self, message: Mapping[str, Any]) -> None:
+    def send(self, message: Message) -> None:
         """Put a message into the queue of each sink that wants it; never raises."""
-        for line in self._lines:
-            line.put(message, self._wait)
+        for queue in self._queues:
+            queue.put(message, self._wait)
 
     def status(self) -> dict[str, SinkStatus]:
         """Tell how each sink is doing now, by name."""
-        return {line.sink.name: line.now() for line in self._lines}
+        return {queue.sink.name: queue.now() for queue in self._queues}
 
     def close(self, timeout: float = 5.0) -> dict[str, SinkStatus]:
         """Let the sinks take what waits, close them, and tell how each did.
@@ -104,16 +104,16 @@ class Outlet:
             Seconds, for all sinks together; what then still waits is dropped.
         """
         deadline = time.monotonic() + timeout
-        for line in self._lines:
-            line.finish(deadline)
-        for line in self._lines:
-            line.thread.join(max(0.0, deadline - time.monotonic()))
-        for line in self._lines:
-            if line.thread.is_alive():
-                line.abort()
+        for queue in self._queues:
+            queue.finish(deadline)
+        for queue in self._queues:
+            queue.thread.join(max(0.0, deadline - time.monotonic()))
+        for queue in self._queues:
+            if queue.thread.is_alive():
+                queue.abort()
         return self.status()
 
-    def __enter__(self) -> Outlet:
+    def __enter__(self) -> SinkDispatcher:
         """Give the outlet itself."""
         return self
 
@@ -122,20 +122,20 @@ class Outlet:
         self.close()
 
 
-class _Line:
+class _SinkQueue:
     """One sink, its queue and its thread."""
 
     def __init__(
         self,
         sink: Sink,
         limit: int,
-        tell: Callable[[str], None] | None,
+        notify: Callable[[str], None] | None,
         longest_pause: float,
     ) -> None:
-        self.sink, self._limit, self._tell, self._longest = sink, limit, tell, longest_pause
+        self.sink, self._limit, self._notify, self._longest = sink, limit, notify, longest_pause
         self._wants: MessageFilter | None = getattr(sink, "wants", None)
         self._tick: Callable[[], None] | None = getattr(sink, "tick", None)
-        self._queue: deque[Mapping[str, Any]] = deque()
+        self._queue: deque[Message] = deque()
         self._changed = threading.Condition()
         self._deadline: float | None = None  # set when closing
         self._status = SinkStatus()
@@ -143,7 +143,7 @@ class _Line:
         self.thread = threading.Thread(target=self._run, name=f"sink {sink.name}", daemon=True)
         self.thread.start()
 
-    def put(self, message: Mapping[str, Any], wait: float) -> None:
+    def put(self, message: Message, wait: float) -> None:
         if self._wants is not None and not self._wants.take(message):
             return
         full = False
@@ -154,7 +154,7 @@ class _Line:
                 self._status.dropped += 1
                 return
             if full := len(self._queue) >= self._limit:
-                kinds = [waiting.get("type") in LESSER for waiting in self._queue]
+                kinds = [waiting.type in MINOR for waiting in self._queue]
                 del self._queue[kinds.index(True) if True in kinds else 0]
                 self._status.dropped += 1
             self._queue.append(message)
@@ -182,7 +182,7 @@ class _Line:
             self._deliver(message)
         self._guard(self.sink.close)
 
-    def _next(self) -> Mapping[str, Any] | None:
+    def _next(self) -> Message | None:
         """Wait for a message, ticking; None when it is time to close."""
         while True:
             with self._changed:
@@ -201,7 +201,7 @@ class _Line:
             self._guard(self._tick)
         return message
 
-    def _deliver(self, message: Mapping[str, Any]) -> None:
+    def _deliver(self, message: Message) -> None:
         tries = 0
         while True:
             try:
@@ -262,9 +262,9 @@ class _Line:
             self._say("works again")
 
     def _say(self, sentence: str) -> None:
-        if self._tell is not None:
+        if self._notify is not None:
             with contextlib.suppress(Exception):
-                self._tell(f"{self.sink.name}: {sentence}")
+                self._notify(f"{self.sink.name}: {sentence}")
 
 
 def _sentence(error: Exception) -> str:

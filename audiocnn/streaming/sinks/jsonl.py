@@ -11,13 +11,13 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-from collections.abc import Mapping
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 from audiocnn.errors import ArgumentError
-from audiocnn.streaming.sinks.base import MessageFilter, TryAgain, format_message
+from audiocnn.streaming.messages import Message, format_message
+from audiocnn.streaming.sinks.base import MessageFilter, TryAgain
+from audiocnn.streaming.units import Size
 
 ALL_BUT_SCORES = MessageFilter()
 
@@ -48,7 +48,7 @@ class JsonLines:
         self,
         path: str | Path,
         *,
-        max_size: int = 10_000_000,
+        max_size: Size = 10_000_000,
         keep: int = 5,
         wants: MessageFilter = ALL_BUT_SCORES,
         name: str = "jsonl",
@@ -59,7 +59,7 @@ class JsonLines:
         self._path, self._max_size, self._keep = make_folder_of(path, name), max_size, keep
         self._file: int | None = None
 
-    def handle(self, message: Mapping[str, Any]) -> None:
+    def handle(self, message: Message) -> None:
         """Write a line."""
         line = (format_message(message) + "\n").encode()
         try:

@@ -13,13 +13,14 @@ import os
 import re
 import urllib.error
 import urllib.request
-from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
 from audiocnn import __version__
 from audiocnn.errors import ArgumentError, AudiocnnError
-from audiocnn.streaming.sinks.base import MessageFilter, TryAgain, format_message
+from audiocnn.streaming.messages import Message, format_message
+from audiocnn.streaming.sinks.base import MessageFilter, TryAgain
+from audiocnn.streaming.units import Seconds
 
 TRIES = 5  # of a message that the server may be unable to take
 AWAY = {429, 502, 503, 504}  # the server is busy or away: no fault of the message
@@ -61,7 +62,7 @@ class Webhook:
         *,
         secret_env: str = "",
         header: str = "Authorization",
-        timeout: float = 10.0,
+        timeout: Seconds = 10.0,
         wants: MessageFilter = EVENTS,
         name: str = "webhook",
     ) -> None:
@@ -85,9 +86,9 @@ class Webhook:
             self._headers[header] = read_secret(secret_env, name)
         self._opener = urllib.request.build_opener(_NoRedirects)
 
-    def handle(self, message: Mapping[str, Any]) -> None:
+    def handle(self, message: Message) -> None:
         """Send a message, once."""
-        key = f"{message.get('type')}-{message.get('id')}-{message.get('time')}"
+        key = f"{message.type}-{message.id}"
         headers = {**self._headers, "Idempotency-Key": re.sub(r"[^\w:.+-]", "_", key, flags=re.A)}
         data = format_message(message).encode()
         request = urllib.request.Request(self._url, data, headers, method="POST")

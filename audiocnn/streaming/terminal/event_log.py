@@ -1,18 +1,18 @@
-"""The running log of a terminal view: what was heard when, for how long, how surely.
+"""The running log of a terminal view: events and gaps, with time, length and score.
 
-It takes messages and gives entries; how they are drawn is the view's business. An onset
+It takes messages and gives entries; the view draws them. An onset
 and its event are one entry. Gaps that follow each other are one entry too: a device that
-stutters must not push away what was heard.
+stutters must not push the events out of sight.
 """
 
 from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Any
+
+from audiocnn.streaming.messages import EventMessage, Gap, Message, Onset
 
 KEPT = 200  # entries
 
@@ -22,9 +22,9 @@ class Entry:
     """A line of the log."""
 
     kind: str  # "event", "gap" or "day"
-    time: datetime | None  # local; None if the message did not say
+    time: datetime | None  # local; None if it is unknown
     label: str
-    length: float = math.nan  # seconds; NaN if the message did not say
+    length: float = math.nan  # seconds; NaN while it lasts
     score: float = math.nan
     sounding: bool = False
     count: int = 1
@@ -35,49 +35,46 @@ class EventLog:
 
     def __init__(self) -> None:
         self.entries: deque[Entry] = deque()
-        self._open: dict[Any, Entry] = {}
+        self._open: dict[str, Entry] = {}
         self._day: date | None = None
 
     @property
     def sounding(self) -> int:
-        """How many events have begun and not ended."""
+        """Number of events in progress."""
         return len(self._open)
 
-    def message(self, message: Mapping[str, Any]) -> bool:
-        """Take a message; tell whether it changed the log."""
-        kind = message.get("type")
-        if kind == "gap":
+    def message(self, message: Message) -> bool:
+        """Take a message; True if it changed the log."""
+        if isinstance(message, Gap):
             self._gap(message)
-        elif kind in ("onset", "event"):
-            self._event(message, ended=kind == "event")
+        elif isinstance(message, Onset | EventMessage):
+            self._event(message)
         else:
             return False
         return True
 
-    def _event(self, message: Mapping[str, Any], *, ended: bool) -> None:
-        key = message.get("id")
-        entry = self._open.get(key)
+    def _event(self, message: Onset | EventMessage) -> None:
+        entry = self._open.get(message.id)
         if entry is None:
-            entry = Entry("event", local_time(message.get("time")), str(message.get("label")))
+            entry = Entry("event", local_time(message.time), message.label)
             self._append(entry)
-        score = number(message.get("score"))
-        if not score <= entry.score and not math.isnan(score):
-            entry.score = score
-        entry.sounding = not ended
-        if ended:
-            self._open.pop(key, None)
-            entry.length = length_of(message)
+        if message.score is not None and not message.score <= entry.score:
+            entry.score = message.score
+        entry.sounding = isinstance(message, Onset)
+        if isinstance(message, EventMessage):
+            self._open.pop(message.id, None)
+            entry.length = message.end - message.start
         else:
-            self._open[key] = entry
+            self._open[message.id] = entry
 
-    def _gap(self, message: Mapping[str, Any]) -> None:
-        length, reason = length_of(message), str(message.get("reason") or "sound lost")
+    def _gap(self, message: Gap) -> None:
+        length, reason = message.end - message.start, message.reason or "sound lost"
         last = self.entries[-1] if self.entries else None
         if last is not None and last.kind == "gap" and last.label == reason:
             last.count += 1
             last.length += length
         else:
-            self._append(Entry("gap", local_time(message.get("time")), reason, length))
+            self._append(Entry("gap", local_time(message.time), reason, length))
 
     def _append(self, entry: Entry) -> None:
         day = entry.time.date() if entry.time else self._day
@@ -90,23 +87,12 @@ class EventLog:
             self._open = {key: kept for key, kept in self._open.items() if kept is not gone}
 
 
-def local_time(text: Any) -> datetime | None:
-    """Read an ISO time (UTC, if it does not say) as local time; None if it is none."""
+def local_time(text: str) -> datetime | None:
+    """Read a message's UTC time as local time; None if it is no time."""
     try:
-        time = datetime.fromisoformat(str(text).replace("Z", "+00:00"))
-        return (time if time.tzinfo else datetime.fromisoformat(f"{text}+00:00")).astimezone()
+        return datetime.fromisoformat(text).astimezone()
     except (ValueError, OverflowError, OSError):
         return None
-
-
-def number(value: Any) -> float:
-    """Give a number, or NaN for what is none."""
-    return float(value) if isinstance(value, int | float) else math.nan
-
-
-def length_of(message: Mapping[str, Any]) -> float:
-    """Give the seconds from a message's start to its end; NaN if it does not say."""
-    return number(message.get("end")) - number(message.get("start"))
 
 
 def spell(seconds: float) -> str:

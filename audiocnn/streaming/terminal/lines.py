@@ -8,9 +8,9 @@ from datetime import datetime
 from rich.cells import cell_len
 from rich.segment import Segment
 
+from audiocnn.streaming.spectrogram import Meter, Spectrum
 from audiocnn.streaming.terminal.canvas import Canvas, Line, width_of
 from audiocnn.streaming.terminal.event_log import Entry, spell
-from audiocnn.streaming.terminal.spectrogram import Meter, Spectrum
 from audiocnn.streaming.terminal.traces import Traces
 
 QUIETEST_SHOWN = -72.0  # dBFS, the left end of the level's bar

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from audiocnn.streaming.terminal.spectrogram import QUIETEST
+from audiocnn.streaming.spectrogram import QUIETEST
 
 TICK = 0.05  # seconds, at least a sample
 SWING = 2.5  # deviations from dark to the middle, and on to bright
@@ -50,7 +50,7 @@ class Traces:
         self._waiting = np.empty((len(self.names), 0), np.float32)
         self._heard = self._lost = False
 
-    def run_network(self, samples: NDArray[np.float32]) -> None:
+    def add(self, samples: NDArray[np.float32]) -> None:
         """Take samples (K, N); NaN where they were lost."""
         waiting = np.concatenate((self._waiting, samples), axis=1)
         n = waiting.shape[1] // self.size

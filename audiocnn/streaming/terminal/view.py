@@ -24,8 +24,7 @@ import contextlib
 import math
 import select
 import time
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,6 +32,8 @@ from rich.console import Console
 from rich.segment import Segment, Segments
 
 from audiocnn.errors import ArgumentError
+from audiocnn.streaming.messages import Message
+from audiocnn.streaming.spectrogram import Meter, Spectrum
 from audiocnn.streaming.terminal.canvas import Canvas, Line, width_of
 from audiocnn.streaming.terminal.event_log import EventLog
 from audiocnn.streaming.terminal.layout import Layout, arrange
@@ -49,7 +50,6 @@ from audiocnn.streaming.terminal.lines import (
     with_frequencies,
 )
 from audiocnn.streaming.terminal.ranking import Ranking
-from audiocnn.streaming.terminal.spectrogram import Meter, Spectrum
 from audiocnn.streaming.terminal.traces import Traces
 
 ALL_AGAIN = 10.0  # seconds after which all lines are sent again: others may write there too
@@ -146,10 +146,10 @@ class View:
         """Give it back."""
         self.stop()
 
-    def run_network(self, samples: NDArray[np.float32]) -> None:
+    def add(self, samples: NDArray[np.float32]) -> None:
         """Take samples (N,) of sound, or (K, N), as they come; NaN where they were lost."""
         if self._started:
-            self._spectrum.run_network(samples)
+            self._spectrum.add(samples)
 
     def scores(self, values: NDArray[np.float32]) -> None:
         """Take the newest window's scores (C,), probabilities; NaN is no score.
@@ -163,8 +163,8 @@ class View:
             raise ArgumentError(f"{len(self._labels)} labels, but scores {np.shape(values)}")
         self._ranking.take(values)
 
-    def message(self, message: Mapping[str, Any]) -> None:
-        """Take a message of the session: onset, event or gap; others are passed over."""
+    def message(self, message: Message) -> None:
+        """Take a message of the session: onset, event or gap; others are ignored."""
         self._log.message(message)
 
     def status(self, text: str, *, lost: float = 0.0, load: float = 0.0, alarm: str = "") -> None:

@@ -17,7 +17,7 @@ import pytest
 from audiocnn.errors import ArgumentError, DeviceError
 from audiocnn.streaming.inputs import microphone, reconnect
 from audiocnn.streaming.inputs.capture import BLOCK, FULL, OVERFLOW
-from audiocnn.streaming.inputs.chunk import Input, Piece
+from audiocnn.streaming.inputs.chunk import Chunk, Input
 from audiocnn.streaming.inputs.microphone import UNSAID, Microphone
 from tests.fake_sounddevice import FakeSoundDevice, PortAudioError, device, fake
 from tests.virtual_microphone import VirtualMicrophone, virtual_microphone
@@ -32,14 +32,14 @@ class Listener:
 
     def __init__(self, mic: Microphone) -> None:
         self.mic = mic
-        self.pieces: list[Piece] = []
+        self.pieces: list[Chunk] = []
         self.times: list[float] = []
         self.began = time.monotonic()
         self.thread = threading.Thread(target=self.listen, daemon=True)
         self.thread.start()
 
     def listen(self) -> None:
-        for piece in self.mic.pieces():
+        for piece in self.mic.chunks():
             self.pieces.append(piece)
             self.times.append(time.monotonic())
 
@@ -65,8 +65,8 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(microphone, "TICK", 0.03)
 
 
-def take(mic: Microphone, n: int) -> list[Piece]:
-    pieces = mic.pieces()
+def take(mic: Microphone, n: int) -> list[Chunk]:
+    pieces = mic.chunks()
     return [next(pieces) for _ in range(n)]
 
 
@@ -140,7 +140,7 @@ def test_close_ends_pieces(fake: FakeSoundDevice) -> None:
     listener.close()
     assert time.monotonic() - began < 0.5
     assert fake.streams[0].closed
-    assert list(listener.mic.pieces()) == []
+    assert list(listener.mic.chunks()) == []
 
 
 def test_close_in_a_signal_handler(fake: FakeSoundDevice) -> None:
@@ -148,7 +148,7 @@ def test_close_in_a_signal_handler(fake: FakeSoundDevice) -> None:
     before = signal.signal(signal.SIGALRM, lambda *_: mic.close())
     try:
         signal.setitimer(signal.ITIMER_REAL, 0.05)
-        assert all(len(p.samples) == 0 for p in mic.pieces())
+        assert all(len(p.samples) == 0 for p in mic.chunks())
     finally:
         signal.signal(signal.SIGALRM, before)
     assert fake.streams[0].closed
@@ -156,7 +156,7 @@ def test_close_in_a_signal_handler(fake: FakeSoundDevice) -> None:
 
 def test_leaving_the_loop_lets_go_of_the_device(fake: FakeSoundDevice) -> None:
     mic = Microphone()
-    for _ in mic.pieces():
+    for _ in mic.chunks():
         break
     assert fake.streams[0].closed
 
@@ -207,7 +207,7 @@ def test_full_ring_becomes_a_gap(fake: FakeSoundDevice) -> None:
     for k in range(9):  # five fit
         fake.streams[0].feed(RAMP + k)
     assert mic.status().waiting == pytest.approx(0.1)
-    pieces = mic.pieces()
+    pieces = mic.chunks()
     heard = [next(pieces) for _ in range(5)]
     np.testing.assert_array_equal(heard[4].samples, RAMP + np.float32(4))
     fake.streams[0].feed(RAMP + 9)
@@ -280,7 +280,7 @@ def test_sound_that_is_only_late_is_no_gap(fake: FakeSoundDevice) -> None:
 def lose_and_find(fake: FakeSoundDevice, lose: Callable[[], None], value: float) -> Listener:
     """Hear 0.5 for a while, lose the device for about 0.6 s, hear a value."""
     told: list[str] = []
-    listener = Listener(Microphone(tell=told.append))
+    listener = Listener(Microphone(notify=told.append))
     fake.streams[0].feed_for(0.3)
     plugged, fake.plugged = fake.plugged, []
     lost = time.monotonic()
@@ -340,7 +340,7 @@ def test_closing_that_hangs_does_not(fake: FakeSoundDevice, monkeypatch: Any) ->
     fake.hang_in_close = True
     webcam = fake.plugged[0]
     told: list[str] = []
-    listener = Listener(Microphone(tell=told.append))
+    listener = Listener(Microphone(notify=told.append))
     fake.streams[0].feed_for(0.1)
     fake.streams[0].die()
     fake.plugged = [webcam]
@@ -423,7 +423,7 @@ def test_clock_set_back_moves_no_sample(
 @pytest.mark.usefixtures("quick")
 def test_device_that_opens_but_is_never_heard_is_not_back(fake: FakeSoundDevice) -> None:
     told: list[str] = []
-    listener = Listener(Microphone(tell=told.append))
+    listener = Listener(Microphone(notify=told.append))
     fake.streams[0].die()
     listener.wait_for(lambda: len(fake.streams) >= 3)
     listener.close()
@@ -455,13 +455,13 @@ import numpy as np
 from audiocnn.streaming.inputs.microphone import Microphone
 
 told = []
-mic = Microphone(sys.argv[2] or None, tell=lambda s: told.append([time.time(), s]))
+mic = Microphone(sys.argv[2] or None, notify=lambda s: told.append([time.time(), s]))
 pieces, times = [], []
 def stop():
     sys.stdin.read()
     mic.close()
 threading.Thread(target=stop, daemon=True).start()
-for piece in mic.pieces():
+for piece in mic.chunks():
     if not pieces and len(piece.samples):
         print("hears", flush=True)
     pieces.append(piece.samples)

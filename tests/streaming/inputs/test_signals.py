@@ -27,7 +27,7 @@ def piped(*writes, reading=DEFAULT_OPTIONS, **how):
 
     threading.Thread(target=write, daemon=True).start()
     source = SignalPipe(out, RAW, reading, **how)
-    pieces = [piece.samples for piece in source.pieces()]
+    pieces = [piece.samples for piece in source.chunks()]
     return np.concatenate([np.empty((3, 0), np.float32), *pieces], axis=1)
 
 
@@ -86,7 +86,7 @@ def test_what_came_before_a_broken_line_is_given():
     os.close(into)
     given = []
     with pytest.raises(AudioError, match="line 4"):
-        given.extend(piece.samples for piece in SignalPipe(out, RAW).pieces())
+        given.extend(piece.samples for piece in SignalPipe(out, RAW).chunks())
     assert np.concatenate(given, axis=1).T.tolist() == [[1, 2, 3], [4, 5, 6]]
     os.close(out)
 
@@ -131,11 +131,11 @@ def test_a_recording_is_given_with_its_gaps(tmp_path):
     (tmp_path / "a.csv").write_text("\n".join(["time,x,y,z", *rows]))
     source = SignalFile(tmp_path / "a.csv", RAW, GAP)
     assert source.rate == 50
-    found = np.concatenate([piece.samples for piece in source.pieces()], axis=1)
+    found = np.concatenate([piece.samples for piece in source.chunks()], axis=1)
     assert np.flatnonzero(np.isnan(found[0])).tolist() == [40, 41]
     assert found[0, [39, 42]].tolist() == [39, 42]
     with pytest.raises(AudioError, match="give --missing gap"):
-        list(SignalFile(tmp_path / "a.csv", RAW).pieces())
+        list(SignalFile(tmp_path / "a.csv", RAW).chunks())
 
 
 def test_traces_show_channels_about_their_means():
@@ -144,7 +144,7 @@ def test_traces_show_channels_about_their_means():
     x = np.repeat(np.array([[0.5], [9.81], [940.0]], np.float32), 100, axis=1)
     x[:, 50:52] = np.nan
     for at in range(0, 100, 7):
-        traces.run_network(x[:, at : at + 7])
+        traces.add(x[:, at : at + 7])
     picture = traces.picture(traces.n_ticks // traces.ticks_per_column(50), 3)
     assert traces.levels()[2:] == (True, True)
     assert traces.levels()[2:] == (False, False)

@@ -1,23 +1,19 @@
-"""The outlet: nothing that a sink does stops another, or whoever sends."""
+"""The dispatcher: nothing that a sink does stops another sink or the sender."""
 
 import json
 import threading
 import time
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import pytest
 
 from audiocnn.errors import ArgumentError
+from audiocnn.streaming.messages import Message, format_message, parse_message
 from audiocnn.streaming.sinks import dispatcher
-from audiocnn.streaming.sinks.base import MessageFilter, TryAgain, format_message
-from audiocnn.streaming.sinks.dispatcher import Outlet
-
-
-def event(number: int = 0, **more: Any) -> dict[str, Any]:
-    times = {"time": "2026-11-23T02:50:34.120Z", "start": number + 0.25, "end": number + 0.75}
-    return {"type": "event", "id": number, **times, "label": "dog", "score": 0.9, **more}
+from audiocnn.streaming.sinks.base import MessageFilter, TryAgain
+from audiocnn.streaming.sinks.dispatcher import SinkDispatcher
+from tests.live_messages import event, number_of, other
 
 
 class Keeping:
@@ -27,8 +23,8 @@ class Keeping:
         self.name, self.got, self.closed = name, [], False
         self.__dict__.update(more)
 
-    def handle(self, message: Mapping[str, Any]) -> None:
-        self.got.append(message["id"])
+    def handle(self, message: Message) -> None:
+        self.got.append(number_of(message.id))
 
     def close(self) -> None:
         self.closed = True
@@ -41,13 +37,13 @@ class Doing(Keeping):
         super().__init__(name)
         self.act = act
 
-    def handle(self, message: Mapping[str, Any]) -> None:
+    def handle(self, message: Message) -> None:
         self.act(message)
         super().handle(message)
 
 
 def fail(error: BaseException) -> Any:
-    def act(message: Mapping[str, Any]) -> None:
+    def act(message: Message) -> None:
         raise error
 
     return act
@@ -67,7 +63,7 @@ def wait_for(what: Any, seconds: float = 5.0) -> None:
 
 def test_all_sinks_get_all_in_order() -> None:
     first, second = Keeping("first"), Keeping("second")
-    with Outlet([first, second]) as out:
+    with SinkDispatcher([first, second]) as out:
         for i in range(500):
             out.send(event(i))
     assert first.got == second.got == list(range(500))
@@ -80,7 +76,7 @@ def test_a_failing_sink_stops_no_other() -> None:
     told: list[str] = []
     good = Keeping("good")
     bad = Doing(fail(RuntimeError("no such room")), "bad")
-    out = Outlet([bad, good], tell=told.append)
+    out = SinkDispatcher([bad, good], notify=told.append)
     for i in range(50):
         out.send(event(i))
     status = out.close()
@@ -94,7 +90,7 @@ def test_a_failing_sink_stops_no_other() -> None:
 def test_a_hanging_sink_stops_no_other_and_send_does_not_wait() -> None:
     release = threading.Event()
     good, stuck = Keeping("good"), Doing(lambda message: release.wait(), "stuck")
-    out = Outlet([stuck, good], limit=100)
+    out = SinkDispatcher([stuck, good], limit=100)
     slowest = 0.0
     for i in range(1000):
         begun = time.perf_counter()
@@ -116,12 +112,12 @@ def test_scores_are_dropped_before_events() -> None:
     release = threading.Event()
     sink = Doing(lambda message: release.wait())
     told: list[str] = []
-    out = Outlet([sink], limit=10, tell=told.append)
+    out = SinkDispatcher([sink], limit=10, notify=told.append)
     out.send(event(0))
     wait_for(lambda: out.status()["doing"].waiting == 0)
     for i in range(1, 6):
         out.send(event(i))
-        out.send({"type": "scores", "id": f"s{i}"})
+        out.send(other("scores"))
     for i in range(6, 15):
         out.send(event(i))
     release.set()
@@ -135,12 +131,12 @@ def test_what_is_away_is_tried_again() -> None:
     tries = iter(range(100))
     told: list[str] = []
 
-    def away(message: Mapping[str, Any]) -> None:
+    def away(message: Message) -> None:
         if next(tries) < 4:
             raise TryAgain("the broker is away")
 
     sink = Doing(away)
-    out = Outlet([sink], tell=told.append)
+    out = SinkDispatcher([sink], notify=told.append)
     out.send(event(1))
     out.send(event(2))
     wait_for(lambda: sink.got == [1, 2])
@@ -152,13 +148,13 @@ def test_what_is_away_is_tried_again() -> None:
 def test_a_message_that_is_never_taken_is_given_up() -> None:
     tried: list[int] = []
 
-    def refuse(message: Mapping[str, Any]) -> None:
-        tried.append(message["id"])
-        if message["id"] == 1:
+    def refuse(message: Message) -> None:
+        tried.append(number_of(message.id))
+        if message.id == "s-1":
             raise TryAgain("500", tries=3)
 
     sink = Doing(refuse)
-    out = Outlet([sink])
+    out = SinkDispatcher([sink])
     out.send(event(1))
     out.send(event(2))
     wait_for(lambda: sink.got == [2])
@@ -168,7 +164,7 @@ def test_a_message_that_is_never_taken_is_given_up() -> None:
 
 def test_closing_does_not_wait_for_what_is_away() -> None:
     sink = Doing(fail(TryAgain("away", after=300)))
-    out = Outlet([sink])
+    out = SinkDispatcher([sink])
     for i in range(5):
         out.send(event(i))
     time.sleep(0.05)
@@ -186,11 +182,11 @@ def test_pauses_grow_and_have_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(dispatcher, "FIRST_PAUSE", 0.02)
     at: list[float] = []
 
-    def act(message: Mapping[str, Any]) -> None:
+    def act(message: Message) -> None:
         at.append(time.monotonic())
         raise TryAgain("away")
 
-    out = Outlet([Doing(act)], longest_pause=0.08)
+    out = SinkDispatcher([Doing(act)], longest_pause=0.08)
     out.send(event())
     wait_for(lambda: len(at) == 6)
     out.close(0)
@@ -201,7 +197,7 @@ def test_pauses_grow_and_have_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_sender_may_wait_where_nothing_must_be_lost() -> None:
     sink = Doing(lambda message: time.sleep(0.001))
-    with Outlet([sink], limit=3, wait=10) as out:
+    with SinkDispatcher([sink], limit=3, wait=10) as out:
         for i in range(100):
             out.send(event(i))
     assert sink.got == list(range(100))
@@ -214,7 +210,7 @@ def test_ticks_go_on_without_messages_and_while_away(monkeypatch: pytest.MonkeyP
     away = Doing(fail(TryAgain("away", after=60)), "away")
     away_ticks: list[int] = []
     away.tick = lambda: away_ticks.append(1)  # type: ignore[attr-defined]
-    out = Outlet([idle, away])
+    out = SinkDispatcher([idle, away])
     out.send(event())
     wait_for(lambda: len(ticks) > 5 and len(away_ticks) > 5)
     out.close(0.1)
@@ -224,7 +220,7 @@ def test_a_failing_tick_and_close_are_counted(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(dispatcher, "TICK", 0.01)
     sink = Keeping(tick=lambda: 1 / 0, close=lambda: 1 / 0)
     told: list[str] = []
-    out = Outlet([sink], tell=told.append)
+    out = SinkDispatcher([sink], notify=told.append)
     wait_for(lambda: out.status()["keeping"].failed > 3)
     out.send(event(7))
     wait_for(lambda: sink.got == [7])
@@ -239,7 +235,7 @@ def test_whoever_is_told_may_fail() -> None:
     def tell(sentence: str) -> None:
         raise BrokenPipeError
 
-    with Outlet([Doing(fail(ValueError("x"))), good], tell=tell) as out:
+    with SinkDispatcher([Doing(fail(ValueError("x"))), good], notify=tell) as out:
         out.send(event(1))
         out.send(event(2))
     assert good.got == [1, 2]
@@ -248,13 +244,13 @@ def test_whoever_is_told_may_fail() -> None:
 
 def test_sinks_get_what_they_want() -> None:
     picky = Keeping("picky", wants=MessageFilter(("event", "gap"), ("dog", "cat"), 0.8))
-    with Outlet([picky]) as out:
+    with SinkDispatcher([picky]) as out:
         out.send(event(1))
         out.send(event(2, label="rooster"))
         out.send(event(3, score=0.7))
         out.send(event(4, score=None))
         out.send(event(5, type="onset"))
-        out.send({"type": "gap", "id": 6})
+        out.send(other("gap", id="s-6"))
     assert picky.got == [1, 6]
 
 
@@ -263,8 +259,11 @@ def test_sinks_get_what_they_want() -> None:
     [
         (lambda: MessageFilter(("events",)), "no type of message 'events' (did you mean 'event'?)"),
         (lambda: MessageFilter(min_score=1.5), "min_score must be between 0 and 1, got 1.5"),
-        (lambda: Outlet([Keeping(), Keeping()]), "two sinks have one name: keeping, keeping"),
-        (lambda: Outlet([], limit=0), "limit must be at least 1 message, got 0"),
+        (
+            lambda: SinkDispatcher([Keeping(), Keeping()]),
+            "two sinks have one name: keeping, keeping",
+        ),
+        (lambda: SinkDispatcher([], limit=0), "limit must be at least 1 message, got 0"),
     ],
 )
 def test_wrong_values_are_said(make: Any, message: str) -> None:
@@ -274,21 +273,26 @@ def test_wrong_values_are_said(make: Any, message: str) -> None:
 
 
 def test_messages_as_json() -> None:
-    message = event(
-        audio=lambda start, end: None,
-        score=np.float32(0.5),
-        n=np.int64(3),
-        level=float("nan"),
-        scores={"dog": np.float64("inf"), "Kauz ": 0.25},
-        bands=np.array([1.0, 2.0]),
-        odd="a\nb\udc80",
-    )
+    message = event(5, score=0.5, end=float("inf"), label="a\nb\udc80", clip="Kauz \u2603")
     line = format_message(message)
     assert "\n" not in line
     line.encode()
     found = json.loads(line)
-    assert "audio" not in found
-    assert (found["score"], found["n"], found["level"]) == (0.5, 3, None)
-    assert found["scores"] == {"dog": None, "Kauz ": 0.25}
-    assert found["bands"] == [1.0, 2.0]
-    assert found["odd"] == "a\nb?"
+    assert next(iter(found)) == "type"
+    assert (found["type"], found["score"], found["end"]) == ("event", 0.5, None)
+    assert (found["source"], found["host"]) == ("garden", "attic")
+    assert found["label"] == "a\nb?"
+    assert "Kauz \u2603" in line
+
+
+@pytest.mark.parametrize("type", ["gap", "scores", "session", "heartbeat"])
+def test_a_message_is_read_back(type: str) -> None:
+    message = other(type)
+    assert parse_message(format_message(message)) == message
+    assert message.type == type
+
+
+@pytest.mark.parametrize("line", ["", "{}", '{"type": "gap"}', '{"type": "x"}', "[1]", b"\xff"])
+def test_what_is_no_message_is_refused(line: str | bytes) -> None:
+    with pytest.raises(ArgumentError, match="not a message of a live session"):
+        parse_message(line)

@@ -15,14 +15,15 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from audiocnn.errors import ArgumentError
+from audiocnn.streaming.spectrogram import N_BANDS, Meter, Spectrum
 from audiocnn.streaming.terminal.canvas import UNICODE, Canvas, plain, width_of
 from audiocnn.streaming.terminal.event_log import KEPT, EventLog, spell
 from audiocnn.streaming.terminal.layout import arrange
 from audiocnn.streaming.terminal.lines import axis_line, entry_line, hertz, level_line, status_line
 from audiocnn.streaming.terminal.ranking import Ranking
-from audiocnn.streaming.terminal.spectrogram import N_BANDS, Meter, Spectrum
 from audiocnn.streaming.terminal.traces import Traces
 from audiocnn.streaming.terminal.view import View
+from tests.live_messages import event, other
 
 RATE = 16000
 PIECE = RATE // 50
@@ -125,19 +126,20 @@ class Scene:
         self.now, self.n_labels = 0.0, len(labels)
         self.random = np.random.default_rng(0)
 
-    def run_network(self, seconds: float, loud: float = 0.1, scores: Any = None) -> list[str]:
+    def add(self, seconds: float, loud: float = 0.1, scores: Any = None) -> list[str]:
         for _ in range(round(seconds * 50)):
             tone = np.sin(2 * np.pi * 1000 * np.arange(PIECE) / RATE) * np.sqrt(2)
-            self.view.run_network((loud * tone).astype(np.float32))
+            self.view.add((loud * tone).astype(np.float32))
             self.view.scores(np.asarray(scores or [0.1] * self.n_labels, np.float32))
             self.now += 0.02
             self.view.draw(self.now)
         return self.terminal.lines
 
     def message(self, kind: str, number: Any, start: float, end: float | None, **more: Any) -> None:
-        time = "2026-05-04T12:00:00+00:00"
-        told = {"type": kind, "id": number, "time": time, "start": start, "end": end}
-        self.view.message({**told, "label": "dog", "score": 0.9, **more})
+        fields = {"time": "2026-05-04T12:00:00Z", "start": start, "end": end, **more}
+        self.view.message(
+            other("gap", number, **fields) if kind == "gap" else event(number, type=kind, **fields)
+        )
 
 
 def line_with(lines: list[str], text: str) -> str:
@@ -149,7 +151,7 @@ def test_an_event_is_seen(width: int, height: int) -> None:
     scene = Scene(width, height)
     scene.message("onset", 1, 0.0, None)
     scene.view.status("heard 23.7 of 24 h", load=0.012)
-    lines = scene.run_network(2.0, scores=[0.93, 0.2, np.nan])
+    lines = scene.add(2.0, scores=[0.93, 0.2, np.nan])
     text = "\n".join(lines)
     assert re.search(r"dog .*━┃━.* 0\.93", text)  # the bar has passed its threshold
     assert re.search(r"rooster +━+╸?─+┃─+ 0\.20", text)
@@ -161,16 +163,16 @@ def test_an_event_is_seen(width: int, height: int) -> None:
     assert "▀" in text
     assert re.search(r"heard 23\.7 of 24 h .*nothing lost +load 1\.2 %", lines[-1])
     scene.message("event", 1, 0.0, 1.5, score=0.95)
-    lines = scene.run_network(0.5)
+    lines = scene.add(0.5)
     assert re.search(r"dog +1\.5 s +0\.95", "\n".join(lines))
     assert "now  " not in "\n".join(lines)
 
 
 def test_silence_is_calm() -> None:
     scene = Scene()
-    before = scene.run_network(40.0, loud=0.0)[1:]  # below the clock
+    before = scene.add(40.0, loud=0.0)[1:]  # below the clock
     n = len(scene.terminal.getvalue())
-    assert scene.run_network(5.0, loud=0.0)[1:] == before
+    assert scene.add(5.0, loud=0.0)[1:] == before
     assert re.search(r"level  ─+ +-120 dBFS", scene.terminal.text)
     assert len(scene.terminal.getvalue()) - n < 2500  # nothing but the clock was sent
 
@@ -178,10 +180,10 @@ def test_silence_is_calm() -> None:
 @pytest.mark.parametrize(("width", "height"), [(80, 24), (200, 50), (40, 10)])
 def test_a_lost_device_is_seen(width: int, height: int) -> None:
     scene = Scene(width, height)
-    scene.run_network(3.0, scores=[0.9, 0.1, 0.1])
+    scene.add(3.0, scores=[0.9, 0.1, 0.1])
     scene.view.status("heard 3 s", lost=2.0, alarm="microphone lost, trying again")
     for _ in range(100):
-        scene.view.run_network(np.full(PIECE, np.nan, np.float32))
+        scene.view.add(np.full(PIECE, np.nan, np.float32))
         scene.now += 0.02
         scene.view.draw(scene.now)
     text = scene.terminal.text
@@ -190,9 +192,9 @@ def test_a_lost_device_is_seen(width: int, height: int) -> None:
     assert UNICODE.lost in text
     assert "lost 2.0 s" in text
     assert "0.9" not in text  # no score is older than the sound
-    scene.message("gap", "gap-1", 3.0, 5.0, reason="the microphone is gone")
+    scene.message("gap", 1, 3.0, 5.0, reason="the microphone is gone")
     scene.view.status("heard 3 s", lost=2.0)
-    text = "\n".join(scene.run_network(1.0))
+    text = "\n".join(scene.add(1.0))
     assert re.search(r"the micr.* 2\.0 s", text)
     assert "no sound" not in text
     assert "trying again" not in text
@@ -200,21 +202,21 @@ def test_a_lost_device_is_seen(width: int, height: int) -> None:
 
 def test_a_device_that_gives_nothing_has_no_level() -> None:
     scene = Scene()
-    scene.run_network(1.0)
+    scene.add(1.0)
     for _ in range(10):
         scene.now += 0.25
-        scene.view.run_network(np.zeros(0, np.float32))
+        scene.view.add(np.zeros(0, np.float32))
         scene.view.draw(scene.now)
     assert "no sound" in scene.terminal.text
 
 
 def test_clipping_and_the_peak_stay_a_while() -> None:
     scene = Scene()
-    scene.run_network(0.5, loud=0.9)
-    lines = scene.run_network(1.0, loud=0.01)
+    scene.add(0.5, loud=0.9)
+    lines = scene.add(1.0, loud=0.01)
     assert "CLIP" in lines[1]
     assert "┃" in lines[1]
-    assert "CLIP" not in scene.run_network(3.0, loud=0.01)[1]
+    assert "CLIP" not in scene.add(3.0, loud=0.01)[1]
 
 
 @pytest.mark.parametrize("width", [1, 2, 3, 5, 13, 21, 40, 59, 80, 111, 200])
@@ -224,15 +226,15 @@ def test_any_size_fits(width: int, height: int) -> None:
     for number in range(30):
         scene.message("onset", number, 0.0, None)
     scene.view.status("all is well", lost=1.0, alarm="or is it?")
-    assert len(scene.run_network(1.0)) == height  # Terminal looks at the widths
+    assert len(scene.add(1.0)) == height  # Terminal looks at the widths
 
 
 @pytest.mark.parametrize("n", [1, 400])
 def test_one_class_or_many(n: int) -> None:
     scene = Scene(80, 24, tuple(f"label {i}" for i in range(n)))
-    scene.run_network(1.0)
+    scene.add(1.0)
     assert "label 0 " in scene.terminal.text
-    lines = scene.run_network(0.2, scores=[0.1] * (n - 1) + [0.99])  # shown at once
+    lines = scene.add(0.2, scores=[0.1] * (n - 1) + [0.99])  # shown at once
     assert "0.99" in line_with(lines, f"label {n - 1} ")
 
 
@@ -243,7 +245,7 @@ def test_any_terminal(colour: Any, encoding: str) -> None:
     scene = Scene(80, 24, labels, colour=colour, encoding=encoding)
     scene.message("onset", 1, 0.0, None, label=labels[0])
     scene.message("onset", 2, 0.0, None, label=labels[2])
-    text = "\n".join(scene.run_network(2.0, scores=[0.9, 0.8, 0.7, 0.6, np.nan]))
+    text = "\n".join(scene.add(2.0, scores=[0.9, 0.8, 0.7, 0.6, np.nan]))
     assert text.count("[red]dog[/red]") == 2  # literally
     assert text.count("a[2Jb c") == 2  # the code in it has no effect
     assert "na?ve" in text if encoding == "ascii" else "naïve" in text
@@ -258,7 +260,7 @@ def test_any_terminal(colour: Any, encoding: str) -> None:
 def test_no_colour() -> None:
     scene = Scene(environment={"NO_COLOR": "1"})
     scene.view.status("", alarm="something is wrong")
-    text = "\n".join(scene.run_network(2.0, scores=[0.9, 0.1, 0.1]))
+    text = "\n".join(scene.add(2.0, scores=[0.9, 0.1, 0.1]))
     assert "! something is wrong" in text
     assert "█" in text
     assert not re.search(r"\[[\d;]*[349]\d[\d;]*m", scene.terminal.styles)
@@ -267,22 +269,21 @@ def test_no_colour() -> None:
 def test_any_numbers() -> None:
     scene = Scene()
     for sample in (np.nan, np.inf, -np.inf, 1e30, -3e38, 1e-40):
-        scene.view.run_network(np.full(5 * PIECE, sample, np.float32))
+        scene.view.add(np.full(5 * PIECE, sample, np.float32))
         scene.view.scores(np.array([np.nan, np.inf, -np.inf], np.float32))
         scene.now += 1
         scene.view.draw(scene.now)
-    assert "dBFS" in "\n".join(scene.run_network(3.0))
-    scene.message("event", 1, float("nan"), None, score=None, label=None, time="yesterday")
-    scene.view.message({"type": "gap"})
-    scene.view.message({"type": "heartbeat"})
+    assert "dBFS" in "\n".join(scene.add(3.0))
+    scene.message("event", 1, float("nan"), float("nan"), score=None, label="", time="yesterday")
+    scene.view.message(other("heartbeat"))
     scene.view.status("", lost=float("nan"), load=float("inf"))
-    assert re.search(r"--:--:-- +None +\?", "\n".join(scene.run_network(1.0)))
+    assert re.search(r"--:--:-- +\?", "\n".join(scene.add(1.0)))
 
 
 @pytest.mark.parametrize("length", [160, 163, 1600, 480_000, 2_000_000])
 def test_pieces_of_any_length(length: int) -> None:
     scene = Scene()
-    scene.view.run_network(np.full(length, 0.1, np.float32))
+    scene.view.add(np.full(length, 0.1, np.float32))
     scene.view.draw(0.0)
     assert len(scene.terminal.lines) == 24
 
@@ -290,7 +291,7 @@ def test_pieces_of_any_length(length: int) -> None:
 @pytest.mark.parametrize("rate", [1, 30, 1000, 8000, 11025, 44100, 192_000])
 def test_any_rate(rate: int) -> None:
     spectrum = Spectrum(rate)
-    spectrum.run_network(np.random.default_rng(0).standard_normal(3 * rate + 99).astype(np.float32))
+    spectrum.add(np.random.default_rng(0).standard_normal(3 * rate + 99).astype(np.float32))
     assert np.isfinite(spectrum.picture(20, 8)[:, -1]).all()
 
 
@@ -300,9 +301,9 @@ def test_no_terminal_nothing_written() -> None:
         Console(file=io.StringIO(), force_terminal=True, _environ={"TERM": "dumb"}),
     ):
         with View(LABELS, [0.5] * 3, RATE, "", console=console) as view:
-            view.run_network(np.zeros(PIECE, np.float32))
+            view.add(np.zeros(PIECE, np.float32))
             view.scores(np.zeros(3, np.float32))
-            view.message({"type": "onset", "id": 1, "label": "dog"})
+            view.message(event(1, type="onset"))
             view.draw()
         assert not view.possible
         assert console.file.getvalue() == ""  # type: ignore[attr-defined]
@@ -311,19 +312,19 @@ def test_no_terminal_nothing_written() -> None:
 @pytest.mark.parametrize("refresh", [1.0, 5.0])
 def test_draws_at_most_so_often(refresh: float) -> None:
     scene = Scene(refresh=refresh)
-    scene.run_network(0.1)
+    scene.add(0.1)
     before = scene.terminal.n_writes
-    scene.run_network(10.0)
+    scene.add(10.0)
     assert scene.terminal.n_writes - before <= 10 * refresh + 1
 
 
 def test_resizing_draws_all_anew() -> None:
     scene = Scene(200, 50)
-    scene.run_network(1.0)
+    scene.add(1.0)
     for width, height in ((80, 24), (40, 10), (120, 30)):
         scene.console.size = (width, height)  # type: ignore[assignment]
         scene.terminal.width, scene.terminal.height = width, height
-        text = "\n".join(scene.run_network(0.5))
+        text = "\n".join(scene.add(0.5))
         assert "testing" in text
         assert "dog" in text
         assert "load" in text
@@ -331,15 +332,15 @@ def test_resizing_draws_all_anew() -> None:
 
 def test_what_others_write_goes_away() -> None:
     scene = Scene()
-    scene.run_network(1.0)
+    scene.add(1.0)
     scene.terminal.write("\x1b[5;1Hsomebody was here")
     assert "somebody" in scene.terminal.text
-    assert "somebody" not in "\n".join(scene.run_network(11.0))
+    assert "somebody" not in "\n".join(scene.add(11.0))
 
 
 def test_the_terminal_is_as_before() -> None:
     scene = Scene()
-    scene.run_network(1.0)
+    scene.add(1.0)
     assert not scene.terminal.cursor
     for number in range(30):
         scene.message("event", number, 0.0, number)
@@ -351,7 +352,7 @@ def test_the_terminal_is_as_before() -> None:
     assert len(shown) == 20  # what was heard stays
     assert re.search(r"^\d\d:00:00  dog +29 s +0\.90$", shown[-1])
     before = scene.terminal.getvalue()
-    scene.run_network(1.0)
+    scene.add(1.0)
     assert scene.terminal.getvalue() == before
 
 
@@ -363,13 +364,13 @@ def test_a_terminal_that_fails_ends_nothing(
         raise error
 
     scene = Scene()
-    scene.run_network(1.0)
+    scene.add(1.0)
     with monkeypatch.context() as patch:
         patch.setattr(scene.terminal, "write", fail)
-        scene.run_network(1.0)
+        scene.add(1.0)
     scene.terminal.cells = scene.terminal.empty()
     n = scene.terminal.n_writes
-    text = "\n".join(scene.run_network(1.0))
+    text = "\n".join(scene.add(1.0))
     assert scene.terminal.n_writes - n <= 5  # nothing is made up for
     assert ("testing" in text) == isinstance(error, BlockingIOError)  # it was only slow
     scene.view.stop()
@@ -460,7 +461,7 @@ def test_the_highest_of_several_scores_is_shown() -> None:
 def test_a_tone_is_drawn_where_it_is() -> None:
     spectrum = Spectrum(RATE)
     tone = 0.5 * np.sin(2 * np.pi * 1000 * np.arange(31 * RATE) / RATE)
-    spectrum.run_network(tone.astype(np.float32))
+    spectrum.add(tone.astype(np.float32))
     picture = spectrum.picture(60, N_BANDS)[::-1]
     mel = np.linspace(np.log1p(60 / 700), np.log1p(8000 / 700), N_BANDS + 1)
     row = int(np.searchsorted(mel, np.log1p(1000 / 700))) - 1
@@ -472,10 +473,10 @@ def test_a_tone_is_drawn_where_it_is() -> None:
 
 def test_columns_stay_as_they_are_while_time_goes_on() -> None:
     spectrum, random = Spectrum(RATE), np.random.default_rng(0)
-    spectrum.run_network(random.standard_normal(35 * RATE).astype(np.float32))
+    spectrum.add(random.standard_normal(35 * RATE).astype(np.float32))
     before = spectrum.picture(70, 8)
     while np.array_equal(spectrum.picture(70, 8), before):
-        spectrum.run_network(random.standard_normal(PIECE).astype(np.float32))
+        spectrum.add(random.standard_normal(PIECE).astype(np.float32))
     np.testing.assert_array_equal(spectrum.picture(70, 8)[:, :-1], before[:, 1:])
 
 
@@ -491,13 +492,13 @@ def test_the_meter_falls_slowly() -> None:
 def test_the_log_joins_gaps_and_forgets() -> None:
     log = EventLog()
     for number in range(3):
-        log.message({"type": "gap", "id": number, "start": 1.0, "end": 1.5})
+        log.message(other("gap", number, start=1.0, end=1.5))
     assert len(log.entries) == 1
     assert (log.entries[0].count, log.entries[0].length) == (3, 1.5)
     for number in range(1000):
-        log.message({"type": "onset", "id": number, "label": "dog", "start": 0.0})
+        log.message(event(number, type="onset", start=0.0))
     assert len(log.entries) == log.sounding == KEPT
-    log.message({"type": "event", "id": 3, "label": "dog", "start": 0.0, "end": 2.0})
+    log.message(event(3, start=0.0, end=2.0))
     assert log.entries[-1].length == 2.0  # begun long ago, told again
 
 
@@ -505,7 +506,7 @@ def test_a_new_day_is_said() -> None:
     log = EventLog()
     for day in (4, 4, 6):
         time = f"2026-05-0{day}T12:00:00Z"
-        log.message({"type": "event", "id": day, "time": time, "start": 0, "end": 1, "label": "a"})
+        log.message(event(day, time=time, label="a"))
     assert [entry.kind for entry in log.entries] == ["event", "event", "day", "event"]
     line = entry_line(Canvas(Console(file=Terminal(80, 24))), log.entries[2], 60)
     assert line[0].text.startswith("── Wednesday 06 May 2026 ──")
@@ -546,7 +547,7 @@ def test_a_signal_is_seen_as_strips(width: int, height: int, n: int) -> None:
     scene = Scene(width, height, traces=Traces(50.0, names, (0.0,) * n, (1.0,) * n))
     for step in range(200):
         x = np.repeat(np.sin(step / 10 + np.arange(n, dtype=np.float32))[:, None], 5, axis=1)
-        scene.view.run_network(np.full_like(x, np.nan) if 100 <= step < 110 else x)
+        scene.view.add(np.full_like(x, np.nan) if 100 <= step < 110 else x)
         scene.view.scores(np.array([0.9, 0.1, 0.1], np.float32))
         scene.now += 0.1
         scene.view.draw(scene.now)

@@ -1,11 +1,11 @@
-"""What the terminal view draws of the sound itself: a small spectrogram, and the level.
+"""A small spectrogram of the newest sound and its level, for the terminal view and the page.
 
     pieces  |==|====|=|======|==|===|     any lengths
     ticks   |-----|-----|-----|-----|     50 ms, one short Fourier transform each
     columns |-----------|-----------|     some ticks, as many as the terminal's width asks for
 
 It is made for the eye and for next to nothing: no overlap, no mel filters, the loudest
-bin of each band. Nothing here is ever heard by the network. Taking the loudest over bins,
+bin of each band. The network never sees it. Taking the loudest over bins,
 ticks and bands keeps short and narrow sounds visible however small the picture is; lost
 sound is NaN, which a maximum keeps as well.
 """
@@ -59,7 +59,7 @@ class Spectrum:
         self._n_settled = 0
         self._square, self._n_square, self._peak, self._n_lost = 0.0, 0, 0.0, 0
 
-    def run_network(self, samples: NDArray[np.float32]) -> None:
+    def add(self, samples: NDArray[np.float32]) -> None:
         """Take samples (N,); those that are not finite count as lost."""
         most = len(self._ring) * self.size
         samples = np.array(samples[-most:], np.float32)  # the caller may use its buffer again
@@ -86,6 +86,18 @@ class Spectrum:
         told = level, decibels(self._peak**2), self._n_square > 0, self._n_lost > 0
         self._square, self._n_square, self._peak, self._n_lost = 0.0, 0, 0.0, 0
         return told
+
+    def newest(self, since: int) -> tuple[int, Decibels]:
+        """Give the ticks from number ``since`` on that are still kept.
+
+        Returns
+        -------
+        first, values
+            Number of the first tick, counted since the stream began; and (n, N_BANDS) dBFS,
+            low frequencies first, NaN where sound was lost.
+        """
+        first = max(since, self.n_ticks - len(self._ring), 0)
+        return first, self._ring[np.arange(first, self.n_ticks) % len(self._ring)]
 
     def ticks_per_column(self, width: int) -> int:
         """Tell how many ticks a column shows, so that ``width`` columns show long enough."""
