@@ -71,7 +71,7 @@ class ListenSettings(msgspec.Struct, frozen=True, kw_only=True):
     realtime, json, scores, explain
         As the command line's options.
     level
-        Whether the sound level is measured.
+        Whether the sound level is measured; by default where there is a settings file.
     """
 
     model: str | None = None

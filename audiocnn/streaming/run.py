@@ -40,6 +40,7 @@ def run_session(
     observers: Iterable[Observer] = (),
     on_scores: Callable[[Scores], None] | None = None,
     explain: Explain | None = None,
+    closing: Iterable[Callable[[], None]] = (),
 ) -> None:
     """Listen until the input ends, the session's time is over, or it is stopped.
 
@@ -57,6 +58,8 @@ def run_session(
         Called with every run of windows.
     explain
         See `find_events`.
+    closing
+        Called when the last event was sent, before the session's end is.
 
     Raises
     ------
@@ -94,6 +97,8 @@ def run_session(
             session.report_event(event)
     finally:
         source.close()
+        for close in closing:
+            close()
         session.finish(str(errors[0]) if errors else "")
     if errors:
         raise errors[0]

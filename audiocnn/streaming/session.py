@@ -15,6 +15,7 @@ import msgspec
 import numpy as np
 
 from audiocnn.errors import ArgumentError
+from audiocnn.frontend.sound_level import SoundLevel
 from audiocnn.inference.events import Event
 from audiocnn.inference.windows import Scores
 from audiocnn.io.audio.blocks import finite
@@ -23,6 +24,7 @@ from audiocnn.streaming.messages import (
     EventMessage,
     Gap,
     Heartbeat,
+    LevelMessage,
     Message,
     Onset,
     ScoresMessage,
@@ -240,6 +242,19 @@ class Session:
                 **self._head(start), start=round(start, 6),
                 end=round(start + run.window - run.padded, 6), scores=scores,
             ))  # fmt: skip
+
+    def report_level(self, level: SoundLevel) -> None:
+        """Send the sound level of a period."""
+
+        def rounded(value: float | None) -> float | None:
+            return None if value is None else round(value, 2)
+
+        self.send(LevelMessage(
+            **self._head(level.start), start=round(level.start, 3), end=round(level.end, 3),
+            measured=round(level.measured, 3), laeq=rounded(level.laeq),
+            lafmax=rounded(level.lafmax), l10=rounded(level.l10), l90=rounded(level.l90),
+            calibrated=level.calibrated,
+        ))  # fmt: skip
 
     def begin(self) -> None:
         """Send that the session begins."""

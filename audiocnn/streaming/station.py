@@ -35,6 +35,7 @@ from audiocnn.streaming.config import (
     source_name,
 )
 from audiocnn.streaming.inputs.chunk import Input
+from audiocnn.streaming.level_meter import LevelMeter
 from audiocnn.streaming.messages import EventMessage, Message, host_name
 from audiocnn.streaming.monitor import SourceMonitor, SourceStatus, SpectrumColumns
 from audiocnn.streaming.recorder import Recorder
@@ -323,10 +324,15 @@ class Station:
             hooks = self._attach(session, source_input, bundle) if self._attach else Hooks()
             observers: list[Observer] = list(hooks.observers)
             on_scores, explain = list(hooks.on_scores), list(hooks.explain)
+            closing: list[Callable[[], None]] = []
             if settings.record:
                 recorder = Recorder(settings.record, source_input.rate, notify)
                 stack.callback(recorder.close)
                 observers.insert(0, recorder)
+            if settings.level and bundle.front.sound:
+                meter = LevelMeter(session, settings.level_offset)
+                observers.append(meter)
+                closing.append(meter.close)
             if self._monitor:
                 monitor = SourceMonitor(session, source.rules, bundle.front.sound)
                 observers.append(monitor)
@@ -341,7 +347,7 @@ class Station:
             session.begin()
             run_session(
                 bundle, source_input, session, rules=source.rules, observers=observers,
-                on_scores=_call_all(on_scores), explain=_call_all(explain),
+                on_scores=_call_all(on_scores), explain=_call_all(explain), closing=closing,
             )  # fmt: skip
 
     def _session(self, source: _Source, source_input: Input) -> Session:
@@ -417,16 +423,18 @@ class _Source:
 def sources_of(settings: Settings) -> list[SourceSettings]:
     """Give the sources of settings: the tables ``[[source]]``, or one made of ``[listen]``."""
     listen = settings.listen
+    # Where a settings file says what to listen to, levels are measured; a quick look is not.
+    level = bool(settings.path) if listen.level is None else listen.level
     if not settings.sources:
         return [SourceSettings(
             device=listen.device, input=listen.input, rate=listen.rate, channels=listen.channels,
             format=listen.format, record=listen.record, realtime=bool(listen.realtime),
-            level=listen.level,
+            level=level,
         )]  # fmt: skip
-    sources = []
-    for source in settings.sources:
-        inherit = {"level": listen.level} if source.level is None else {}
-        sources.append(msgspec.structs.replace(source, **inherit))
+    sources = [
+        source if source.level is not None else msgspec.structs.replace(source, level=level)
+        for source in settings.sources
+    ]
     if len(sources) > 1 and listen.record:
         raise ArgumentError("record: give each [[source]] a file of its own")
     if listen.record and sources[0].record is None:

@@ -43,6 +43,7 @@ def add_listen(verbs: Any) -> None:
     parser.add_argument("--heartbeat", type=float, metavar="SECONDS",
                         help="between signs of life to the sinks")  # fmt: skip
     add_switch(parser, "--scores", "print every window's scores")
+    add_switch(parser, "--level", "measure the sound level, LAeq and LAFmax a minute")
     add_switch(parser, "--explain", "print which rule kept or dropped each window, on stderr")
     parser.add_argument("--plain", action="store_true", help="lines instead of the view")
     add_switch(parser, "--json", "one JSON object a line")
