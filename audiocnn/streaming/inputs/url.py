@@ -131,7 +131,7 @@ class UrlInput:
         self.rate = 0.0
         container, stream = self._connect()
         self.rate = float(stream.rate)
-        self._is_file = bool(container.duration)
+        self._is_file = bool(container.duration) and parts.scheme in ("http", "https")
         self._thread = threading.Thread(
             target=self._read_all, args=(container, stream), name="url", daemon=True
         )
