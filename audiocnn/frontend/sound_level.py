@@ -271,7 +271,7 @@ def nominal_a_weighting(frequency: Any) -> Array:
         return np.asarray(f4**2 * f * f / product)
 
     at = gain(np.asarray(frequency, np.float64))
-    return np.asarray(20 * np.log10(at / gain(np.float64(1000.0))))
+    return np.asarray(20 * np.log10(at / gain(np.array(1000.0))))
 
 
 def _end_of(spec: LevelSpec, state: LevelState) -> int:

@@ -66,7 +66,7 @@ def run_session(
     AudiocnnError
         What the input raises, after the events up to there were sent.
     """
-    options, watching = session.options, list(observers)
+    watching = list(observers)
     errors: list[Exception] = []
 
     def receive() -> Iterator[Samples]:
@@ -82,22 +82,19 @@ def run_session(
 
     def reported(runs: Iterator[Scores]) -> Iterator[Scores]:
         for run in runs:
-            session.n_windows += run.values.shape[1]
-            if options.scores:
-                session.report_scores(run, bundle.labels)
+            session.count_windows(run, bundle.labels)
             if on_scores and run.values.shape[1]:
                 on_scores(run)
             yield run
 
     rate = bundle.front.stream_rate(source.rate)
-    blocks = cut_blocks(receive(), source.rate, rate, seconds=options.block)
-    scores = reported(listen(bundle, blocks, options.hop))
+    blocks = cut_blocks(receive(), source.rate, rate, seconds=session.options.block)
+    scores = reported(listen(bundle, blocks, session.options.hop))
     try:
         for event in find_events(scores, rules or bundle.rules, onsets=True, explain=explain):
             session.report_event(event)
     finally:
-        source.close()
-        for close in closing:
+        for close in (source.close, *closing):
             close()
         session.finish(str(errors[0]) if errors else "")
     if errors:

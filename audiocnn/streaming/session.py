@@ -233,9 +233,10 @@ class Session:
             message = msgspec.structs.replace(message, clip=self.clip_of(message))
         self.send(message)
 
-    def report_scores(self, run: Scores, labels: tuple[str, ...]) -> None:
-        """Send the scores of a run's windows."""
-        for at in range(run.values.shape[1]):
+    def count_windows(self, run: Scores, labels: tuple[str, ...]) -> None:
+        """Count a run's windows, and send their scores if that is wanted."""
+        self.n_windows += run.values.shape[1]
+        for at in range(run.values.shape[1] if self.options.scores else 0):
             start = run.start + at * run.hop
             scores = dict(zip(labels, run.values[:, at].tolist(), strict=True))
             self.send(ScoresMessage(
