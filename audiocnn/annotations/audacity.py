@@ -23,7 +23,7 @@ def audacity_lines(rows: Iterable[Row], timed: bool) -> Iterator[str]:
         If they are of more than one recording.
     """
     source = None
-    for event, _, _ in rows:
+    for event, *_ in rows:
         if source not in (None, event.source):
             raise ArgumentError(
                 f"Audacity labels belong to one recording, got {source!r} and {event.source!r}:"

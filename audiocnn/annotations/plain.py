@@ -59,7 +59,7 @@ def read_csv(path: Path) -> Iterator[Event]:
 
 def jsonl_lines(rows: Iterable[Row], timed: bool) -> Iterator[str]:
     """Write rows as JSON objects, one a line; with ``timed``, each with its wall-clock time."""
-    for event, time, _ in rows:
+    for event, time, *_ in rows:
         row = {
             "path": event.source,
             "start": round(event.start, 6),

@@ -24,16 +24,17 @@ COLUMNS = (
     "High Freq (Hz)", "Begin Path", "File Offset (s)", "Annotation", "Score",
 )  # fmt: skip
 LABELS = ("annotation", "label", "common name", "species", "species code", "class", "type")
-ALL_HEIGHTS = ("0.0", "20000.0")  # Hz; a box in Raven has some, and an event has none
+HIGH = 20_000.0  # Hz; a box in Raven has frequencies, and an event has none
 
 
 def raven_lines(rows: Iterable[Row], timed: bool) -> Iterator[str]:
     """Write rows as selections, their leads added to their times; ``timed`` changes nothing."""
     yield "\t".join(COLUMNS) + "\n"
-    for number, (event, _, lead) in enumerate(rows, start=1):
+    for number, (event, _, lead, nyquist) in enumerate(rows, start=1):
         start, end = f"{lead + event.start:.6f}", f"{lead + end_of(event, 'Raven'):.6f}"
         score = "" if event.score is None else f"{event.score:.6f}"
-        row = [str(number), "Spectrogram 1", "1", start, end, *ALL_HEIGHTS]
+        high = HIGH if nyquist is None else min(HIGH, nyquist)
+        row = [str(number), "Spectrogram 1", "1", start, end, "0.0", f"{high:.1f}"]
         row += [one_line(event.source, "Raven"), f"{event.start:.6f}"]
         row += [one_line(event.label, "Raven"), score]
         yield "\t".join(row) + "\n"

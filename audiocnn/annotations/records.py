@@ -22,11 +22,14 @@ class Row(NamedTuple):
         When it began by the clock, if that is known.
     lead
         Seconds of all the recordings before its own.
+    nyquist
+        Highest frequency in its recording, Hz; None where that is not known.
     """
 
     event: Event
     time: datetime | None = None
     lead: float = 0.0
+    nyquist: float | None = None
 
 
 def check_event(event: Event) -> Event:

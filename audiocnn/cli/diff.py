@@ -5,10 +5,12 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from audiocnn.cli.paths import gather, reading_of
+from audiocnn.cli.options.parsing import options_of
+from audiocnn.cli.paths import ReadingOptions, gather, reading_of
 from audiocnn.cli.progress import show_progress
 from audiocnn.cli.tables import csv_table
 from audiocnn.datasets.manifest import Clip, parse_where, read_manifest
@@ -26,22 +28,36 @@ COLUMNS = ("path", "label", "verdict", "right", "start_a", "end_a", "score_a", "
 VERDICTS = ("same", "scored", "moved", "A", "B", "A alone knows", "B alone knows")
 
 
+@dataclass(frozen=True, kw_only=True)
+class DiffOptions(ReadingOptions):
+    """Options of `audiocnn diff`; see its ``--help``."""
+
+    a: str
+    b: str
+    paths: Sequence[str]
+    where: Sequence[str]
+    overlap: float
+    output: str | None
+    json: bool
+
+
 def run(args: argparse.Namespace) -> int:
     """Compare, and list disagreements; 1 if recordings could not be read."""
-    if not 0 <= args.overlap <= 1:
-        raise ArgumentError(f"--overlap is a share, 0 to 1, got {args.overlap:g}")
-    a, b = load(args.a), load(args.b)
+    options = options_of(DiffOptions, args)
+    if not 0 <= options.overlap <= 1:
+        raise ArgumentError(f"--overlap is a share, 0 to 1, got {options.overlap:g}")
+    a, b = load(options.a), load(options.b)
     if a.front.sound != b.front.sound:
         raise ArgumentError(
-            f"{args.a} and {args.b}: one hears sound, the other another signal: they have no "
-            "recording in common"
+            f"{options.a} and {options.b}: one is a model of sound, the other of another signal: "
+            "they have no recording in common"
         )
     if not set(a.labels) & set(b.labels):
         raise ArgumentError(
-            f"{args.a} and {args.b} have no label in common: there is nothing to compare"
+            f"{options.a} and {options.b} have no label in common: there is nothing to compare"
         )
-    reading = reading_of(args, a.front)
-    clips, labelled, missing = what_to_hear(args, (a, b), reading)
+    reading = reading_of(options, a.front)
+    clips, labelled, missing = choose_clips(options, (a, b), reading)
     results: list[Compared] = []
     with show_progress("diff", len(clips)) as progress:
         for problem in missing:
@@ -50,7 +66,7 @@ def run(args: argparse.Namespace) -> int:
         for clip in clips:
             try:
                 result = compare_clip(
-                    a, b, clip, labelled=labelled, overlap=args.overlap, reading=reading
+                    a, b, clip, labelled=labelled, overlap=options.overlap, reading=reading
                 )
             except AudioError as error:
                 progress.finished(0.0, str(error))
@@ -60,29 +76,29 @@ def run(args: argparse.Namespace) -> int:
     if not results:
         raise DatasetError(f"none of the {len(clips)} recordings could be read")
     results.sort(key=lambda result: (-result.disagreement, str(result.clip.path)))
-    if args.output:
-        write_pairs(args.output, results)
+    if options.output:
+        write_pairs(options.output, results)
     found = summarize(results)
-    if args.json:
-        print(json.dumps(as_dict(args, a, b, found, results, labelled), indent=1))
+    if options.json:
+        print(json.dumps(as_dict(options, a, b, found, results, labelled), indent=1))
     else:
-        print(as_text(args, a, b, found, results, labelled))
+        print(as_text(options, a, b, found, results, labelled))
     return 1 if progress.failed else 0
 
 
-def what_to_hear(
-    args: argparse.Namespace, bundles: Sequence[Bundle], reading: SignalReadOptions
+def choose_clips(
+    options: DiffOptions, bundles: Sequence[Bundle], reading: SignalReadOptions
 ) -> tuple[list[Clip], bool, list[str]]:
     """List clips, whether their labels are known, and what was not found.
 
     One CSV, one folder with a clips.csv, or one whose folders are named like labels that a
-    model knows, says what is to be heard; else recordings are just that.
+    model has, is a dataset with labels; other paths are recordings without.
     """
-    paths, front = args.paths, bundles[0].front
+    paths, front = options.paths, bundles[0].front
     if len(paths) == 1 and (reading.labels or _is_dataset(Path(paths[0]), bundles)):
-        found = read_manifest(paths[0], parse_where(args.where), reading, front.rate)
+        found = read_manifest(paths[0], parse_where(options.where), reading, front.rate)
         return found, True, []
-    if args.where:
+    if options.where:
         raise ArgumentError("--where chooses rows of a CSV: give one CSV, or a folder with one")
     recordings = gather(paths, front)
     return [Clip(Path(path), ()) for path in recordings.paths], False, list(recordings.missing)
@@ -101,7 +117,7 @@ def _is_dataset(path: Path, bundles: Sequence[Bundle]) -> bool:
 
 
 def write_pairs(path: str, results: Sequence[Compared]) -> None:
-    """Write every event, whose it is, and who is right."""
+    """Write every event, which model found it, and whether it is right."""
     with csv_table(path, COLUMNS) as write:
         for result in results:
             for pair in result.pairs:
@@ -121,10 +137,10 @@ def _cells(event: Event | None) -> list[str]:
 
 
 def as_dict(
-    args: argparse.Namespace, a: Bundle, b: Bundle, found: Summary, results: Sequence[Compared],
+    options: DiffOptions, a: Bundle, b: Bundle, found: Summary, results: Sequence[Compared],
     labelled: bool,
 ) -> dict[str, Any]:  # fmt: skip
-    """Give the outcome as plain values."""
+    """Return the outcome as plain values, for JSON."""
     rows = [
         {
             "path": str(result.clip.path),
@@ -140,7 +156,7 @@ def as_dict(
         }
         for result in results
     ]  # fmt: skip
-    out: dict[str, Any] = {"a": args.a, "b": args.b, "recordings": found.recordings}
+    out: dict[str, Any] = {"a": options.a, "b": options.b, "recordings": found.recordings}
     out |= {"only_a_knows": [label for label in a.labels if label not in b.labels]}
     out |= {"only_b_knows": [label for label in b.labels if label not in a.labels]}
     out |= {"events": found.verdicts}
@@ -158,11 +174,11 @@ def _plain(event: Event | None) -> dict[str, float] | None:
 
 
 def as_text(
-    args: argparse.Namespace, a: Bundle, b: Bundle, found: Summary, results: Sequence[Compared],
+    options: DiffOptions, a: Bundle, b: Bundle, found: Summary, results: Sequence[Compared],
     labelled: bool,
 ) -> str:  # fmt: skip
     """Lay the outcome out for reading."""
-    lines = [f"A: {args.a}", f"B: {args.b}", f"{found.recordings} recordings"]
+    lines = [f"A: {options.a}", f"B: {options.b}", f"{found.recordings} recordings"]
     for name, own, other in (("A", a, b), ("B", b, a)):
         if alone := [label for label in own.labels if label not in other.labels]:
             lines.append(f"{name} alone knows: {', '.join(alone)}")
@@ -179,13 +195,17 @@ def as_text(
         lines.append(f"{label:{width}}" + "".join(f"  {of.get(k, 0):11}" for k in kinds))
     differing = [result for result in results if result.disagreement > 0]
     if differing:
-        lines += ["", f"{len(differing)} recordings differ; those that differ most:"]
+        most = "" if len(differing) == 1 else "; those that differ most"
+        differ = (
+            "1 recording differs" if len(differing) == 1 else f"{len(differing)} recordings differ"
+        )
+        lines += ["", f"{differ}{most}:"]
     for result in differing[:SHOWN]:
         lines.append(f"{result.clip.path}{_truth(result, labelled)}")
         lines += [f"    {_line(pair, width)}" for pair in result.pairs
                   if pair.verdict not in ("same", "scored")]  # fmt: skip
     if len(differing) > SHOWN:
-        told = args.output or "use -o CSV or --json for all"
+        told = options.output or "use -o CSV or --json for all"
         lines.append(f"and {len(differing) - SHOWN} more: {told}")
     return "\n".join(lines)
 

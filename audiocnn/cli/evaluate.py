@@ -6,9 +6,11 @@ import argparse
 import json
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from audiocnn.cli.paths import reading_of
+from audiocnn.cli.options.parsing import options_of
+from audiocnn.cli.paths import ReadingOptions, reading_of
 from audiocnn.cli.progress import show_progress
 from audiocnn.cli.tables import csv_table
 from audiocnn.datasets.manifest import labels_of, parse_where, read_manifest
@@ -17,19 +19,36 @@ from audiocnn.evaluation.annotated import Detected, detect, read_annotated
 from audiocnn.evaluation.clip_scores import ScoredClip, evaluate_clips, score_clips
 from audiocnn.evaluation.intervals import FalseAlarms
 from audiocnn.evaluation.metrics import Evaluation
-from audiocnn.evaluation.sed_metrics import evaluate_detection
+from audiocnn.evaluation.sed_metrics import COLLAR, default_collar, evaluate_detection
 from audiocnn.inference.bundle import Bundle, load
 from audiocnn.io.signals.channels import SignalReadOptions
 
 
+@dataclass(frozen=True, kw_only=True)
+class EvaluateOptions(ReadingOptions):
+    """Options of `audiocnn evaluate`; see its ``--help``."""
+
+    data: str
+    model: str
+    where: Sequence[str]
+    group: str | None
+    events: bool
+    collar: float | None
+    predictions: str | None
+    json: bool
+
+
 def run(args: argparse.Namespace) -> int:
     """Score every clip, compare, print; 1 if clips could not be read."""
-    bundle = load(args.model)
-    reading = reading_of(args, bundle.front)
-    if args.events:
-        return run_events(args, bundle, reading)
-    clips = read_manifest(args.data, parse_where(args.where), reading, bundle.rate)
-    check_labels(args.data, labels_of(clips), bundle)
+    options = options_of(EvaluateOptions, args)
+    if options.collar is not None and not options.events:
+        raise ArgumentError("--collar is about events: give --events as well")
+    bundle = load(options.model)
+    reading = reading_of(options, bundle.front)
+    if options.events:
+        return run_events(options, bundle, reading)
+    clips = read_manifest(options.data, parse_where(options.where), reading, bundle.rate)
+    check_labels(options.data, labels_of(clips), bundle)
     scored: list[ScoredClip] = []
     with show_progress("evaluate", len(clips)) as progress:
         for result in score_clips(bundle, clips, reading):
@@ -39,21 +58,21 @@ def run(args: argparse.Namespace) -> int:
                 progress.finished(result.seconds)
                 scored.append(result)
     if not scored:
-        raise DatasetError(f"{args.data}: none of the {len(clips)} clips could be read")
-    if args.predictions:
-        write_predictions(args.predictions, scored, bundle.labels)
-    found = evaluate_clips(bundle, scored, args.group)
-    print(json.dumps(found.as_dict(), indent=1) if args.json else as_text(found))
+        raise DatasetError(f"{options.data}: none of the {len(clips)} clips could be read")
+    if options.predictions:
+        write_predictions(options.predictions, scored, bundle.labels)
+    found = evaluate_clips(bundle, scored, options.group)
+    print(json.dumps(found.as_dict(), indent=1) if options.json else as_text(found))
     return 1 if progress.failed else 0
 
 
-def run_events(args: argparse.Namespace, bundle: Bundle, reading: SignalReadOptions) -> int:
+def run_events(options: EvaluateOptions, bundle: Bundle, reading: SignalReadOptions) -> int:
     """Find events in whole recordings, compare with annotations, print."""
     for name in ("predictions", "group", "labels"):
-        if getattr(args, name):
+        if getattr(options, name):
             raise ArgumentError(f"--{name} is about clips, and --events about recordings")
-    truth = read_annotated(args.data, parse_where(args.where), bundle.front)
-    check_labels(args.data, sorted({e.label for r in truth for e in r.events}), bundle)
+    truth = read_annotated(options.data, parse_where(options.where), bundle.front)
+    check_labels(options.data, sorted({e.label for r in truth for e in r.events}), bundle)
     heard: list[Detected] = []
     with show_progress("evaluate", len(truth)) as progress:
         for recording in truth:
@@ -63,20 +82,22 @@ def run_events(args: argparse.Namespace, bundle: Bundle, reading: SignalReadOpti
             except AudioError as error:
                 progress.finished(0.0, str(error))
     if not heard:
-        raise DatasetError(f"{args.data}: none of the {len(truth)} recordings could be read")
-    found = evaluate_detection(heard, bundle.labels)
-    print(json.dumps(found, indent=1) if args.json else events_as_text(found))
+        raise DatasetError(f"{options.data}: none of the {len(truth)} recordings could be read")
+    collar = default_collar(bundle.window) if options.collar is None else options.collar
+    found = evaluate_detection(heard, bundle.labels, collar)
+    print(json.dumps(found, indent=1) if options.json else events_as_text(found))
     return 1 if progress.failed else 0
 
 
 def events_as_text(found: dict[str, Any]) -> str:
     """Lay the figures of event detection out for reading."""
     alarms, shown = found["false_alarms"], found["overall"]
+    gap = max(1, 7 - len(f"{found['collar']:g}") - 1)
     lines = [
         f"{found['recordings']} recordings, {found['hours']:.3f} h, {found['events']} annotated "
         f"events; {found['detected']} detected",
         f"segment F1 (1 s)         {_maybe(shown['segment_f1'])}",
-        f"event F1 (0.2 s collar)  {_maybe(shown['event_f1'])}",
+        f"event F1 ({found['collar']:g} s collar){'':{gap}}{_maybe(shown['event_f1'])}",
         "PSDS 1, 2                "
         + (
             "needs two annotated labels"
@@ -89,6 +110,13 @@ def events_as_text(found: dict[str, Any]) -> str:
             f"false alarms an hour     {alarms['per_hour']:8.2f} (95 % bounds {alarms['low']:.2f} "
             f"to {alarms['high']:.2f}; {alarms['events']} in {alarms['hours']:.3g} h without an "
             "annotated event)"
+        )
+    if found["collar"] != COLLAR:
+        strict = _maybe(shown["event_f1_dcase"]).strip()
+        lines.append(
+            f"With DCASE's collar of {COLLAR:g} s event F1 is {strict}: onsets "
+            "are known to about half a window of the model, which is the collar here "
+            "(--collar)."
         )
     width = max(5, *map(len, found["per_class"]))
     lines += ["", f"{'label':{width}}  events  segment F1  event F1  precision    recall"]

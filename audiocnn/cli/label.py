@@ -11,12 +11,17 @@ import contextlib
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
 from audiocnn.annotations.formats import format_events
-from audiocnn.cli.label_options import LabelOptions, check_not_a_recording, check_options
+from audiocnn.cli.label_options import (
+    LabelOptions,
+    check_not_a_recording,
+    check_options,
+    clock_from,
+)
 from audiocnn.cli.options.parsing import options_of
 from audiocnn.cli.paths import Recordings, gather, reading_of
 from audiocnn.cli.progress import Progress, show_progress
@@ -46,6 +51,7 @@ from audiocnn.labeling.ledger import (
     record,
     remove_ledger,
     results_of,
+    settings_of,
 )
 from audiocnn.labeling.outputs import (
     EditGuard,
@@ -155,7 +161,9 @@ def label_kept(run: LabelRun) -> int:
         remove_ledger(path)
     with contextlib.ExitStack() as stack:
         ledger = stack.enter_context(open_ledger(path, write=True))
-        number = begin_run(ledger, settings_of(run))
+        number = begin_run(ledger, run_settings(run), only_write=options.only_write)
+        if options.only_write and output.clock is None:  # the times that the run had
+            output = replace(output, clock=clock_from(settings_of(ledger).times))
         others = 0
         if not options.only_write:
             others = list_recordings(ledger, run.recordings.paths, prune=options.prune)
@@ -236,7 +244,7 @@ def choose_executor(
     )
 
 
-def settings_of(run: LabelRun) -> RunSettings:
+def run_settings(run: LabelRun) -> RunSettings:
     """Return the settings that the ledger stores."""
     return RunSettings(
         run.bundle.name,
@@ -245,6 +253,8 @@ def settings_of(run: LabelRun) -> RunSettings:
         run.job.rules,
         run.job.reading,
         run.bundle.front.names,
+        run.options.stored_times,
+        os.getcwd(),
     )
 
 

@@ -53,11 +53,14 @@ class LabelOptions(ReadingOptions):
         """Whether the run is kept in a ledger."""
         return bool(self.output) and not self.streamed
 
+    @property
+    def stored_times(self) -> str | None:
+        """Wall-clock times as a ledger stores them, see `RunSettings`."""
+        return self.timezone or ("" if self.times else None)
+
     def clock(self) -> Clock | None:
         """Return the clock of wall-clock times; None if none are wanted."""
-        if self.timezone:
-            return Clock(parse_zone(self.timezone))
-        return Clock() if self.times else None
+        return clock_from(self.stored_times)
 
     def all_paths(self) -> Iterator[str]:
         """Give the paths from the command line, and those of ``--list``."""
@@ -72,6 +75,13 @@ class LabelOptions(ReadingOptions):
                 raise ArgumentError(
                     f"--list {self.list} cannot be read: {error.strerror}"
                 ) from error
+
+
+def clock_from(times: str | None) -> Clock | None:
+    """Return the clock for what a ledger stores, see `RunSettings`."""
+    if times is None:
+        return None
+    return Clock(parse_zone(times)) if times else Clock()
 
 
 def check_options(options: LabelOptions) -> None:

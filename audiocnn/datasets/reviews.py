@@ -26,7 +26,7 @@ from audiocnn.datasets.manifest import Clip
 from audiocnn.errors import ArgumentError, DatasetError, did_you_mean
 from audiocnn.inference.events import Event
 from audiocnn.io.files.atomic import replacing
-from audiocnn.io.files.tables import check_text, parse_seconds, read_table
+from audiocnn.io.files.tables import check_text, parse_number, parse_seconds, read_table
 from audiocnn.io.recording import RecordingRef
 
 COLUMNS = ("clip", "path", "start", "end", "label", "score", "offset", "verdict")
@@ -78,6 +78,23 @@ def write_reviews(cuts: Iterable[Cut], path: Path) -> None:
                 )
     except OSError as error:
         raise ArgumentError(f"cannot write {path}: {error.strerror}") from error
+
+
+def read_cuts(path: Path) -> list[Cut]:
+    """Read the clips of a list, with or without verdicts.
+
+    Raises
+    ------
+    DatasetError
+        If the list does not exist, or a row cannot be parsed.
+    """
+    cuts = []
+    for place, row in read_table(path, COLUMNS[:5] + COLUMNS[6:7]):
+        start, end, offset = (parse_seconds(place, n, row[n]) for n in ("start", "end", "offset"))
+        score = parse_number(place, "score", row["score"]) if row.get("score") else None
+        event = Event(row["label"], start, end, score, row["path"])
+        cuts.append(Cut(row["clip"], event, offset))
+    return cuts
 
 
 def check_list(path: Path) -> None:

@@ -24,7 +24,7 @@ from typing import Any
 
 import numpy as np
 
-from audiocnn.errors import AudiocnnError
+from audiocnn.errors import ArgumentError, AudiocnnError
 from audiocnn.evaluation.annotated import Detected
 from audiocnn.evaluation.intervals import event_rate
 from audiocnn.inference.events import Event
@@ -39,8 +39,19 @@ PSDS = {
 }  # fmt: skip
 
 
-def evaluate_detection(heard: Sequence[Detected], labels: Sequence[str]) -> dict[str, Any]:
-    """Give all figures of event detection as plain values; None where there is none.
+def default_collar(window: float) -> float:
+    """Return the collar for a model: half of its window, and at least that of DCASE.
+
+    A window reports an event somewhere in it, so an onset is known to about half of its
+    length; a collar that is shorter measures the window, not the model.
+    """
+    return max(COLLAR, round(window / 2, 3))
+
+
+def evaluate_detection(
+    heard: Sequence[Detected], labels: Sequence[str], collar: float = COLLAR
+) -> dict[str, Any]:
+    """Compute all figures of event detection as plain values; None where there is none.
 
     Parameters
     ----------
@@ -48,13 +59,21 @@ def evaluate_detection(heard: Sequence[Detected], labels: Sequence[str]) -> dict
         At least one recording.
     labels
         Of the model.
+    collar
+        Seconds by which an onset may be off for an event to count as found; offsets may
+        be off by it or by half of the event's length. Figures with DCASE's collar of
+        0.2 s are given as well, as ``event_f1_dcase``.
 
     Raises
     ------
+    ArgumentError
+        If the collar is not above 0.
     AudiocnnError
         If the packages that count are not installed.
     """
-    segment, event = _by_sed_eval(heard, labels)
+    if not (math.isfinite(collar) and collar > 0):
+        raise ArgumentError(f"the collar must be above 0 s, got {collar:g}")
+    segment, event = _by_sed_eval(heard, labels, collar)
     n_true = {label: sum(e.label == label for h in heard for e in h.truth) for label in labels}
     per_class = {
         label: {
@@ -71,6 +90,8 @@ def evaluate_detection(heard: Sequence[Detected], labels: Sequence[str]) -> dict
         name: _share(figures["overall"]["f_measure"]["f_measure"])
         for name, figures in (("segment_f1", segment), ("event_f1", event))
     }
+    strict = event if collar == COLLAR else _by_sed_eval(heard, labels, COLLAR)[1]
+    overall["event_f1_dcase"] = _share(strict["overall"]["f_measure"]["f_measure"])
     known = [row for row in per_class.values() if row["events"]]
     macro = {
         name: float(np.mean([row[name] or 0.0 for row in known])) if known else None
@@ -81,6 +102,7 @@ def evaluate_detection(heard: Sequence[Detected], labels: Sequence[str]) -> dict
         "hours": sum(h.seconds for h in heard) / 3600,
         "events": sum(n_true.values()),
         "detected": sum(len(h.found) for h in heard),
+        "collar": collar,
         "overall": overall,
         "macro": macro,
         **_psds(heard, labels),
@@ -90,7 +112,7 @@ def evaluate_detection(heard: Sequence[Detected], labels: Sequence[str]) -> dict
 
 
 def _by_sed_eval(
-    heard: Sequence[Detected], labels: Sequence[str]
+    heard: Sequence[Detected], labels: Sequence[str], collar: float
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # dcase_util's use of pkg_resources
@@ -99,7 +121,7 @@ def _by_sed_eval(
         except ModuleNotFoundError as error:
             raise _missing(error) from error
         segment = SegmentBasedMetrics(list(labels), time_resolution=SEGMENT)
-        event = EventBasedMetrics(list(labels), t_collar=COLLAR, percentage_of_length=LENGTH_SHARE)
+        event = EventBasedMetrics(list(labels), t_collar=collar, percentage_of_length=LENGTH_SHARE)
         for h in heard:
             truth, found = _rows(h, h.truth), _rows(h, h.found)
             segment.evaluate(truth, found, evaluated_length_seconds=h.seconds)

@@ -100,6 +100,12 @@ class RunSettings:
     channels
         Names of the model's channels; empty for sound, and where an older run did not
         store them.
+    times
+        Wall-clock times of the output: a time zone, empty for those of the recordings'
+        names; None for no times.
+    folder
+        Where the run was started: relative paths of recordings begin there; empty where
+        an older run did not store it.
     """
 
     model: str
@@ -108,6 +114,8 @@ class RunSettings:
     rules: Mapping[str, EventRule]
     reading: SignalReadOptions = DEFAULT_OPTIONS
     channels: tuple[str, ...] = ()
+    times: str | None = None
+    folder: str = ""
 
 
 @dataclass(frozen=True)
@@ -189,8 +197,17 @@ def remove_ledger(path: str | Path) -> None:
             raise AudiocnnError(f"cannot remove {path}: {error.strerror}") from error
 
 
-def begin_run(ledger: Ledger, settings: RunSettings) -> int:
+def begin_run(ledger: Ledger, settings: RunSettings, *, only_write: bool = False) -> int:
     """Store the settings of a run, or compare them with those of the run in the ledger.
+
+    Parameters
+    ----------
+    ledger
+        Open for writing.
+    settings
+        Of this run.
+    only_write
+        Whether this run labels nothing: then times and folder of the ledger stay.
 
     Returns
     -------
@@ -216,6 +233,8 @@ def begin_run(ledger: Ledger, settings: RunSettings) -> int:
     if rules != dict(settings.rules):
         number += 1
     now |= {"channels": settings.channels, "rules": settings.rules, "rules_number": number}
+    if not only_write:
+        now |= {"times": settings.times, "folder": settings.folder}
     with transaction(ledger):
         ledger.connection.executemany(
             "INSERT OR REPLACE INTO run VALUES (?, ?)",
@@ -250,6 +269,8 @@ def settings_of(ledger: Ledger) -> RunSettings:
             rules,
             reading,
             _decoded(found.get("channels", "[]"), tuple[str, ...]),
+            msgspec.json.decode(found.get("times", "null"), type=str | None),
+            _decoded(found.get("folder", '""'), str),
         )
 
 

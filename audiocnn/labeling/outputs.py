@@ -32,7 +32,8 @@ from audiocnn.annotations.formats import (
 )
 from audiocnn.annotations.records import Row
 from audiocnn.annotations.start_times import Clock
-from audiocnn.errors import ArgumentError
+from audiocnn.errors import ArgumentError, AudioError
+from audiocnn.io.audio.reader import audio_info
 from audiocnn.labeling.fingerprints import (
     FileFingerprint,
     digest_of,
@@ -49,6 +50,7 @@ from audiocnn.labeling.ledger import (
     recorded_outputs,
     written_output,
 )
+from audiocnn.labeling.remote import is_url
 
 # Errors that concern one file of a folder, so that the others can still be written.
 OF_ONE_FILE = frozenset({errno.ENAMETOOLONG, errno.EILSEQ, errno.EINVAL, errno.EISDIR,
@@ -223,7 +225,7 @@ def write_outputs(
         If the output cannot be written at all, or without ``report`` a part of it.
     """
     if not output.folder:
-        rows = _writable(_rows(results, output.clock), output.format, report)
+        rows = _writable(_rows(results, output), output.format, report)
         with _guarded(guard, output.path):
             write_rows(rows, output.path, output.format, output.clock)
         return
@@ -237,7 +239,7 @@ def write_outputs(
             if path.parent != made:
                 _make(path.parent)
                 made = path.parent
-            rows = _writable(rows_of(result.events, output.clock), output.format, report)
+            rows = _writable(_rows([result], output, lead=False), output.format, report)
             with _guarded(guard, path):
                 write_rows(rows, path, output.format, output.clock)
         except (ArgumentError, OSError) as error:
@@ -309,11 +311,24 @@ def _names_a_file(path: Path) -> bool:
     return any(path.name.lower().endswith(suffix) for suffix in FORMATS) and not path.is_dir()
 
 
-def _rows(results: Iterable[LabelResult], clock: Clock | None) -> Iterator[Row]:
-    lead = 0.0
+def _rows(results: Iterable[LabelResult], output: Output, *, lead: bool = True) -> Iterator[Row]:
+    """Give the rows of results, with what a format needs beside the events."""
+    before = 0.0
     for result in results:
-        yield from rows_of(result.events, clock, lead)
-        lead += result.coverage.seconds
+        rows = rows_of(result.events, output.clock, before)
+        if output.format == "raven" and result.events:
+            nyquist = _nyquist(result.path)
+            rows = (row._replace(nyquist=nyquist) for row in rows)
+        yield from rows
+        before += result.coverage.seconds if lead else 0.0
+
+
+def _nyquist(path: str) -> float | None:
+    """Return the highest frequency in a recording, Hz, if its header can be read here."""
+    try:
+        return None if is_url(path) else audio_info(path).rate / 2
+    except AudioError:
+        return None
 
 
 def _below(path: str, root: str) -> str:

@@ -1,38 +1,38 @@
-"""A run in numbers: how many events of which class, on which day, at which hour.
+"""Summary of a run: events by class, day and hour, and which seconds were scored.
 
-Everything is counted while it passes by; what is kept grows with the days and the
-classes of a run, never with its events. An event belongs to the hour in which it
-begins. Where recordings' names do not say when they began, their events are counted,
-and have neither day nor hour.
+Everything is counted while it passes; memory grows with the days, classes and groups of a
+run, not with its events. An event belongs to the hour in which it begins. Events of
+recordings whose names do not tell when they began are counted without day and hour.
 """
 
 from __future__ import annotations
 
+import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Any, TypeVar
 
-from audiocnn.annotations.start_times import Clock, moment, start_time
+from audiocnn.annotations.start_times import STAMP, Clock, moment, start_time
 from audiocnn.inference.events import Event
 from audiocnn.labeling.label import LabelResult
 
 Number = TypeVar("Number", int, float)
-MANY_DAYS = 400
+FOLDED = 3  # empty days in a row that become one
 Hour = tuple[date, int]
 
 
 @dataclass
-class OfLabel:
-    """What was found of one class.
+class LabelSummary:
+    """Events of one class.
 
     Parameters
     ----------
     events, seconds, recordings
-        How many, how long together, in how many recordings.
+        Number, total length, and number of recordings with one.
     best
-        Highest score; None if none has one.
+        Highest score; None if no event has a score.
     hours
         Events by day and hour, where these are known.
     """
@@ -54,27 +54,27 @@ class OfLabel:
             self.recordings, self.last = self.recordings + 1, event.source
 
     def by_day(self) -> dict[str, int]:
-        """Give the events of each day that has some."""
+        """Return the number of events of each day that has some."""
         return _by_day(self.hours)
 
     def by_hour(self) -> list[int]:
-        """Give the events in each of the 24 hours of all days."""
-        found = [0] * 24
+        """Return the number of events in each of the 24 hours, over all days."""
+        counts = [0] * 24
         for (_, hour), n in self.hours.items():
-            found[hour] += n
-        return found
+            counts[hour] += n
+        return counts
 
 
 @dataclass
-class Heard:
-    """What was heard of the recordings.
+class CoverageSummary:
+    """Coverage of the recordings of a run.
 
     Parameters
     ----------
     recordings, failed
-        How many, and how many of them could not be read to their end.
+        Their number, and that of those that could not be read to their end.
     seconds, scored, skipped
-        Of sound, together; skipped by reason.
+        Total length, seconds in windows, and seconds skipped by reason.
     hours
         Seconds scored by day and hour, where these are known.
     """
@@ -87,11 +87,11 @@ class Heard:
     hours: dict[Hour, float] = field(default_factory=lambda: defaultdict(float))
 
     def by_day(self) -> dict[str, float]:
-        """Give the seconds scored on each day."""
+        """Return the seconds scored on each day."""
         return _by_day(self.hours)
 
     def add(self, result: LabelResult, start: datetime | None) -> None:
-        """Count a recording."""
+        """Add a recording."""
         coverage = result.coverage
         self.recordings += 1
         self.failed += bool(result.error)
@@ -100,9 +100,17 @@ class Heard:
         for skipped in coverage.skipped:
             self.skipped[skipped.reason] += skipped.seconds
         if start is not None and coverage.seconds:
-            share = coverage.scored / coverage.seconds  # what was skipped is spread evenly
+            share = coverage.scored / coverage.seconds  # skipped seconds are spread evenly
             for hour, seconds in hours_of(start, coverage.seconds):
                 self.hours[hour] += seconds * share
+
+
+@dataclass(frozen=True)
+class EmptyDays:
+    """Days in a row without recordings and events."""
+
+    first: date
+    n: int
 
 
 @dataclass
@@ -115,27 +123,41 @@ class Summary:
         By class, sorted.
     untimed
         Events of which neither day nor hour is known.
-    heard
-        None where there is no ledger to say it.
+    coverage
+        None where there is no ledger.
+    groups
+        The same for each group of recordings, sorted; empty if none are wanted.
     """
 
-    labels: dict[str, OfLabel] = field(default_factory=dict)
+    labels: dict[str, LabelSummary] = field(default_factory=dict)
     untimed: int = 0
-    heard: Heard | None = None
+    coverage: CoverageSummary | None = None
+    groups: dict[str, Summary] = field(default_factory=dict)
 
-    def days(self) -> list[date]:
-        """List the days from the first to the last: all, or if these are many, those with sound."""
-        hours = {hour for found in self.labels.values() for hour in found.hours}
-        there = {day for day, _ in hours | set(self.heard.hours if self.heard else ())}
-        if not there:
-            return []
-        first, last = min(there), max(there)
-        if (last - first).days >= MANY_DAYS:  # or one wrong clock would make a century of them
-            return sorted(there)
-        return [first + timedelta(days=n) for n in range((last - first).days + 1)]
+    @property
+    def n_events(self) -> int:
+        """Number of events of all classes."""
+        return sum(label.events for label in self.labels.values())
+
+    def days(self) -> list[date | EmptyDays]:
+        """List the days from the first to the last; several empty ones in a row are one entry."""
+        hours = {hour for label in self.labels.values() for hour in label.hours}
+        known = {day for day, _ in hours | set(self.coverage.hours if self.coverage else ())}
+        days: list[date | EmptyDays] = []
+        for day in sorted(known):
+            if days:
+                before = days[-1]
+                assert isinstance(before, date)
+                n = (day - before).days - 1
+                if n >= FOLDED:
+                    days.append(EmptyDays(before + timedelta(days=1), n))
+                else:
+                    days += [before + timedelta(days=1 + k) for k in range(n)]
+            days.append(day)
+        return days
 
     def as_dict(self) -> dict[str, Any]:
-        """Give all of it for JSON."""
+        """Return all of it for JSON."""
         labels = {
             label: {
                 "events": found.events,
@@ -148,21 +170,50 @@ class Summary:
             }
             for label, found in self.labels.items()
         }
-        told: dict[str, Any] = {"labels": labels, "untimed": self.untimed, "coverage": None}
-        if self.heard:
-            told["coverage"] = {
-                "recordings": self.heard.recordings,
-                "failed": self.heard.failed,
-                "seconds": round(self.heard.seconds, 3),
-                "scored": round(self.heard.scored, 3),
-                "skipped": {name: round(s, 3) for name, s in self.heard.skipped.items()},
-                "hours": _as_list(self.heard.hours),
+        values: dict[str, Any] = {"labels": labels, "untimed": self.untimed, "coverage": None}
+        if self.coverage:
+            values["coverage"] = {
+                "recordings": self.coverage.recordings,
+                "failed": self.coverage.failed,
+                "seconds": round(self.coverage.seconds, 3),
+                "scored": round(self.coverage.scored, 3),
+                "skipped": {name: round(s, 3) for name, s in self.coverage.skipped.items()},
+                "hours": _as_list(self.coverage.hours),
             }
-        return told
+        if self.groups:
+            values["groups"] = {name: group.as_dict() for name, group in self.groups.items()}
+        return values
+
+
+def folder_of(path: str) -> str:
+    """Return the folder of a recording, the whole path to it."""
+    return re.sub(r"[/\\]?[^/\\]*$", "", path) or "."
+
+
+def site_of(path: str) -> str:
+    """Return the site of a recording: what its name has before date and time, or its folder.
+
+    Examples
+    --------
+    >>> site_of("june/SITE_A_20210605_043000.wav")
+    'SITE_A'
+    >>> site_of("SITE_B/20210605_043000.WAV")
+    'SITE_B'
+    """
+    name = re.split(r"[/\\]", path)[-1]
+    stamp = STAMP.search(name)
+    prefix = name[: stamp.start()].strip("_-. ") if stamp else ""
+    return prefix or re.split(r"[/\\]", folder_of(path))[-1]
+
+
+GROUPINGS: Mapping[str, Callable[[str], str]] = {"folder": folder_of, "site": site_of}
 
 
 def summarize(
-    events: Iterable[Event] | None, results: Iterable[LabelResult] | None, clock: Clock
+    events: Iterable[Event] | None,
+    results: Iterable[LabelResult] | None,
+    clock: Clock,
+    by: Callable[[str], str] | None = None,
 ) -> Summary:
     """Count a run.
 
@@ -174,22 +225,33 @@ def summarize(
         Of its ledger; None if there is none.
     clock
         Which day and hour it is.
+    by
+        Gives the group of a recording by its path; None for no groups.
     """
-    summary = Summary(heard=None if results is None else Heard())
+    summary = Summary(coverage=None if results is None else CoverageSummary())
     starts = _Starts(clock)
-    if results is not None and summary.heard is not None:
-        for result in results:
-            summary.heard.add(result, starts.of(result.path))
-            if events is None:
-                _count(summary, result.events, starts)
-    if events is not None:
-        _count(summary, events, starts)
-    summary.labels = dict(sorted(summary.labels.items()))
+
+    def parts(path: str) -> list[Summary]:
+        if by is None:
+            return [summary]
+        coverage = None if results is None else CoverageSummary()
+        return [summary, summary.groups.setdefault(by(path), Summary(coverage=coverage))]
+
+    for result in results or ():
+        for part in parts(result.path):
+            assert part.coverage is not None
+            part.coverage.add(result, starts.of(result.path))
+        if events is None:
+            _count(parts, result.events, starts)
+    _count(parts, events or (), starts)
+    for part in (summary, *summary.groups.values()):
+        part.labels = dict(sorted(part.labels.items()))
+    summary.groups = dict(sorted(summary.groups.items()))
     return summary
 
 
 def hours_of(start: datetime, seconds: float) -> Iterator[tuple[Hour, float]]:
-    """Cut a stretch of time at the hours of the clock.
+    """Cut a stretch of time at the full hours.
 
     Yields
     ------
@@ -208,7 +270,7 @@ def hours_of(start: datetime, seconds: float) -> Iterator[tuple[Hour, float]]:
 
 
 class _Starts:
-    """When recordings began; remembers the last, for events come recording by recording."""
+    """When recordings began; caches the last, as events come recording by recording."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock, self._path, self._start = clock, "", start_time("", clock)
@@ -219,17 +281,17 @@ class _Starts:
         return self._start
 
 
-def _count(summary: Summary, events: Iterable[Event], starts: _Starts) -> None:
+def _count(parts: Callable[[str], list[Summary]], events: Iterable[Event], starts: _Starts) -> None:
     for event in events:
-        found = summary.labels.get(event.label)
-        if found is None:
-            found = summary.labels[event.label] = OfLabel()
-        found.add(event)
-        if (start := starts.of(event.source)) is None:
-            summary.untimed += 1
-        else:
-            now = moment(start, event.start)
-            found.hours[now.date(), now.hour] += 1
+        start = starts.of(event.source)
+        now = None if start is None else moment(start, event.start)
+        for part in parts(event.source):
+            found = part.labels.setdefault(event.label, LabelSummary())
+            found.add(event)
+            if now is None:
+                part.untimed += 1
+            else:
+                found.hours[now.date(), now.hour] += 1
 
 
 def _by_day(hours: Mapping[Hour, Number]) -> dict[str, Number]:

@@ -1,31 +1,31 @@
-"""A summary as a picture: bars for the classes, and hours against days for each.
+"""A summary as rectangles and texts: bars for the classes, hours against days for each.
 
-The picture is a list of rectangles and texts, drawn as SVG within a page of HTML that
-needs nothing from outside, or by Pillow as PNG (``audiocnn[pictures]``). Nothing of it is
-random or of today, so the same run gives the same file.
+The layout does not know how it is drawn: `audiocnn.labeling.summary_page` draws it as SVG
+within a page of HTML, and `as_png` by Pillow (``audiocnn[pictures]``). It contains nothing
+random and no date of today, so the same run gives the same file.
 """
 
 from __future__ import annotations
 
-import html
 import io
 import itertools
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from pathlib import Path
 from typing import Any
 
 from audiocnn.errors import ArgumentError
-from audiocnn.io.files.atomic import replacing
-from audiocnn.labeling.summary import Hour, Summary
+from audiocnn.labeling.summary import EmptyDays, Hour, Summary
 
 WIDTH, EDGE, LINE = 1040.0, 20.0, 18.0  # pixels
 CELL = 17.0  # pixels an hour
 PANELS = 40  # classes with hours and days: the most frequent
 PANEL = 24 * CELL + 92  # pixels a panel of hours and days, with its margin
-INK, PALE, NOTHING, BAR = "#1b2631", "#7b8894", "#eceff1", "#2a6f97"
+COLOURS = {  # of a light page, for PNG; a page of HTML has its own, light and dark
+    "text": "#1b2631", "muted": "#5f6b76", "bar": "#2a6f97", "none": "#e8f1f6",
+    "absent": "#ffffff", "hatch": "#9aa5ae",
+}  # fmt: skip
 SCALE = ((232, 241, 246), (97, 165, 194), (42, 111, 151), (1, 42, 74))  # from none to most
 
 
@@ -36,101 +36,89 @@ class Shape:
     Parameters
     ----------
     x, y
-        Of its upper left corner; of a text, where its line begins (or ends, if ``right``).
+        Upper left corner; of a text, where its line begins (or ends, if ``right``).
     width, height
         Of a rectangle; a text's ``height`` is its size.
-    fill
-        Its colour.
+    role
+        What it is: ``text``, ``muted``, ``bar``; of a cell ``level`` (a value),
+        ``none`` (recorded, without an event) or ``absent`` (not recorded: hatched).
     text
-        What stands there; of a rectangle, what is shown where one points at it.
+        The text; of a rectangle, its tooltip.
     right
         Whether a text ends at ``x``.
+    level
+        Of a ``level``, its place between 0 and 1.
     """
 
     x: float
     y: float
     width: float
     height: float
-    fill: str
+    role: str
     text: str = ""
     right: bool = False
+    level: float = 0.0
 
 
-def write_picture(summary: Summary, path: str | Path, title: str) -> None:
-    """Draw a summary.
-
-    Parameters
-    ----------
-    summary
-        What to draw.
-    path
-        Ends in .html or .png; appears when it is complete.
-    title
-        Stands above it.
-
-    Raises
-    ------
-    ArgumentError
-        If the name ends in anything else, Pillow is wanted and missing, or the file
-        cannot be written.
-    """
-    target = Path(path)
-    render = check_picture(target)
-    shapes = list(_draw(summary, title))
-    data = render(shapes, max(shape.y + shape.height for shape in shapes) + EDGE)
-    try:
-        with replacing(target) as part:
-            part.write_bytes(data)
-    except OSError as error:
-        raise ArgumentError(f"cannot write {path}: {error.strerror}") from error
+def layout(summary: Summary, title: str) -> list[Shape]:
+    """Lay out bars for all classes, then hours against days for the most frequent ones."""
+    return list(_layout(summary, title))
 
 
-def check_picture(path: Path) -> Callable[[Iterable[Shape], float], bytes]:
-    """Say how a picture of this name is made, before the work.
-
-    Raises
-    ------
-    ArgumentError
-        If it cannot be.
-    """
-    suffix = path.suffix.lower()
-    if suffix == ".html":
-        return _as_html
-    if suffix != ".png":
-        raise ArgumentError(f"no picture for {str(path)!r}: the name must end in .html or .png")
-    _import_pillow()
-    return _as_png
+def height_of(shapes: Iterable[Shape]) -> float:
+    """Return the height of a picture of shapes, in pixels."""
+    return max(shape.y + shape.height for shape in shapes) + EDGE
 
 
-def _draw(summary: Summary, title: str) -> Iterator[Shape]:
-    """Draw bars for all classes, then hours against days for the most frequent ones."""
-    yield Shape(EDGE, EDGE + 6, 0, 20, INK, title)
-    y = EDGE + 44
+def _layout(summary: Summary, title: str) -> Iterator[Shape]:
+    y = EDGE
+    if title:
+        yield Shape(EDGE, EDGE + 6, 0, 20, "text", title)
+        y += 44
     most = max((found.events for found in summary.labels.values()), default=0)
     names = min(220.0, 20 + 7.5 * max((len(label) for label in summary.labels), default=0))
     for label, found in summary.labels.items():
         width = max(1.0, (WIDTH - 2 * EDGE - names - 250) * found.events / most)
-        said = f"{found.events:,} events, {found.seconds:,.0f} s"
-        yield Shape(EDGE + names - 8, y, 0, 12, INK, label, right=True)
-        yield Shape(EDGE + names, y, width, LINE - 6, BAR, f"{label}: {said}")
-        yield Shape(EDGE + names + width + 8, y, 0, 12, PALE, said)
+        events = "1 event" if found.events == 1 else f"{found.events:,} events"
+        figures = f"{events}, {found.seconds:,.0f} s"
+        yield Shape(EDGE + names - 8, y, 0, 12, "text", label, right=True)
+        yield Shape(EDGE + names, y, width, LINE - 6, "bar", f"{label}: {figures}")
+        yield Shape(EDGE + names + width + 8, y, 0, 12, "muted", figures)
         y += LINE
     days = summary.days()
     if not days:
-        yield Shape(EDGE, y + LINE, 0, 12, PALE, "No day or hour: the names of the recordings "
-                    "do not say when they began.")  # fmt: skip
+        yield Shape(EDGE, y + LINE, 0, 12, "muted", "No day or hour: the names of the recordings "
+                    "do not tell when they began.")  # fmt: skip
         return
+    recorded = summary.coverage.hours if summary.coverage else None
+    y += LINE
+    yield from _legend(y, recorded is not None)
     shown = sorted(summary.labels, key=lambda label: -summary.labels[label].events)[:PANELS]
     panels: list[tuple[str, Mapping[Hour, float]]] = [
         (f"{label}, events", summary.labels[label].hours) for label in sorted(shown)
     ]
-    heard = summary.heard.hours if summary.heard else None
-    if heard:
-        panels.append(("minutes heard", {hour: s / 60 for hour, s in heard.items()}))
+    if recorded:
+        panels.append(("minutes recorded", {hour: s / 60 for hour, s in recorded.items()}))
     y, height = y + 2 * LINE, _row_height(len(days)) * len(days) + 3.5 * LINE
     for number, (name, hours) in enumerate(panels):
         x = EDGE + (number % 2) * (PANEL + EDGE)
-        yield from _panel(name, hours, heard, days, (x, y + number // 2 * height))
+        yield from _panel(name, hours, recorded, days, (x, y + number // 2 * height))
+
+
+def _legend(y: float, knows_recorded: bool) -> Iterator[Shape]:
+    """Explain the cells of the panels."""
+    x = EDGE
+    entries = [("absent", "not recorded"), ("none", "recorded, no event")]
+    if not knows_recorded:
+        entries = [("none", "no event (what was recorded is not known)")]
+    for role, text in entries:
+        yield Shape(x, y, CELL - 1, 12, role, text)
+        yield Shape(x + CELL + 4, y, 0, 12, "muted", text)
+        x += CELL + 30 + 6.2 * len(text)
+    for step in range(5):
+        yield Shape(x + step * CELL, y, CELL - 1, 12, "level", "", level=(step + 1) / 5)
+    text = "few to most in an hour"
+    yield Shape(x + 5 * CELL + 4, y, 0, 12, "muted", text)
 
 
 def _row_height(n_days: int) -> float:
@@ -140,45 +128,117 @@ def _row_height(n_days: int) -> float:
 def _panel(
     name: str,
     hours: Mapping[Hour, float],
-    heard: Mapping[Hour, float] | None,
-    days: list[date],
+    recorded: Mapping[Hour, float] | None,
+    days: Sequence[date | EmptyDays],
     corner: tuple[float, float],
 ) -> Iterator[Shape]:
-    """Draw a row for each day and a column for each hour; grey where nothing was heard."""
+    """Lay out a row for each day and a column for each hour."""
     left, top = corner
     most, row = max(hours.values(), default=0.0), _row_height(len(days))
-    yield Shape(left, top, 0, 14, INK, f"{name} (at most {most:,.0f} in an hour)")
+    shown = f"{most:,.0f}" if most >= 10 or most == int(most) else f"{most:.1f}"
+    yield Shape(left, top, 0, 14, "text", f"{name} (at most {shown} in an hour)")
     x, y = left + 80, top + 2 * LINE
     for hour in range(0, 24, 6):
-        yield Shape(x + hour * CELL, y - 16, 0, 11, PALE, f"{hour:02d}")
+        yield Shape(x + hour * CELL, y - 16, 0, 11, "muted", f"{hour:02d}")
     step = math.ceil(14 / row)
-    ground = _colour(0.0, 1.0) if heard is None else NOTHING
-    yield Shape(x, y, 24 * CELL, row * len(days), ground, "none" if heard is None else "not heard")
+    ground, tip = ("none", "no event") if recorded is None else ("absent", "not recorded")
+    yield Shape(x, y, 24 * CELL, row * len(days), ground, tip)
     for at, day in enumerate(days):
+        if isinstance(day, EmptyDays):
+            if row >= 11:
+                text = f"{day.n} days without recordings"
+                yield Shape(x + 4, y + at * row + row / 2 - 7, 0, 11, "muted", text)
+            continue
         if at % step == 0:
-            yield Shape(x - 6, y + at * row + row / 2 - 7, 0, 11, PALE, day.isoformat(), right=True)
-        values = [_value(day, hour, hours, heard) for hour in range(24)]
-        for value, members in itertools.groupby(range(24), values.__getitem__):
-            if value is None or (value == 0 and heard is None):
-                continue  # as the ground is
-            there = list(members)
-            for first in there if value else there[:1]:
-                n = 1 if value else len(there)
-                said = f"{day.isoformat()} {first:02d} h: {value:,.0f}" if value else "none"
-                place = (x + first * CELL, y + at * row, n * CELL - 1, row - min(1.0, row / 4))
-                yield Shape(*place, _colour(value, most), said)
+            text = day.isoformat()
+            yield Shape(x - 6, y + at * row + row / 2 - 7, 0, 11, "muted", text, right=True)
+        yield from _day(day, hours, recorded, most, (x, y + at * row, row))
+
+
+def _day(
+    day: date,
+    hours: Mapping[Hour, float],
+    recorded: Mapping[Hour, float] | None,
+    most: float,
+    place: tuple[float, float, float],
+) -> Iterator[Shape]:
+    x, y, row = place
+    values = [_value(day, hour, hours, recorded) for hour in range(24)]
+    for value, members in itertools.groupby(range(24), values.__getitem__):
+        if value is None or (value == 0 and recorded is None):
+            continue  # as the ground is
+        cells = list(members)
+        for first in cells if value else cells[:1]:
+            n = 1 if value else len(cells)
+            text = f"{day.isoformat()} {first:02d} h: {value:,.0f}" if value else "none"
+            box = (x + first * CELL, y, n * CELL - 1, row - min(1.0, row / 4))
+            if value:
+                yield Shape(*box, "level", text, level=math.sqrt(value / most))
+            else:
+                yield Shape(*box, "none", text)
 
 
 def _value(
-    day: date, hour: int, hours: Mapping[Hour, float], heard: Mapping[Hour, float] | None
+    day: date, hour: int, hours: Mapping[Hour, float], recorded: Mapping[Hour, float] | None
 ) -> float | None:
     value = hours.get((day, hour), 0.0)
-    return None if not value and heard is not None and (day, hour) not in heard else value
+    return None if not value and recorded is not None and (day, hour) not in recorded else value
 
 
-def _colour(value: float, most: float) -> str:
-    """Mix the colour of a value: its square root, so that few is told from none."""
-    at = (math.sqrt(value / most) if most else 0.0) * (len(SCALE) - 1)
+def as_png(shapes: Sequence[Shape]) -> bytes:
+    """Draw shapes as PNG.
+
+    Raises
+    ------
+    ArgumentError
+        If Pillow is not installed.
+    """
+    image_of, draw_on, font_of = import_pillow()
+    scale = 2  # for displays of high resolution
+    size = (round(scale * WIDTH), round(scale * height_of(shapes)))
+    image = image_of("RGB", size, "#ffffff")
+    draw = draw_on(image)
+    for shape in shapes:
+        x, y = scale * shape.x, scale * shape.y
+        if shape.width:
+            corner = (x + scale * shape.width - 1, y + scale * shape.height - 1)
+            draw.rectangle((x, y, *corner), fill=_colour(shape))
+            if shape.role == "absent":
+                _hatch(draw, (x, y, *corner))
+        else:
+            font, anchor = font_of(size=scale * shape.height), "ra" if shape.right else "la"
+            draw.text((x, y), printable(shape.text), COLOURS[shape.role], font, anchor=anchor)
+    data = io.BytesIO()
+    image.save(data, "PNG")
+    return data.getvalue()
+
+
+def _hatch(draw: Any, box: tuple[float, float, float, float]) -> None:
+    left, top, right, bottom = box
+    for at in range(int(left - (bottom - top)), int(right), 12):
+        line = [(at, bottom), (at + bottom - top, top)]
+        clipped = _clip(line[0], line[1], left, right)
+        if clipped:
+            draw.line(clipped, fill=COLOURS["hatch"], width=1)
+
+
+def _clip(
+    begin: tuple[float, float], end: tuple[float, float], left: float, right: float
+) -> list[tuple[float, float]]:
+    """Clip a rising diagonal at two verticals."""
+    (x0, y0), (x1, y1) = begin, end
+    if x0 < left:
+        x0, y0 = left, y0 - (left - x0)
+    if x1 > right:
+        x1, y1 = right, y1 + (x1 - right)
+    return [(x0, y0), (x1, y1)] if x0 < x1 else []
+
+
+def _colour(shape: Shape) -> str:
+    """Return a rectangle's colour; a level's is mixed from those of the scale."""
+    if shape.role != "level":
+        return COLOURS[shape.role]
+    at = shape.level * (len(SCALE) - 1)
     low = min(int(at), len(SCALE) - 2)
     mixed = (
         round(a + (b - a) * (at - low)) for a, b in zip(SCALE[low], SCALE[low + 1], strict=True)
@@ -186,46 +246,14 @@ def _colour(value: float, most: float) -> str:
     return "#" + "".join(f"{part:02x}" for part in mixed)
 
 
-def _as_html(shapes: Iterable[Shape], height: float) -> bytes:
-    lines = [
-        '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><title>audiocnn</title>'
-        "<style>body{margin:0;background:#fff;font-family:system-ui,sans-serif}</style></head>",
-        f'<body><svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH:g}" height="{height:g}" '
-        'role="img">',
-    ]
-    for shape in shapes:
-        text = html.escape(_printable(shape.text))
-        if shape.width:
-            place = f'x="{shape.x:g}" y="{shape.y:g}" width="{shape.width:g}"'
-            rect = f'<rect {place} height="{shape.height:g}" fill="{shape.fill}">'
-            lines.append(f"{rect}<title>{text}</title></rect>")
-        else:
-            anchor = ' text-anchor="end"' if shape.right else ""
-            place = f'x="{shape.x:g}" y="{shape.y + 0.85 * shape.height:g}"{anchor}'
-            style = f'font-size="{shape.height:g}" fill="{shape.fill}"'
-            lines.append(f"<text {place} {style}>{text}</text>")
-    return "\n".join([*lines, "</svg></body></html>\n"]).encode()
+def import_pillow() -> tuple[Any, Any, Any]:
+    """Import what draws PNG files.
 
-
-def _as_png(shapes: Iterable[Shape], height: float) -> bytes:
-    image_of, draw_on, font_of = _import_pillow()
-    scale = 2  # for screens of today
-    image = image_of("RGB", (round(scale * WIDTH), round(scale * height)), "#ffffff")
-    draw = draw_on(image)
-    for shape in shapes:
-        x, y = scale * shape.x, scale * shape.y
-        if shape.width:
-            corner = (x + scale * shape.width - 1, y + scale * shape.height - 1)
-            draw.rectangle((x, y, *corner), fill=shape.fill)
-        else:
-            font, anchor = font_of(size=scale * shape.height), "ra" if shape.right else "la"
-            draw.text((x, y), _printable(shape.text), shape.fill, font, anchor=anchor)
-    data = io.BytesIO()
-    image.save(data, "PNG")
-    return data.getvalue()
-
-
-def _import_pillow() -> tuple[Any, Any, Any]:
+    Raises
+    ------
+    ArgumentError
+        If Pillow is not installed.
+    """
     try:
         from PIL import Image, ImageDraw, ImageFont
     except ImportError as error:
@@ -236,5 +264,6 @@ def _import_pillow() -> tuple[Any, Any, Any]:
     return Image.new, ImageDraw.Draw, ImageFont.load_default
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
+    """Return a text that can be encoded, on one line."""
     return text.encode("utf-8", "replace").decode().replace("\n", " ")

@@ -4,7 +4,9 @@ import json
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
+import soundfile
 
 from audiocnn.annotations.formats import read_events
 from audiocnn.cli.main import main
@@ -116,3 +118,34 @@ def test_the_loop_from_recordings_to_reviews(
     assert main(["label", str(clip), "--json"]) == 0
     heard = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert "rooster" in {row["label"] for row in heard}
+
+
+def test_times_are_kept_when_another_format_is_written(
+    recordings: Path, expected: list[Event], tmp_path: Path
+) -> None:
+    run = tmp_path / "run.csv"
+    assert main(["label", str(recordings), "-o", str(run), "--timezone", "Europe/Berlin"]) == 0
+    ledger = ["--ledger", f"{run}.ledger", "--only-write"]
+    kaleidoscope, plain = tmp_path / "k.kaleidoscope.csv", tmp_path / "p.jsonl"
+    assert main(["label", "-o", str(kaleidoscope), *ledger]) == 0
+    lines = kaleidoscope.read_text().splitlines()
+    assert lines[1].split(",")[6:9] == ["2021-06-05", "23:59:30", "23"]
+    assert main(["label", "-o", str(plain), *ledger, "--timezone", "Asia/Tokyo"]) == 0
+    assert '"time": "2021-06-05T23:59:30.000+09:00"' in plain.read_text().splitlines()[0]
+    assert main(["label", "-o", str(plain), *ledger]) == 0  # that of the run, again
+    assert '"time": "2021-06-05T23:59:30.000+02:00"' in plain.read_text().splitlines()[0]
+
+
+def test_boxes_for_raven_end_at_the_highest_frequency(tmp_path: Path) -> None:
+    sound, rate = soundfile.read(DEMO, dtype="float32")
+    sound = sound[: 10 * rate]
+    soundfile.write(tmp_path / "low.wav", sound[:: round(rate / 8000)], 8000)
+    soundfile.write(tmp_path / "high.wav", np.repeat(sound, 3), 3 * rate)
+    for name in ("low", "high"):
+        out = tmp_path / f"{name}.selections.txt"
+        options = ["--threshold", "0.01", "-o", str(out)]
+        assert main(["label", str(tmp_path / f"{name}.wav"), *options]) == 0
+        rows = [line.split("\t") for line in out.read_text().splitlines()]
+        assert {row[rows[0].index("High Freq (Hz)")] for row in rows[1:]} == {
+            "4000.0" if name == "low" else "20000.0"
+        }

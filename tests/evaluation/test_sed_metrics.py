@@ -8,9 +8,9 @@ import soundfile
 
 import audiocnn
 from audiocnn.cli.main import main
-from audiocnn.errors import DatasetError
+from audiocnn.errors import ArgumentError, DatasetError
 from audiocnn.evaluation.annotated import Annotated, Detected, detect, read_annotated
-from audiocnn.evaluation.sed_metrics import evaluate_detection
+from audiocnn.evaluation.sed_metrics import default_collar, evaluate_detection
 from audiocnn.inference.events import Event
 
 LABELS = ("cat", "dog")
@@ -33,7 +33,9 @@ TRUTH = [Event("cat", 2.0, 4.0), Event("dog", 10.0, 13.0)]
 def test_what_is_found_exactly_is_perfect():
     found = [Event("cat", 2.0, 4.0, 0.9), Event("dog", 10.0, 13.0, 0.9)]
     figures = evaluate_detection([detected(found, TRUTH)], LABELS)
-    assert figures["overall"] == {"segment_f1": 1.0, "event_f1": 1.0}
+    assert figures["overall"] == {
+        "segment_f1": 1.0, "event_f1": 1.0, "event_f1_dcase": 1.0,
+    }  # fmt: skip
     assert figures["psds_1"] == pytest.approx(1)
     assert figures["psds_2"] == pytest.approx(1)
     assert figures["false_alarms"]["events"] == 0
@@ -46,6 +48,17 @@ def test_collars_are_those_that_are_promised():
     assert evaluate_detection([detected(good, TRUTH)], LABELS)["overall"]["event_f1"] == 1
     late = [Event("cat", 2.3, 4.0, 0.9), Event("dog", 10.0, 14.6, 0.9)]
     assert evaluate_detection([detected(late, TRUTH)], LABELS)["overall"]["event_f1"] == 0
+
+
+def test_the_collar_of_a_model_is_half_its_window():
+    late = [Event("cat", 2.9, 4.0, 0.9), Event("dog", 10.5, 14.4, 0.9)]
+    figures = evaluate_detection([detected(late, TRUTH)], LABELS, default_collar(2.0))
+    assert figures["collar"] == 1.0
+    assert figures["overall"]["event_f1"] == 1
+    assert figures["overall"]["event_f1_dcase"] == 0
+    assert default_collar(0.3) == 0.2
+    with pytest.raises(ArgumentError, match="the collar must be above 0 s, got 0"):
+        evaluate_detection([detected(late, TRUTH)], LABELS, 0.0)
 
 
 def test_alarms_elsewhere_cost_precision_and_are_rated():
@@ -113,3 +126,11 @@ def test_evaluate_measures_events(night, bundle_folders, capsys):
     assert json.loads(capsys.readouterr().out)["events"] == 1
     assert main(["evaluate", str(night), "--events", "--model", model, "--group", "x"]) == 2
     assert "is about clips" in capsys.readouterr().err
+    collar = default_collar(audiocnn.load(model).window)
+    assert main(["evaluate", str(night), "--events", "--model", model]) == 0
+    out = capsys.readouterr().out
+    assert f"event F1 ({collar:g} s collar)" in out
+    assert ("With DCASE's collar of 0.2 s event F1 is" in out) == (collar != 0.2)
+    assert main(["evaluate", str(night), "--events", "--model", model, "--collar", "0.2"]) == 0
+    assert "event F1 (0.2 s collar)  " in capsys.readouterr().out
+    assert main(["evaluate", str(night), "--model", model, "--collar", "0.2"]) == 2

@@ -7,12 +7,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from audiocnn.annotations.start_times import Clock, parse_zone
-from audiocnn.errors import ArgumentError
+from audiocnn.errors import ArgumentError, DatasetError
 from audiocnn.inference.events import Event
 from audiocnn.labeling.coverage import Coverage, Skipped
 from audiocnn.labeling.label import LabelResult
-from audiocnn.labeling.summary import Summary, hours_of, summarize
-from audiocnn.labeling.summary_plot import write_picture
+from audiocnn.labeling.summary import (
+    GROUPINGS,
+    EmptyDays,
+    Summary,
+    folder_of,
+    hours_of,
+    site_of,
+    summarize,
+)
+from audiocnn.labeling.summary_page import write_picture
 
 EVENING, NIGHT, NAMELESS = "A_20210605_233000.wav", "A_20210607_003000.wav", "x.wav"
 EVENTS = [
@@ -53,19 +61,24 @@ def test_events_by_class_day_and_hour(summary: Summary) -> None:
 
 
 def test_what_was_heard(summary: Summary) -> None:
-    heard = summary.heard
-    assert heard is not None
-    assert (heard.recordings, heard.failed, heard.seconds, heard.scored) == (3, 1, 4300, 4000)
-    assert heard.skipped == {"unreadable": 300}
-    assert heard.hours == {(D5, 23): 1800, (D6, 0): 1800, (D7, 0): 300}
+    coverage = summary.coverage
+    assert coverage is not None
+    assert (coverage.recordings, coverage.failed, coverage.seconds, coverage.scored) == (
+        3,
+        1,
+        4300,
+        4000,
+    )
+    assert coverage.skipped == {"unreadable": 300}
+    assert coverage.hours == {(D5, 23): 1800, (D6, 0): 1800, (D7, 0): 300}
 
 
 def test_a_file_counts_before_the_ledger() -> None:
     edited = summarize(EVENTS[:1], RESULTS, Clock())
     assert edited.labels["owl"].events == 1
-    assert edited.heard is not None
-    assert edited.heard.recordings == 3
-    assert summarize(EVENTS, None, Clock()).heard is None
+    assert edited.coverage is not None
+    assert edited.coverage.recordings == 3
+    assert summarize(EVENTS, None, Clock()).coverage is None
 
 
 def test_zones_are_heeded() -> None:
@@ -77,7 +90,9 @@ def test_zones_are_heeded() -> None:
 
 def test_wrong_clocks_do_not_make_centuries() -> None:
     told = [Event("owl", 0, 1, 0.5, f"{year}0101_000000.wav") for year in (1980, 2021)]
-    assert len(summarize(told, None, Clock()).days()) == 2
+    first, between, last = summarize(told, None, Clock()).days()
+    assert (first, last) == (date(1980, 1, 1), date(2021, 1, 1))
+    assert between == EmptyDays(date(1980, 1, 2), 14975)
 
 
 @given(
@@ -109,6 +124,8 @@ def test_html_needs_nothing_and_shows_all(summary: Summary, tmp_path: Path) -> N
     assert "night &amp; day" in page
     assert "fox &lt;&amp;&gt;" in page
     assert page.count("<title>2021-06-0") == 4 + 3, "an event or minutes in so many hours"
+    assert "not recorded</text>" in page
+    assert "recorded, no event</text>" in page
     assert "2021-06-05 23 h: 30</title>" in page
     assert "http" not in page.replace("http://www.w3.org/2000/svg", "")
     assert "<script" not in page
@@ -130,12 +147,12 @@ def test_pictures_of_little(events: list[Event], tmp_path: Path) -> None:
 def test_png_shows_the_hours(tmp_path: Path) -> None:
     image_module = pytest.importorskip("PIL.Image", reason="Pillow is not installed")
     dark = []
-    for n in (1, 2):
+    for n in (1, 2, 3):
         told = [Event("owl", 3600 * k, 3600 * k + 1, 0.5, EVENING) for k in range(n)]
         write_picture(summarize(told, None, Clock()), tmp_path / "x.png", "t")
         with image_module.open(tmp_path / "x.png") as image:
             dark.append(dict((c, k) for k, c in image.getcolors(1 << 20))[1, 42, 74])
-    assert dark[1] > 1.8 * dark[0]
+    assert dark[2] - dark[1] == dark[1] - dark[0] > 500, "a cell for each hour"
 
 
 def test_size_grows_with_what_is_there(tmp_path: Path) -> None:
@@ -157,3 +174,70 @@ def test_pictures_that_cannot_be(
     monkeypatch.setitem(__import__("sys").modules, "PIL", None)
     with pytest.raises(ArgumentError, match=r"pip install 'audiocnn\[pictures\]', or write \.html"):
         write_picture(summary, tmp_path / "x.png", "t")
+
+
+def test_few_empty_days_stay_and_many_are_folded(tmp_path: Path) -> None:
+    days = ["20210601", "20210603", "20210607"]
+    events = [Event("owl", 0, 1, 0.5, f"{day}_000000.wav") for day in days]
+    found = summarize(events, None, Clock())
+    assert found.days() == [
+        date(2021, 6, 1), date(2021, 6, 2), date(2021, 6, 3), EmptyDays(date(2021, 6, 4), 3),
+        date(2021, 6, 7),
+    ]  # fmt: skip
+    write_picture(found, tmp_path / "x.html", "t")
+    assert "3 days without recordings" in (tmp_path / "x.html").read_text()
+
+
+def test_groups_of_recordings(tmp_path: Path) -> None:
+    names = [
+        "a/SITE_A_20210605_043000.wav",
+        "b/SITE_A_20210606_043000.wav",
+        "b/20210605_050000.WAV",
+    ]
+    results = [
+        LabelResult(name, (Event("owl", 0, 1, 0.5, name),), Coverage(3600.0, 3600.0))
+        for name in names
+    ]
+    by_site = summarize(None, results, Clock(), GROUPINGS["site"])
+    assert {name: group.n_events for name, group in by_site.groups.items()} == {"SITE_A": 2, "b": 1}
+    by_folder = summarize(None, results, Clock(), GROUPINGS["folder"])
+    assert {n: g.coverage and g.coverage.recordings for n, g in by_folder.groups.items()} == {
+        "a": 1, "b": 2,
+    }  # fmt: skip
+    assert by_folder.as_dict()["groups"]["b"]["labels"]["owl"]["events"] == 2
+    write_picture(by_site, tmp_path / "x.html", "t", by="site")
+    page = (tmp_path / "x.html").read_text()
+    assert "<td>SITE_A</td><td>2</td><td>2.00</td><td>2</td><td>2</td>" in page
+
+
+@pytest.mark.parametrize(
+    ("path", "folder", "site"),
+    [
+        ("x.wav", ".", "."),
+        ("rec/a/x.wav", "rec/a", "a"),
+        (r"rec\a\x.wav", r"rec\a", "a"),
+        ("s3://b/c/24F3_20210605_043000T.WAV", "s3://b/c", "24F3"),
+        ("SITE_B/20210605_043000.WAV", "SITE_B", "SITE_B"),
+    ],
+)
+def test_folders_and_sites(path: str, folder: str, site: str) -> None:
+    assert (folder_of(path), site_of(path)) == (folder, site)
+
+
+def test_clips_are_linked(tmp_path: Path) -> None:
+    folder = tmp_path / "my review"
+    folder.mkdir()
+    clip = "owl/0001_0.90_night <1>.flac"
+    (folder / "review.csv").write_text(
+        "clip,path,start,end,label,score,offset,verdict\n"
+        f"{clip},night <1>.wav,1.5,2.5,owl,0.9,1.0,\n"
+        "fox/1.svg,m.csv,1.5,2.5,fox,,1.0,right\n"
+    )
+    write_picture(summarize(EVENTS, None, Clock()), tmp_path / "x.html", "t", clips=folder)
+    page = (tmp_path / "x.html").read_text()
+    link = "my%20review/owl/0001_0.90_night%20%3C1%3E.flac"
+    assert f'<audio controls preload="none" src="{link}"></audio> <a href="{link}">' in page
+    assert "night &lt;1&gt;.wav, 1.5 s, 0.90</a>" in page
+    assert '<li><a href="my%20review/fox/1.svg">m.csv, 1.5 s</a></li>' in page
+    with pytest.raises(DatasetError, match=r"no such file: .*review\.csv"):
+        write_picture(summarize(EVENTS, None, Clock()), tmp_path / "x.html", "t", clips=tmp_path)

@@ -14,6 +14,7 @@ def add_summary(verbs: Any) -> None:
     parser = add_verb(verbs, "summary", "show a labelling run by class, day and hour", [
         "audiocnn summary events.csv",
         "audiocnn summary events.csv -o events.html",
+        "audiocnn summary events.csv -o events.html --by site --clips review/",
         "audiocnn summary events.csv.ledger --timezone Europe/Berlin --json",
     ])  # fmt: skip
     parser.add_argument("run", metavar="RUN", help=RUN)
@@ -22,6 +23,14 @@ def add_summary(verbs: Any) -> None:
     parser.add_argument("--timezone", metavar="ZONE",
                         help="where the recorders' clocks were set, as in Europe/Berlin "
                         "(default: as the names of the files have it)")  # fmt: skip
+    parser.add_argument("--by", choices=["folder", "site"],
+                        help="also for each folder, or each site: what a recording's name has "
+                        "before date and time, or else its folder")  # fmt: skip
+    parser.add_argument(
+        "--clips",
+        metavar="FOLDER",
+        help="what `audiocnn clips` wrote, to be linked in a picture as .html",
+    )
     parser.add_argument("--json", action="store_true", help="for a program")
 
 

@@ -118,6 +118,9 @@ def add_evaluate(verbs: Any) -> None:
     parser.add_argument("--events", action="store_true",
                         help="DATA has times: annotations beside recordings, or a CSV with start "
                         "and end; measure events found, not clips named")  # fmt: skip
+    parser.add_argument("--collar", type=float, metavar="SECONDS",
+                        help="with --events: how far an onset may be off (default: half of the "
+                        "model's window, at least DCASE's 0.2 s)")  # fmt: skip
     parser.add_argument("--predictions", metavar="CSV", help="write each clip's scores")
     parser.add_argument("--json", action="store_true", help="for a program")
     add_reading(parser, labels=True)
