@@ -59,14 +59,17 @@ class Licence:
     name
         SPDX identifier or usual name.
     commercial
-        Whether commercial use is allowed.
+        Whether commercial use is allowed; None if unknown.
     holder
         Who must be named.
     """
 
     name: str
-    commercial: bool
+    commercial: bool | None
     holder: str
+
+
+UNKNOWN_LICENCE = Licence("not stated", None, "not stated")
 
 
 @dataclass(frozen=True)

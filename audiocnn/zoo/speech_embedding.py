@@ -33,6 +33,7 @@ HOP, FRAME = 160, 512  # samples
 N_FRAMES, N_BANDS = 76, 32
 WINDOW_SAMPLES = (N_FRAMES - 1) * HOP + FRAME
 N_FEATURES = 96
+PERIOD = 8 * HOP  # samples from one embedding to the next
 GAIN = 32768.0  # samples as 16-bit integers
 LOWEST = 1e-10  # power below which the logarithm is cut off
 DYNAMIC_RANGE = 80.0  # dB
