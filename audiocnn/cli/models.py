@@ -14,8 +14,6 @@ from typing import Any
 
 from audiocnn.zoo.catalogue import Entry, list_models
 
-LICENCE_WIDTH = 14
-
 
 def run(args: argparse.Namespace) -> int:
     """List models, or fetch, add or remove one; 1 if one is damaged."""
@@ -40,18 +38,23 @@ def show(args: argparse.Namespace) -> int:
 
 def as_table(entries: list[Entry]) -> Iterator[str]:
     """Lay the list out for reading."""
-    width = max(12, *(len(entry.name) for entry in entries)) if entries else 12
-    head = f"{'model':{width}}  {'':9}  {'classes':>7}  {'size':>7}  {'speed':>8}  "
-    yield f"{head}{'licence':{LICENCE_WIDTH}}  what"
+    rows = [("model", "", "classes", "size", "speed", "licence", "what")]
     for entry in entries:
-        classes = f"{entry.classes:,}" if entry.classes else "-"
         speed = f"{entry.times_real_time:,.0f} x" if entry.times_real_time else "?"
-        if entry.state == "available":
-            speed = "-"
-        licence = f"{entry.licence}{' (!)' if entry.commercial_use is False else ''}"
+        rows.append((
+            entry.name,
+            entry.state,
+            f"{entry.classes:,}" if entry.classes else "-",
+            f"{entry.size / 1e6:.1f} MB",
+            "-" if entry.state == "available" else speed,
+            f"{entry.licence}{' (!)' if entry.commercial_use is False else ''}",
+            entry.title,
+        ))  # fmt: skip
+    widths = [max(len(row[column]) for row in rows) for column in range(6)]
+    for name, state, classes, size, speed, licence, title in rows:
         yield (
-            f"{entry.name:{width}}  {entry.state:9}  {classes:>7}  {megabytes(entry.size):>7}  "
-            f"{speed:>8}  {licence:{LICENCE_WIDTH}}  {entry.title}"
+            f"{name:{widths[0]}}  {state:{widths[1]}}  {classes:>{widths[2]}}  "
+            f"{size:>{widths[3]}}  {speed:>{widths[4]}}  {licence:{widths[5]}}  {title}"
         )
     yield ""
     if any(entry.state == "available" for entry in entries):
@@ -60,11 +63,6 @@ def as_table(entries: list[Entry]) -> Iterator[str]:
         yield "speed: times real time on one core of this machine; ? until --measure"
     if any(entry.commercial_use is False for entry in entries):
         yield "(!) this licence forbids commercial use"
-
-
-def megabytes(size: int) -> str:
-    """Write a number of bytes for reading."""
-    return f"{size / 1e6:.1f} MB"
 
 
 def get(args: argparse.Namespace) -> int:

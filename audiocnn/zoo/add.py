@@ -108,7 +108,7 @@ def add(request: Request, *, overwrite: bool = False) -> Path:
     if found.scores and request.activation is None:
         spec = replace(spec, activation=activation_of(_scores(spec, front, found.model, window)))
     card = {
-        "title": request.name,
+        "title": request.path.name,
         "source": request.path.name,
         "sha256": {request.path.name: hashlib.sha256(content).hexdigest()},
     }

@@ -27,7 +27,7 @@ class Entry:
     labels
         The classes; none for what is only available.
     features
-        Length of its embeddings; 0 for none.
+        Length of its embeddings; 0 if it has none, or it is not known without opening it.
     size
         Bytes of its folder, or to download.
     rate, window, hop
@@ -79,7 +79,6 @@ def _present(folder: Path, state: str, measure: bool) -> Entry:
         speed = known_cost(bundle)
         if speed is None and measure:
             speed = measure_cost(bundle)
-        features = bundle.opened.n_embeddings
     except AudiocnnError as error:
         return Entry(folder.name, state, "", error=str(error))
     card = bundle.card
@@ -89,7 +88,7 @@ def _present(folder: Path, state: str, measure: bool) -> Entry:
         title=str(card.get("title") or _title(bundle)),
         classes=len(bundle.labels),
         labels=bundle.labels,
-        features=features,
+        features=int(bundle.network.details.get("features", 0)),
         size=sum(path.stat().st_size for path in folder.iterdir() if path.is_file()),
         rate=bundle.rate,
         window=bundle.window,

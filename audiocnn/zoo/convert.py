@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -34,12 +33,8 @@ def _card(described: Described, files: Files) -> dict[str, object]:
 def convert_mn04(described: Described, files: Files, folder: Path) -> None:
     """EfficientAT: state dict to ONNX, behind its log-mel front end."""
     (source,) = described.sources
-    with tempfile.TemporaryDirectory(prefix="audiocnn-") as scratch:
-        path = Path(scratch, source.name)
-        path.write_bytes(files[source.name])
-        weights = read_state_dict(path)
     # models/preprocess.py of github.com/fschmid56/EfficientAT, as in evaluation.
-    front = MelSpec(rate=32000)
+    front = MelSpec(32000, 1024, 320, 128, 0.0, 15000.0)
     write_bundle(
         folder,
         front=front,
@@ -47,7 +42,7 @@ def convert_mn04(described: Described, files: Files, folder: Path) -> None:
             kind="windowed", layout="NPMT", scores="logits", embeddings="embeddings",
             details={"arch": "MobileNetV3, width 0.4", "parameters": 993_485},
         ),
-        model=build_mobilenet(weights, front.n_bands),
+        model=build_mobilenet(read_state_dict(files[source.name], source.name), front.n_bands),
         labels=audioset_labels("mn04"),
         window=2.0,
         hop=1.0,

@@ -9,6 +9,7 @@ hysteresis, one for all classes; `audiocnn tune` fits thresholds, and `audiocnn 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -76,6 +77,8 @@ def write_bundle(
         name=folder.name,
     )
     opened = bundle.opened
+    details = {**network.details, "features": opened.n_embeddings}
+    bundle = replace(bundle, network=replace(network, details=details))
     if network.scores and opened.n_scores != n:
         raise BundleError(
             f"the network gives {opened.n_scores:,} scores, and there are {n:,} labels"

@@ -19,6 +19,7 @@ References
 
 from __future__ import annotations
 
+import io
 import math
 import pickletools
 import zipfile
@@ -62,13 +63,15 @@ class Storage:
     size: int
 
 
-def read_state_dict(path: str | Path) -> dict[str, Tensor]:
+def read_state_dict(source: str | Path | bytes, name: str = "") -> dict[str, Tensor]:
     """Read the tensors of a file written by ``torch.save(model.state_dict(), path)``.
 
     Parameters
     ----------
-    path
-        A zip archive as PyTorch 1.6 and later write it.
+    source
+        Path or bytes of a zip archive as PyTorch 1.6 and later write it.
+    name
+        For messages; the path if left out.
 
     Returns
     -------
@@ -80,9 +83,10 @@ def read_state_dict(path: str | Path) -> dict[str, Tensor]:
     BundleError
         If the file is none, is damaged, or contains anything but tensors by name.
     """
+    path = name or (source if isinstance(source, str | Path) else "the file")
     try:
-        with zipfile.ZipFile(path) as archive:
-            return _read(archive)
+        with zipfile.ZipFile(io.BytesIO(source) if isinstance(source, bytes) else source) as file:
+            return _read(file)
     except _Refused as error:
         raise BundleError(f"{path}: {error}; the file is refused, and nothing of it ran") from None
     except (
