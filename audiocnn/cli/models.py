@@ -28,7 +28,8 @@ def show(args: argparse.Namespace) -> int:
     entries = list_models(measure=args.measure)
     damaged = [entry for entry in entries if entry.error]
     if args.json:
-        print(json.dumps([asdict(entry) for entry in entries], indent=1, ensure_ascii=False))
+        listed = {entry.name: asdict(entry) for entry in entries}
+        print(json.dumps(listed, indent=1, ensure_ascii=False))
     else:
         print("\n".join(as_table([entry for entry in entries if not entry.error])))
     for entry in damaged:

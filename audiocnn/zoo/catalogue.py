@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from audiocnn.errors import AudiocnnError
+from audiocnn.inference import installed
 from audiocnn.inference.bundle import Bundle, load
-from audiocnn.inference.installed import SHIPPED, installed_models, models_folder, shipped_models
 from audiocnn.zoo.cost import known_cost, measure_cost
 from audiocnn.zoo.registry import NETWORKS, Described
 
@@ -67,10 +67,11 @@ def list_models(*, measure: bool = False) -> list[Entry]:
     measure
         Whether to measure the cost of those whose cost is not known.
     """
-    installed = installed_models()
-    entries = [_present(SHIPPED / name, "shipped", measure) for name in shipped_models()]
-    entries += [_present(models_folder() / name, "installed", measure) for name in installed]
-    return entries + [_available(n) for n in NETWORKS.values() if n.name not in installed]
+    shipped, present = installed.shipped_models(), installed.installed_models()
+    entries = [_present(installed.SHIPPED / name, "shipped", measure) for name in shipped]
+    folder = installed.models_folder()
+    entries += [_present(folder / name, "installed", measure) for name in present]
+    return entries + [_available(n) for n in NETWORKS.values() if n.name not in present]
 
 
 def _present(folder: Path, state: str, measure: bool) -> Entry:

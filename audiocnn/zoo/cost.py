@@ -40,7 +40,7 @@ def measure_cost(bundle: Bundle) -> float:
         for _ in run(bundle, [Block(samples[..., :length], 0, bundle.rate)]):
             pass
         took.append(time.process_time() - begin)
-    speed = n / grid.rate / max(1e-9, min(took[1:]))
+    speed = round(n / grid.rate / max(1e-9, min(took[1:])), 1)
     with contextlib.suppress(OSError):  # a cache that cannot be written is none
         _keep(bundle, speed)
     return speed
@@ -55,7 +55,7 @@ def known_cost(bundle: Bundle) -> float | None:
 def _keep(bundle: Bundle, speed: float) -> None:
     path = _path()
     path.parent.mkdir(parents=True, exist_ok=True)
-    kept = _read() | {_key(bundle): round(speed, 1)}
+    kept = _read() | {_key(bundle): speed}
     with replacing(path) as part:
         part.write_text(json.dumps(kept, indent=1), encoding="utf-8")
 

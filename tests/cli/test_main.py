@@ -451,7 +451,9 @@ def test_info_says_what_is_in_a_model(model, capsys):
 
 def test_models_lists_what_ships(capsys):
     assert main(["models", "--json"]) == 0
-    assert isinstance(json.loads(capsys.readouterr().out), dict)
+    listed = json.loads(capsys.readouterr().out)
+    assert listed["environment"]["state"] == "shipped"
+    assert listed["environment"]["classes"] == len(listed["environment"]["labels"]) == 10
 
 
 def test_a_damaged_model_does_not_hide_the_others(model, tmp_path, capsys, monkeypatch):
