@@ -22,7 +22,7 @@ from audiocnn.inference.events import EventRule
 from audiocnn.inference.windows import Calibration
 from audiocnn.zoo.registry import Licence
 
-ON, OFF = 0.3, 0.15  # scores of networks trained on AudioSet are low: docs/models.md
+ON, OFF = 0.2, 0.1  # scores of networks trained on AudioSet are low: docs/models.md
 
 
 def default_rule(hop: float) -> EventRule:
