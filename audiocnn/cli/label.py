@@ -78,9 +78,11 @@ from audiocnn.labeling.tasks import (
     model_files,
     task_of,
 )
+from audiocnn.zoo.class_selection import choose_classes
 
 OF_SOUND = frozenset({"audacity", "raven", "kaleidoscope"})  # formats read beside sound
 WORTH_WORKERS = 64 << 20  # bytes of sound; less takes no longer than processes take to start
+WIDEST = 32  # characters of a label in a table; a longer one moves its line's rest
 LEAST_TIME = 300.0  # seconds that a recording may take at least
 SLOWEST = 50_000.0  # bytes a second; a decoder that is slower counts as hung
 
@@ -103,6 +105,8 @@ def run(args: argparse.Namespace) -> int:
     output = choose_output(options.output, options.format, clock) if options.output else None
     check_options(options)
     bundle = load(options.model, accelerator=options.accelerator)
+    if options.classes is not None:
+        bundle = bundle.select(choose_classes(bundle.labels, options.classes))
     rules = bundle.rules
     if options.threshold is not None:
         rules = with_threshold(rules, options.threshold)
@@ -343,7 +347,7 @@ def report_rounding(bundle: Bundle, hop: float | None) -> None:
 
 def print_table(events: Iterable[Event], labels: Iterable[str], *, several: bool) -> None:
     """Print events as a table, as they come."""
-    width = max(5, *map(len, labels))
+    width = min(WIDEST, max(5, *map(len, labels)))
     print(f"{'start':>9}  {'end':>9}  {'label':{width}}  score{'  path' if several else ''}")
     for event in events:
         assert event.end is not None, "find_events ends what it begins"

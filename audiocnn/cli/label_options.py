@@ -30,6 +30,7 @@ class LabelOptions(ReadingOptions):
     model: str
     hop: float | None
     threshold: float | None
+    classes: str | None
     windows: str | None
     frames: str | None
     workers: int | None

@@ -20,13 +20,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from audiocnn.errors import ArgumentError, AudiocnnError, BundleError, DeviceError
+from audiocnn.errors import ArgumentError, AudiocnnError, BundleError, DeviceError, did_you_mean
 from audiocnn.frontend.base import FrontEnd
 from audiocnn.frontend.specs import front_of
 from audiocnn.inference.description import NetworkSpec, open_network, spec_of, spec_of_trunk
@@ -37,6 +37,7 @@ from audiocnn.inference.installed import folder_of
 from audiocnn.inference.model_input import read_for
 from audiocnn.inference.onnx_safety import outside_data
 from audiocnn.inference.pipeline import Pipeline
+from audiocnn.inference.selection import SelectedNetwork
 from audiocnn.inference.selfcheck import replay
 from audiocnn.inference.stream import Stream
 from audiocnn.inference.windows import Calibration
@@ -135,12 +136,58 @@ class Bundle:
             self.network, self.front, self.model, self.window, accelerator=self.accelerator
         )
         n = len(self.labels)
+        if self.network.classes is not None and self.head is None:
+            found = SelectedNetwork(found, self.network.classes)
         if self.head is None and found.n_scores and n and found.n_scores != n:
             raise BundleError(
                 f"{self.name}: the network gives {found.n_scores} scores for {n} labels; get the "
                 "model anew"
             )
         return found
+
+    def select(self, labels: Sequence[str]) -> Bundle:
+        """Return the same model with some of its classes.
+
+        The scores of those do not change; the others are not given any more.
+
+        Parameters
+        ----------
+        labels
+            Some of the bundle's, each once.
+
+        Raises
+        ------
+        ArgumentError
+            If one is none of the bundle's, or none are named.
+        """
+        if tuple(labels) == self.labels:
+            return self
+        if not labels or len(set(labels)) < len(labels):
+            raise ArgumentError(f"{self.name}: name classes, each once, got {list(labels)}")
+        for label in labels:
+            if label not in self.rules:
+                raise ArgumentError(
+                    f"{self.name} has no class {label!r}{did_you_mean(label, self.labels)}"
+                )
+        place = {label: index for index, label in enumerate(self.labels)}
+        kept = [place[label] for label in labels]
+        network, head = self.network, self.head
+        if head is None:
+            before = network.classes or range(len(self.labels))
+            network = replace(network, classes=tuple(before[index] for index in kept))
+        else:
+            head = head.select(kept)
+        slope, offset = self.calibration.slope, self.calibration.offset
+        return replace(
+            self,
+            labels=tuple(labels),
+            rules={label: self.rules[label] for label in labels},
+            calibration=Calibration(
+                tuple(slope[index] for index in kept), tuple(offset[index] for index in kept)
+            ),
+            network=network,
+            head=head,
+        )
 
     def pipeline(self, hop: float | None = None) -> Pipeline:
         """Return the path from samples to scores.
@@ -243,6 +290,8 @@ def checksum(bundle: Bundle) -> str:
     content = bundle.model
     if bundle.network.kind != "streaming":  # so that models of format 1 keep their checksum
         what["network"] = bundle.network.described() | {"details": {}}
+    elif bundle.network.classes is not None:
+        what["classes"] = bundle.network.classes
     if bundle.head is not None:
         content += head_bytes(bundle.head)
     return hashlib.sha256(json.dumps(what, sort_keys=True).encode() + content).hexdigest()

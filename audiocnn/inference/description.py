@@ -41,6 +41,8 @@ class NetworkSpec:
         Names of a windowed network's outputs; "" for none.
     activation
         What a windowed network's scores have gone through: "none", "sigmoid", "softmax".
+    classes
+        Indices of the scores that are given, in their order; None for all.
     details
         Further facts, for people and for training: architecture, parameters, costs.
     """
@@ -55,6 +57,7 @@ class NetworkSpec:
     scores: str = ""
     embeddings: str = ""
     activation: str = "none"
+    classes: tuple[int, ...] | None = None
     details: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -73,6 +76,8 @@ class NetworkSpec:
                     f"network must have {' and '.join(counts)}, whole numbers above 0; "
                     f"{name} is {getattr(self, name)!r}"
                 )
+        if self.classes is not None and not all(is_whole(n) and n >= 0 for n in self.classes):
+            raise BundleError("network: classes must be whole numbers, 0 or more")
         if self.kind == "windowed" and not (self.scores or self.embeddings):
             raise BundleError("a windowed network names its output of scores, or of embeddings")
 
@@ -101,7 +106,8 @@ def spec_of(described: Mapping[str, Any]) -> NetworkSpec:
     known = {f.name for f in fields(NetworkSpec)}
     if unknown := sorted(set(described) - known):
         raise BundleError(f"network: {', '.join(unknown)} is not known here")
-    return NetworkSpec(**described)
+    classes = described.get("classes")
+    return NetworkSpec(**{**described, "classes": tuple(classes) if classes else None})
 
 
 def spec_of_trunk(trunk: Mapping[str, Any]) -> NetworkSpec:

@@ -8,7 +8,8 @@ model replaces a small file, whatever runtime the network needs.
 from __future__ import annotations
 
 import io
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -74,6 +75,16 @@ class Head:
     def n_features(self) -> int:
         """Number of features F."""
         return int(self.offset.size)
+
+    def select(self, classes: Sequence[int]) -> Head:
+        """Return the head for some of its classes, by their indices."""
+        weight, bias = self.layers[-1]
+        rows = list(classes)
+        return replace(
+            self,
+            labels=tuple(self.labels[row] for row in rows),
+            layers=(*self.layers[:-1], (weight[rows], bias[rows])),
+        )
 
     def features(self, windows: Array) -> Array:
         """Pool embeddings (D, W, S) of W windows of S columns to features (F, W).

@@ -2,14 +2,42 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import sys
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from audiocnn.errors import BundleError, DeviceError
 from audiocnn.inference.runtimes import Array, Runtime, TensorInfo, _lengths
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep LiteRT's notes ("Created TensorFlow Lite XNNPACK delegate") off stderr.
+
+    It writes them to the descriptor itself and has no switch. What goes wrong it raises.
+    """
+    with contextlib.ExitStack() as stack:
+        try:
+            kept = os.dup(2)
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+        except OSError:  # no stderr, no descriptors
+            yield
+            return
+        stack.callback(os.close, kept)
+        stack.callback(os.close, nowhere)
+        if sys.stderr is not None:
+            sys.stderr.flush()
+        os.dup2(nowhere, 2)
+        try:
+            yield
+        finally:
+            os.dup2(kept, 2)
 
 
 class LiteRuntime(Runtime):
@@ -42,11 +70,12 @@ class LiteRuntime(Runtime):
             ) from error
 
         def opened(everything: bool) -> Any:
-            found = Interpreter(
-                model_content=model, num_threads=threads,
-                experimental_preserve_all_tensors=everything,
-            )  # fmt: skip
-            found.allocate_tensors()
+            with _quiet():
+                found = Interpreter(
+                    model_content=model, num_threads=threads,
+                    experimental_preserve_all_tensors=everything,
+                )  # fmt: skip
+                found.allocate_tensors()
             return found
 
         try:
@@ -77,12 +106,29 @@ class LiteRuntime(Runtime):
                 self._inputs = {d["name"]: d for d in self._interpreter.get_input_details()}
             for name, value in feeds.items():
                 found = self._inputs[name]
-                self._interpreter.set_tensor(found["index"], value.astype(found["dtype"]))
+                self._interpreter.set_tensor(found["index"], _as_stored(value, found))
             self._interpreter.invoke()
             return [
-                np.asarray(self._interpreter.get_tensor(self._outputs[n]["index"]), np.float32)
-                for n in names
+                _as_numbers(self._interpreter.get_tensor(found["index"]), found)
+                for found in map(self._outputs.__getitem__, names)
             ]
+
+
+def _as_numbers(values: NDArray[Any], details: Mapping[str, Any]) -> Array:
+    """Return the numbers that a tensor of integers stands for, where it is quantised."""
+    scale, zero = details["quantization"]
+    numbers = np.asarray(values, np.float32)
+    return (numbers - np.float32(zero)) * np.float32(scale) if scale else numbers
+
+
+def _as_stored(values: Array, details: Mapping[str, Any]) -> NDArray[Any]:
+    """Return numbers in the form of a tensor: the inverse of `_as_numbers`, rounded."""
+    scale, zero = details["quantization"]
+    dtype = np.dtype(details["dtype"])
+    if not scale:
+        return values.astype(dtype)
+    limits = np.iinfo(dtype)
+    return np.clip(np.round(values / scale + zero), limits.min, limits.max).astype(dtype)
 
 
 def _info(details: Mapping[str, Any]) -> TensorInfo:

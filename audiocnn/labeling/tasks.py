@@ -52,7 +52,7 @@ class LabelJob:
     hop
         Seconds between windows; None for the bundle's.
     rules
-        Event rules by label.
+        Event rules by label; workers score these classes of the model.
     by_content
         Whether recordings are identified by a digest of their content.
     reading
@@ -252,13 +252,13 @@ class _ModelKey:
 
 def bundle_of(shared: WorkerJob) -> Bundle:
     """Load the model of a job, once in the life of a worker."""
-    return _load(_ModelKey(shared.model), shared.accelerator)
+    return _load(_ModelKey(shared.model), shared.accelerator, tuple(shared.job.rules))
 
 
 @functools.lru_cache(maxsize=1)
-def _load(model: _ModelKey, accelerator: str) -> Bundle:
+def _load(model: _ModelKey, accelerator: str, labels: tuple[str, ...]) -> Bundle:
     keep_freed_memory()
     with tempfile.TemporaryDirectory(prefix="audiocnn-") as folder:
         for name, data in model.files.items():
             Path(folder, name).write_bytes(data)
-        return load(folder, accelerator=accelerator)
+        return load(folder, accelerator=accelerator).select(labels)

@@ -85,3 +85,12 @@ def add_model(parser: argparse.ArgumentParser) -> None:
         "--model", default="environment", metavar="M",
         help="a shipped name or a bundle's folder (default: environment)",
     )  # fmt: skip
+
+
+def add_classes(parser: argparse.ArgumentParser) -> None:
+    """Add --classes."""
+    parser.add_argument(
+        "--classes", metavar="A,B",
+        help="only these of the model's classes: names, or a file with a name a line; a class of "
+        "AudioSet takes those below it along, =Dog is Dog alone",
+    )  # fmt: skip

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from audiocnn.cli.options.parsing import add_model, add_reading, add_verb
+from audiocnn.cli.options.parsing import add_classes, add_model, add_reading, add_verb
 
 
 def add_label(verbs: Any) -> None:
@@ -15,6 +15,7 @@ def add_label(verbs: Any) -> None:
         "audiocnn label night.flac -o night.txt            labels for Audacity",
         "audiocnn label night.flac --hop 0.1 --windows scores.csv --frames frames.csv",
         "audiocnn label digits.wav --model digits --threshold 0.8",
+        "audiocnn label night.flac --model mn04 --classes dog,siren     audiocnn models get mn04",
         "audiocnn label recordings/ -o selections/ --format raven     a file for each recording",
         "audiocnn label recordings/ -o events.parquet --timezone Europe/Berlin",
         "audiocnn label s3://bucket/recordings -o events.csv --cluster auto",
@@ -38,6 +39,7 @@ def add_label(verbs: Any) -> None:
     parser.add_argument("--threshold", type=float, metavar="SCORE",
                         help="at which an event of any label begins, instead of the model's own "
                         "thresholds; where it ends moves in proportion")  # fmt: skip
+    add_classes(parser)
     parser.add_argument("--windows", metavar="FILE", help="CSV of every window's scores")
     parser.add_argument("--frames", metavar="FILE", help="CSV of every column's scores")
     _add_run(parser)
