@@ -37,13 +37,18 @@ def scores_of(bundle: Bundle) -> np.ndarray:
     return np.concatenate([run.values for run in audiocnn.listen(bundle, blocks)], axis=1)
 
 
+def assert_same(found: np.ndarray, expected: np.ndarray) -> None:
+    """Compare scores; a head of fewer rows is summed in another order."""
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-6)
+
+
 def test_scores_of_chosen_classes_are_what_they_were(folder: Path) -> None:
     whole = load(folder)
     chosen = whole.select(CHOSEN)
     assert chosen.labels == tuple(chosen.rules) == CHOSEN
-    np.testing.assert_array_equal(scores_of(chosen), scores_of(whole)[[2, 0]])
+    assert_same(scores_of(chosen), scores_of(whole)[[2, 0]])
     again = chosen.select(LABELS[:1])
-    np.testing.assert_array_equal(scores_of(again), scores_of(whole)[:1])
+    assert_same(scores_of(again), scores_of(whole)[:1])
 
 
 def test_selection_is_another_model_to_a_ledger(folder: Path) -> None:
@@ -58,7 +63,7 @@ def test_selection_is_written_and_read(folder: Path, tmp_path: Path) -> None:
     write(chosen, tmp_path / "some")
     again = load(tmp_path / "some")
     assert again.labels == CHOSEN
-    np.testing.assert_array_equal(scores_of(again), scores_of(chosen))
+    assert_same(scores_of(again), scores_of(chosen))
 
 
 def test_embeddings_do_not_change(folder: Path) -> None:
