@@ -128,7 +128,8 @@ def _as_stored(values: Array, details: Mapping[str, Any]) -> NDArray[Any]:
     if not scale:
         return values.astype(dtype)
     limits = np.iinfo(dtype)
-    return np.clip(np.round(values / scale + zero), limits.min, limits.max).astype(dtype)
+    rounded = np.clip(np.round(values / scale + zero), limits.min, limits.max)
+    return np.asarray(rounded, dtype)
 
 
 def _info(details: Mapping[str, Any]) -> TensorInfo:
