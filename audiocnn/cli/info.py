@@ -88,9 +88,10 @@ def _labels(bundle: Bundle) -> str:
     labels = bundle.labels
     if not labels:
         return "none: a backbone, to train on with `audiocnn train --backbone`"
+    between = "; " if any("," in label for label in labels) else ", "
     if len(labels) <= MANY:
-        return ", ".join(labels)
-    return f"{len(labels):,}: {', '.join(labels[:8])} ... (--json lists all)"
+        return between.join(labels)
+    return f"{len(labels):,}: {between.join(labels[:8])} ... (--json lists all)"
 
 
 def _calibrated(calibrated: bool) -> str:
