@@ -14,7 +14,7 @@ from audiocnn.frontend.waveform import WaveformSpec
 
 Front = FrontEnd
 KINDS: dict[str, type[FrontEnd]] = {
-    front.kind: front for front in (MelSpec, MelBandsSpec, RawSpec, SpectrumSpec, WaveformSpec)
+    front.kind: front for front in (MelSpec, RawSpec, SpectrumSpec, WaveformSpec, MelBandsSpec)
 }  # fmt: skip
 
 
