@@ -23,7 +23,7 @@ SHARED_DATA = Path(__file__).parents[2] / "shared" / "data"
 def real_data() -> Path:
     """Give the folder with ESC-10 and spoken digits, which are no part of the repository."""
     if not SHARED_DATA.is_dir():
-        pytest.skip(f"no real recordings here: {SHARED_DATA} is missing")
+        pytest.skip("needs real recordings in ../shared/data, which are not part of the project")
     return SHARED_DATA
 
 

@@ -25,7 +25,7 @@ from audiocnn.io.audio.blocks import Block, cut_blocks, mix
 from audiocnn.io.audio.decoder import open_recording
 from audiocnn.io.signals.channels import DEFAULT_OPTIONS, SignalReadOptions
 
-ALLOWED = 1e-5  # DESIGN.md: whole or in pieces, the scores agree within it
+ALLOWED = 1e-5  # difference of scores, streamed and whole: see docs/architecture.md
 WHOLE = 600.0  # seconds of a block that counts as whole: memory has an end, recordings may not
 LONGEST = 2.0  # seconds of a random piece, at most
 SAME_TIME = 1e-6  # seconds
