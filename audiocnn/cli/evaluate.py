@@ -107,7 +107,7 @@ def events_as_text(found: dict[str, Any]) -> str:
     ]
     if alarms:
         lines.append(
-            f"false alarms an hour     {alarms['per_hour']:8.2f} (95 % bounds {alarms['low']:.2f} "
+            f"false alarms per hour     {alarms['per_hour']:8.2f} (95 % bounds {alarms['low']:.2f} "
             f"to {alarms['high']:.2f}; {alarms['events']} in {alarms['hours']:.3g} h without an "
             "annotated event)"
         )
@@ -220,7 +220,7 @@ def _alarms(found: Evaluation, alarms: FalseAlarms) -> list[str]:
         f"without a label: an event in {found.background_alarms} of {found.backgrounds} clips; "
         f"none, as is right, in {percent(found.none_of_these).strip()} "
         f"{_between(found.none_of_these_bounds)}",
-        f"false alarms an hour     {rate.per_hour:8.2f} (95 % bounds {rate.low:.2f} to "
+        f"false alarms per hour     {rate.per_hour:8.2f} (95 % bounds {rate.low:.2f} to "
         f"{rate.high:.2f}); {alarms.claim}",
         f"time active              {100 * alarms.active:6.2f} % (95 % bounds {100 * low:.2f} to "
         f"{100 * high:.2f})",

@@ -20,7 +20,12 @@ from audiocnn.errors import ArgumentError, AudioError, DatasetError
 from audiocnn.evaluation.holdout import background_clips, chosen_half
 from audiocnn.evaluation.threshold_search import clip_seconds
 from audiocnn.evaluation.tuning import Half, Tuned, tune
-from audiocnn.evaluation.window_logits import Heard, hear_clips, joined, some_of
+from audiocnn.evaluation.window_logits import (
+    WindowLogits,
+    clips_logits,
+    concatenate,
+    select_segments,
+)
 from audiocnn.inference.bundle import Bundle, load
 from audiocnn.inference.bundle_writer import check_free, extra_files, save
 from audiocnn.inference.installed import folder_of
@@ -32,7 +37,7 @@ SECTION = "\n## Rules for a budget of false alarms\n"
 def run(args: argparse.Namespace) -> int:
     """Score once, choose, measure, write; 1 if recordings could not be read."""
     if not 0 < args.false_alarms < math.inf:
-        raise ArgumentError(f"--false-alarms must be above 0 an hour, got {args.false_alarms:g}")
+        raise ArgumentError(f"--false-alarms must be above 0 per hour, got {args.false_alarms:g}")
     source = folder_of(args.model)
     if Path(args.output).resolve() == source.resolve():
         raise ArgumentError(f"-o {args.output} is the model itself: give the new one a folder")
@@ -75,10 +80,10 @@ def hear_all(
     where: str,
     progress: Progress,
     reading: SignalReadOptions,
-) -> Heard:
+) -> WindowLogits:
     """Score all clips, saying which could not be read."""
-    parts: list[Heard] = []
-    for result in hear_clips(bundle, clips, reading):
+    parts: list[WindowLogits] = []
+    for result in clips_logits(bundle, clips, reading):
         if isinstance(result, AudioError):
             progress.finished(0.0, str(result))
         else:
@@ -86,16 +91,16 @@ def hear_all(
             parts += result
     if not parts:
         raise DatasetError(f"{where}: none of the {len(clips)} recordings could be read")
-    return joined(parts)
+    return concatenate(parts)
 
 
 def in_halves(
-    heard: Heard, split: Mapping[str, Collection[str]], group: str | None,
+    heard: WindowLogits, split: Mapping[str, Collection[str]], group: str | None,
     rng: np.random.Generator,
-) -> tuple[Heard, Heard]:  # fmt: skip
+) -> tuple[WindowLogits, WindowLogits]:  # fmt: skip
     """Part what was heard into the half to choose on and the half to report on."""
     half = chosen_half(heard.clips, clip_seconds(heard), split, group, rng)
-    return some_of(heard, half), some_of(heard, ~half)
+    return select_segments(heard, half), select_segments(heard, ~half)
 
 
 def write_tuned(bundle: Bundle, tuned: Tuned, source: Path, out: Path) -> None:
@@ -123,10 +128,10 @@ def as_text(tuned: Tuned) -> str:
     """Lay the outcome out for reading."""
     width = max(5, *map(len, tuned.rules))
     lines = [
-        f"budget: {tuned.budget:g} false alarms an hour, over all labels",
+        f"budget: {tuned.budget:g} false alarms per hour, over all labels",
         tuned.verdict,
         "",
-        f"{'half':14}  {'hours':>6}  alarms  {'an hour (95 % bounds)':28}  recall (95 % bounds)",
+        f"{'half':14}  {'hours':>6}  alarms  {'per hour (95 % CI)':28}  recall (95 % bounds)",
     ]
     for name, half in (
         ("before", tuned.before), ("chosen on", tuned.chosen), ("measured on", tuned.measured),
@@ -139,12 +144,12 @@ def as_text(tuned: Tuned) -> str:
             f"{label:{width}}  {rule.on:5.4g}  {rule.off:5.3f}  {rule.smooth:6.2f}  "
             f"{rule.min_length:6.2f}  {tuned.measured.alarms_by_label[label]:6}  {found} of {n}"
         )
-    if tuned.measured.heard_wrongly:
+    if tuned.measured.most_alarms:
         lines += ["", "heard wrongly, in the half measured on:"]
         lines += [
             f"  {row['events']:3} {row['label']:{width}} {row['score']:.3f} at "
             f"{row['start']:8.2f} s  {row['path']}"
-            for row in tuned.measured.heard_wrongly
+            for row in tuned.measured.most_alarms
         ]
     return "\n".join(lines)
 

@@ -1,7 +1,4 @@
-"""Recordings that someone annotated, and what a model finds in them.
-
-Strong labels: not only what is to be heard in a clip, but when.
-"""
+"""Recordings with annotated events (strong labels), and the events a model detects in them."""
 
 from __future__ import annotations
 
@@ -16,7 +13,7 @@ from audiocnn.annotations.formats import FORMATS, read_events
 from audiocnn.datasets.manifest import Clip, read_manifest
 from audiocnn.errors import DatasetError
 from audiocnn.evaluation.threshold_search import clip_runs
-from audiocnn.evaluation.window_logits import Heard, hear_clip
+from audiocnn.evaluation.window_logits import WindowLogits, clip_logits
 from audiocnn.frontend.base import FrontEnd
 from audiocnn.inference.bundle import Bundle, grid_of
 from audiocnn.inference.events import Event, find_events
@@ -28,7 +25,7 @@ from audiocnn.io.signals.channels import DEFAULT_OPTIONS, SignalReadOptions
 
 @dataclass(frozen=True)
 class Annotated:
-    """A whole recording and the events that someone heard in it; ends None: to its end."""
+    """A recording and its annotated events; an end of None means the end of the recording."""
 
     path: Path
     events: tuple[Event, ...]
@@ -36,7 +33,7 @@ class Annotated:
 
 @dataclass(frozen=True, eq=False)
 class Detected:
-    """What a model found in an annotated recording.
+    """The events and scores of a model in an annotated recording.
 
     Parameters
     ----------
@@ -45,7 +42,7 @@ class Detected:
     path, seconds
         The recording, and its length.
     edges, scores
-        (W + 1,) seconds between which each window speaks, and (C, W) its scores.
+        (W + 1,) times between which each window's scores (C, W) apply, in seconds.
     """
 
     path: str
@@ -67,19 +64,19 @@ def read_annotated(
     ----------
     data
         A CSV (or a folder with a ``clips.csv``) whose rows are events: path, start, end,
-        label; a row without a label says that nothing is to be heard in the recording.
+        label; a row without a label marks a recording without events.
         Or a folder of recordings with annotations beside them, of the same name: night.wav
-        and night.txt (Audacity), .selections.txt (Raven), .csv or .jsonl; a recording
-        without is left out.
+        and night.txt (Audacity), .selections.txt (Raven), .csv or .jsonl; recordings
+        without annotations are left out.
     where
-        Only the rows that have these values by column.
+        Values by column: only rows that have them.
     front
-        Of the model, if it is one of other signals than sound.
+        The model's front end, if its signals are not sound.
 
     Raises
     ------
     DatasetError
-        If there are none, or one cannot be understood.
+        If there are none, or an annotation cannot be parsed.
     """
     data = Path(data)
     if data.suffix.lower() == ".csv" or (data / "clips.csv").exists():
@@ -89,7 +86,7 @@ def read_annotated(
             events += [Event(label, clip.start, clip.end) for label in clip.labels]
         return [Annotated(path, tuple(events)) for path, events in by_path.items()]
     if where:
-        raise DatasetError(f"{data} has no clips.csv, so --where has no columns to look at")
+        raise DatasetError(f"{data} has no clips.csv, so --where has no columns to select by")
     found = []
     for path in find_recordings([data]) if front is None else find_for([data], front):
         beside = [path.with_name(path.stem + suffix) for suffix in FORMATS]
@@ -97,7 +94,7 @@ def read_annotated(
             found.append(Annotated(path, tuple(read_events(here[0]))))
     if not found:
         raise DatasetError(
-            f"{data}: no recording has annotations beside it; night.wav wants night.txt (Audacity),"
+            f"{data}: no recording has annotations beside it; night.wav needs night.txt (Audacity),"
             " night.selections.txt (Raven), night.csv or night.jsonl"
         )
     return found
@@ -106,12 +103,12 @@ def read_annotated(
 def detect(
     bundle: Bundle, recording: Annotated, reading: SignalReadOptions = DEFAULT_OPTIONS
 ) -> Detected:
-    """Find events in a recording, by the bundle's rules.
+    """Detect events in a recording, by the bundle's rules.
 
     Parameters
     ----------
     bundle, recording
-        The model, and what to look through.
+        The model, and the recording.
     reading
         How a signal other than sound is read.
 
@@ -120,7 +117,7 @@ def detect(
     AudioError
         If it cannot be read.
     """
-    stretches = hear_clip(bundle, Clip(recording.path, ()), reading)
+    stretches = clip_logits(bundle, Clip(recording.path, ()), reading)
     grid, parts = grid_of(bundle), []
     found: list[Event] = []
     for stretch in stretches:
@@ -137,9 +134,11 @@ def detect(
     return Detected(str(recording.path), seconds, truth, tuple(found), edges, scores)
 
 
-def _windows(bundle: Bundle, heard: Heard) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
-    """Say between which times each window speaks: nearer to its centre than to another's."""
-    centres = (heard.begins + heard.ends) / 2
+def _windows(
+    bundle: Bundle, windows: WindowLogits
+) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
+    """Return the times that are nearer to a window's centre than to another's, and the scores."""
+    centres = (windows.begins + windows.ends) / 2
     between = (centres[1:] + centres[:-1]) / 2
-    edges = np.concatenate(([heard.begins[0]], between, [heard.ends[-1]]))
-    return edges, calibrate(heard.logits, bundle.calibration)
+    edges = np.concatenate(([windows.begins[0]], between, [windows.ends[-1]]))
+    return edges, calibrate(windows.logits, bundle.calibration)

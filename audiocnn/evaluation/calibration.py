@@ -1,4 +1,4 @@
-"""Logits to probabilities, on sounds that the network was not fitted on."""
+"""Platt scaling of logits, fitted on windows that the network was not fitted on."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from audiocnn.errors import DatasetError
 from audiocnn.inference.windows import Calibration
 
 Array = NDArray[np.float32]
-# Of offsets about their mean, a priori: chosen by what calibration on 12 to 240 clips of one
-# fold (of ESC-10) or speaker (of FSDD) is worth on another, for another network
-# (scripts/compare_deviations).
+# Prior standard deviation of the offsets about their mean. Chosen by the log loss on another
+# fold (ESC-10) or speaker (FSDD) after calibration on 12 to 240 clips of one, for another
+# network (scripts/compare_deviations).
 DEVIATION = 0.5
 
 
@@ -26,10 +26,10 @@ def fit_calibration(
     logits, targets
         (C, W) of windows that the network was not fitted on; targets 0 or 1.
     weights
-        (W,) how much each window counts; all alike if None.
+        (W,) weight of each window; equal if None.
     n
-        How many of them are independent of each other: the windows of a recording are
-        alike, and so are those of a speaker. All of them if None.
+        Number of independent windows: those of one recording or speaker are correlated.
+        All of them if None.
 
     Raises
     ------
@@ -38,10 +38,10 @@ def fit_calibration(
 
     Notes
     -----
-    A slope shared by all classes keeps their order as far as the offsets allow,
-    and is sure even where a class has few windows. Offsets are drawn to their
-    mean by a normal prior: with few recordings they are hardly more than chance, and
-    would favour one class over another where the network does not.
+    The slope is shared by all classes, so it is well determined even where a class has
+    few windows. A normal prior shrinks the offsets towards their mean: with few
+    recordings their estimates are mostly noise, and would favour one class over another
+    where the network does not.
     """
     n_classes, n_windows = logits.shape
     if n_windows == 0:

@@ -1,6 +1,6 @@
-"""Whether a score of 0.8 is right eight times in ten, and how sure figures are.
+"""Calibration error, reliability table, and bootstrap intervals over groups.
 
-Arrays in, figures out, like `audiocnn.evaluation.metrics`, which uses it.
+Takes arrays and returns figures, like `audiocnn.evaluation.metrics`, which uses it.
 """
 
 from __future__ import annotations
@@ -22,18 +22,18 @@ BINS = 10
 
 @dataclass(frozen=True)
 class Bin:
-    """The best scores that lie between two values, and how many of them were right.
+    """A bin of the reliability table: the best scores in a range, and how many are correct.
 
     Parameters
     ----------
     low, high
-        Which scores; the last bin has 1 in it too.
+        Range of the scores; the last bin includes 1.
     n
-        How many.
+        Number of scores.
     confidence
         Their mean.
     right, right_bounds
-        The share that was right, and its 95 % bounds (Wilson).
+        The share that is correct, and its 95 % interval (Wilson).
     """
 
     low: float
@@ -46,7 +46,7 @@ class Bin:
 
 @dataclass(frozen=True)
 class Reliability:
-    """How far scores can be taken as probabilities, before and after calibration.
+    """How well scores agree with probabilities, before and after calibration.
 
     Parameters
     ----------
@@ -73,12 +73,12 @@ class Reliability:
 
 
 def calibration_error(confidence: Array, right: Mask, bins: int = BINS) -> float:
-    """Say how far confidence lies from the share that is right, on average.
+    """Compute the expected calibration error.
 
     Parameters
     ----------
     confidence, right
-        (K,) scores, 0 to 1, and whether each was right.
+        (K,) scores, 0 to 1, and whether each prediction is correct.
     bins
         Of equal width.
 
@@ -98,7 +98,7 @@ def calibration_error(confidence: Array, right: Mask, bins: int = BINS) -> float
 
 
 def reliability_table(confidence: Array, right: Mask, bins: int = BINS) -> tuple[Bin, ...]:
-    """Sort scores (K,) into bins of equal width, and say how many of each were right."""
+    """Sort scores (K,) into bins of equal width, and count the correct ones in each."""
     which = np.minimum((confidence * bins).astype(int), bins - 1)
     table = []
     for b in np.unique(which).tolist():
@@ -110,15 +110,15 @@ def reliability_table(confidence: Array, right: Mask, bins: int = BINS) -> tuple
 
 
 def measure_reliability(scores: Array, before: Array, targets: Mask) -> Reliability:
-    """Compare scores with what was right.
+    """Compare the scores of clips with their labels.
 
     Parameters
     ----------
     scores, before
         (K, C) of clips, calibrated, and as the sigmoid of the bare logits.
     targets
-        (K, C) which labels each clip has; the figures of the best score are of those that
-        have any.
+        (K, C) the labels of each clip. Figures of the best score use the clips that have a
+        label.
     """
     known = targets.any(axis=1)
     rows = np.arange(int(known.sum()))
@@ -140,24 +140,24 @@ def bootstrap_bounds(
     rng: np.random.Generator,
     draws: int = 500,
 ) -> list[tuple[float, float]]:
-    """Give 95 % bounds of figures, by drawing whole groups again and again.
+    """Compute 95 % intervals of statistics by the group bootstrap.
 
     Parameters
     ----------
     statistic
-        From indices of clips (some more than once) to figures; NaN where there is none.
+        Function from indices of clips (with repetitions) to figures; NaN where undefined.
     groups
-        The group of each clip: those of one group are not independent, so a group is
-        drawn or not as a whole [1]_.
+        The group of each clip. Clips of one group are not independent, so whole groups
+        are resampled [1]_.
     rng
-        Draws.
+        Source of randomness.
     draws
-        How many.
+        Number of bootstrap samples.
 
     Returns
     -------
     list of (low, high)
-        A pair a figure: the 2.5th and 97.5th percentile, see `known_bounds`.
+        One pair per figure: the 2.5th and 97.5th percentiles, see `known_bounds`.
 
     Raises
     ------
@@ -181,13 +181,13 @@ def bootstrap_bounds(
 
 
 def known_bounds(low: float, high: float, n_groups: int) -> tuple[float, float]:
-    """Widen bounds of a share where drawing again shows nothing, for all are right, or wrong.
+    """Widen the interval of a proportion of 0 or 1, where the bootstrap has no variance.
 
     Returns
     -------
     low, high
-        As they were; or the exact bounds of as many trials as there are groups. Of one
-        group nothing is known: 0 and 1.
+        Unchanged, or the exact interval of as many trials as there are groups; 0 and 1 for
+        a single group.
     """
     if n_groups < 2:
         return 0.0, 1.0

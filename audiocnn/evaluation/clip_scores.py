@@ -1,7 +1,7 @@
-"""Labelled clips to scores, and scores to figures: what `audiocnn evaluate` does.
+"""Scores of labelled clips, and figures from them: the core of `audiocnn evaluate`.
 
-A clip is scored by the path that labels recordings; only that its windows are
-gathered to one score per label. Windows without energy take no part in that.
+A clip is scored by the same pipeline as a recording, and its windows are pooled to one
+score per label. Windows without energy are left out.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from audiocnn.io.signals.channels import DEFAULT_OPTIONS, SignalReadOptions
 
 @dataclass(frozen=True, eq=False)
 class ScoredClip:
-    """What a model says of a clip.
+    """Scores and events of a model in a clip.
 
     Parameters
     ----------
@@ -43,11 +43,11 @@ class ScoredClip:
     scores
         (C,) the bundle's mean or maximum over the windows that have energy.
     events
-        Found in it by the bundle's rules; times are those of the recording.
+        Detected by the bundle's rules; times refer to the recording.
     seconds
         Length of the clip.
     bare
-        (C,) as ``scores``, but of the sigmoid of logits that were not calibrated.
+        (C,) like ``scores``, from the sigmoid of uncalibrated logits.
     """
 
     clip: Clip
@@ -65,7 +65,7 @@ def score_clip(
     Parameters
     ----------
     bundle, clip
-        The model, and what to score.
+        The model, and the clip.
     reading
         How a signal other than sound is read.
 
@@ -79,7 +79,7 @@ def score_clip(
     bare = list(require_labels(bundle).pipeline().uncalibrated.scores(blocks))
     runs = [replace(run, values=calibrate(run.values, bundle.calibration)) for run in bare]
     begins = np.concatenate([window_times(run)[0] for run in runs])
-    audible = np.ones(begins.size, bool)  # a signal at rest says something too, silence does not
+    audible = np.ones(begins.size, bool)  # a signal at rest carries information, silence does not
     if bundle.front.sound:
         audible = window_power(blocks[0].samples, begins, grid) >= SILENCE_POWER
     events = tuple(
@@ -99,7 +99,7 @@ def score_clip(
 def window_power(
     samples: NDArray[np.float32], begins: NDArray[np.float64], grid: Grid
 ) -> NDArray[np.float64]:
-    """Give the mean power (W,) of windows that begin at ``begins``, seconds; full scale is 1."""
+    """Return the mean power (W,) of windows that begin at ``begins`` seconds; full scale is 1."""
     sums = np.concatenate(([0.0], np.cumsum(samples.astype(np.float64) ** 2)))
     first = np.rint(begins * grid.rate).astype(np.int64)
     last = np.minimum(first + grid.window_samples, samples.size)
@@ -109,7 +109,7 @@ def window_power(
 def score_clips(
     bundle: Bundle, clips: Iterable[Clip], reading: SignalReadOptions = DEFAULT_OPTIONS
 ) -> Iterator[ScoredClip | AudioError]:
-    """Score clip after clip; one that cannot be read is its error."""
+    """Score clips in turn; yield the error of one that cannot be read."""
     for clip in clips:
         try:
             yield score_clip(bundle, clip, reading)
@@ -120,7 +120,7 @@ def score_clips(
 def evaluate_clips(
     bundle: Bundle, scored: list[ScoredClip], group: str | None = None
 ) -> Evaluation:
-    """Compare what a model said with the clips' labels.
+    """Compare scores and events with the clips' labels.
 
     Parameters
     ----------

@@ -1,7 +1,7 @@
-"""Two halves that share no source: one to choose on, one to report on.
+"""Split clips into two halves without a common source: one to tune on, one to report on.
 
-What was chosen on a sound is too good on it; and pieces of one recording, or sounds of
-one package, are nearly the same sound. So whole groups go to a half.
+Figures on the data that thresholds were tuned on are optimistic, and parts of one
+recording are nearly the same sound. So whole groups go to one half.
 """
 
 from __future__ import annotations
@@ -20,21 +20,21 @@ from audiocnn.inference.model_input import find_for
 from audiocnn.io.audio.reader import find_recordings
 
 GROUP_COLUMNS = ("group", "source", "speaker", "site", "recording")
-FEWEST_GROUPS = 4  # fewer that a guess has made are no basis to share by
+FEWEST_GROUPS = 4  # a guess that gives fewer groups is not used
 PIECE_NUMBER = re.compile(r"[-_ .]*\d+$")
 
 
 def group_names(clips: Sequence[Clip], group: str | None) -> list[str]:
-    """Say which clips belong together.
+    """Return the group of each clip.
 
     Parameters
     ----------
     clips
         Of a manifest, or of a folder.
     group
-        The column that says it. Without, the first of `GROUP_COLUMNS` that they have;
-        else the folders that recordings lie in; else their names without the number at
-        the end; else each recording is by itself.
+        Name of the column with the groups. If None: the first of `GROUP_COLUMNS` that the
+        clips have; else their folders; else their file names without a trailing number;
+        else each recording is its own group.
     """
     columns = [group] if group else GROUP_COLUMNS
     for column in columns:
@@ -57,21 +57,21 @@ def chosen_half(
     group: str | None,
     rng: np.random.Generator,
 ) -> NDArray[np.bool_]:
-    """Say which clips (K,) to choose on; the others are to report on.
+    """Select the half of the clips (K,) to tune on; the other half is for reporting.
 
     Parameters
     ----------
     clips
-        What there is.
+        All clips.
     seconds
-        (K,) how long each is.
+        (K,) length of each.
     split
-        Values by column: clips that have one of them are chosen on. Without a column
-        that these clips have, groups are dealt by length and class.
+        Values by column: clips with one of these values are selected. If the clips have
+        none of the columns, groups are distributed by length and class.
     group
-        Column of what belongs together, see `group_names`.
+        Column of the groups, see `group_names`.
     rng
-        Decides the order of groups of about one length.
+        Determines the order of groups of similar length.
 
     Raises
     ------
@@ -80,8 +80,8 @@ def chosen_half(
 
     Notes
     -----
-    The longest groups first (by powers of two), each to the half that has less of its class (for
-    backgrounds: of its ``kind``, if they have such a column).
+    The longest groups come first (by powers of two), and each goes to the half that has less of
+    its class (for backgrounds: of its ``kind``, if there is such a column).
     """
     for column, values in split.items():
         if all(column in clip.columns for clip in clips):
@@ -104,7 +104,7 @@ def chosen_half(
     np.add.at(held, (group_of, class_of), seconds)
     held /= np.maximum(1e-9, held.sum(axis=0))
     order = rng.permutation(len(names))
-    size = np.floor(np.log2(np.maximum(1e-9, held.sum(axis=1))))  # so the order is drawn, too
+    size = np.floor(np.log2(np.maximum(1e-9, held.sum(axis=1))))  # so that the order is random
     order = order[np.argsort(-size[order], kind="stable")]
     have, half = np.zeros((2, len(class_names))), np.zeros(len(names), bool)
     for g in order.tolist():
@@ -118,16 +118,16 @@ def background_clips(
     where: Mapping[str, Collection[str]] | None = None,
     front: FrontEnd | None = None,
 ) -> list[Clip]:
-    """List sounds that are none of the classes.
+    """List background clips: sounds that are none of the classes.
 
     Parameters
     ----------
     folder
-        With a ``clips.csv``, its rows without a label; else every recording in it.
+        If it has a ``clips.csv``: its rows without a label; else every recording in it.
     where
-        Only the rows of the ``clips.csv`` that have these values by column.
+        Values by column: only rows of the ``clips.csv`` that have them.
     front
-        Of the model, if it is one of other signals than sound.
+        The model's front end, if its signals are not sound.
 
     Raises
     ------
@@ -143,6 +143,6 @@ def background_clips(
     clips = [clip for clip in read_manifest(folder, where=where or {}) if not clip.labels]
     if not clips:
         raise ArgumentError(
-            f"{folder}: all rows of its table have a label; background is what has none"
+            f"{folder}: every row of its table has a label; background clips are rows without one"
         )
     return clips

@@ -1,7 +1,7 @@
-"""Counts to rates and shares, with the bounds between which they are known.
+"""Rates and proportions with 95 % confidence intervals.
 
-Every figure from a small test needs them: no false alarm in two hours does not mean
-that there are none. All bounds are exact, and for 95 %.
+A figure from a small test set needs an interval: no false alarm in two hours does not
+mean that the rate is zero.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from audiocnn.inference.events import Event
 
 @dataclass(frozen=True)
 class Rate:
-    """Events per hour, with exact 95 % bounds (Poisson, Garwood [1]_).
+    """Events per hour, with the exact 95 % interval (Poisson, Garwood [1]_).
 
     References
     ----------
@@ -30,14 +30,19 @@ class Rate:
 
 
 def event_rate(events: int, hours: float) -> Rate:
-    """Say how often events come, and between which bounds that is known.
+    """Estimate the rate of events and its 95 % interval.
 
     Parameters
     ----------
     events
-        How many there were.
+        Number of events, at least 0.
     hours
-        In how much sound.
+        Duration of the sound, above 0.
+
+    Raises
+    ------
+    ArgumentError
+        If a value is out of range.
 
     Notes
     -----
@@ -54,7 +59,7 @@ def event_rate(events: int, hours: float) -> Rate:
 
 
 def share_bounds(right: int, total: int) -> tuple[float, float]:
-    """Give exact 95 % bounds of a share (Clopper and Pearson [1]_).
+    """Compute the exact 95 % interval of a proportion (Clopper and Pearson [1]_).
 
     References
     ----------
@@ -71,9 +76,9 @@ def share_bounds(right: int, total: int) -> tuple[float, float]:
 
 
 def wilson_bounds(right: int, total: int) -> tuple[float, float]:
-    """Give 95 % bounds of a share by its score test (Wilson [1]_); (0, 1) of none.
+    """Compute the 95 % score interval of a proportion (Wilson [1]_); (0, 1) if ``total`` is 0.
 
-    Narrower than `share_bounds`, and on average right rather than always safe.
+    Narrower than `share_bounds`: its coverage is 95 % on average, not at least 95 %.
 
     References
     ----------
@@ -93,22 +98,21 @@ def wilson_bounds(right: int, total: int) -> tuple[float, float]:
 
 @dataclass(frozen=True)
 class FalseAlarms:
-    """Events in sound that holds none of the labels.
+    """Events detected in sound that contains none of the labels.
 
     Parameters
     ----------
     hours
-        Of such sound.
+        Duration of that sound.
     events
-        How many events there were.
+        Number of events.
     rate
         Events per hour, with two-sided 95 % bounds.
     below
         One-sided 95 %: the rate is lower than this. 3 / T after T hours without any.
     active, active_bounds
-        Share of the time in which something was said to sound, and its bounds:
-        those of the rate, times the mean length of the events (one second if
-        there is none).
+        Share of the time covered by events, and its interval: that of the rate,
+        multiplied by the mean length of the events (one second if there is none).
     """
 
     hours: float
@@ -120,13 +124,13 @@ class FalseAlarms:
 
     @property
     def claim(self) -> str:
-        """What may be said of it, in a sentence."""
+        """The upper bound in a sentence."""
         said = f"{self.events} in {self.hours:.3g} h: fewer than {self.below:.3g} an hour (95 %)"
         return said if self.events else f"{said}, 3 / T for T hours without any"
 
 
 def false_alarms(events: Iterable[Event], seconds: float) -> FalseAlarms:
-    """Rate the events that were found where there is nothing to find.
+    """Summarise events detected in sound that contains none of the labels.
 
     Parameters
     ----------
@@ -134,7 +138,7 @@ def false_alarms(events: Iterable[Event], seconds: float) -> FalseAlarms:
         All with an end; events of one ``source`` may overlap and are then not
         counted twice in ``active``.
     seconds
-        How much sound was heard.
+        Duration of the sound.
     """
     import scipy.special
 

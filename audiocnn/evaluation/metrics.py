@@ -1,10 +1,9 @@
-"""Scores and events against labels: how good a model is, and how sure that is.
+"""Metrics of clip scores and events against labels, with confidence intervals.
 
-No torch, no files: arrays in, figures out. The same functions serve `audiocnn
-evaluate`, the scripts and the model cards. Every share and every rate comes with
-its bounds, because test sets are small. What cannot be known (the precision of a
-label that was never said, the accuracy where no clip has a label) is NaN here and
-null in JSON.
+Takes arrays and returns figures. The same functions serve `audiocnn evaluate`, the scripts
+and the model cards. Every proportion and rate has an interval, because test sets are small.
+Undefined values (the precision of a label that was never predicted, the accuracy without
+labelled clips) are NaN here and null in JSON.
 """
 
 from __future__ import annotations
@@ -27,16 +26,16 @@ SILENCE_POWER = 1e-7  # -70 dB of full scale: a window below it carries no label
 
 
 def clip_score(values: Array, how: str, audible: Mask | None = None) -> Array:
-    """Gather the window scores of a clip.
+    """Pool the window scores of a clip.
 
     Parameters
     ----------
     values
         (C, W) scores, W at least 1.
     how
-        ``"max"`` or ``"mean"``, as the bundle says.
+        ``"max"`` or ``"mean"``, as stored in the bundle.
     audible
-        (W,) which windows have energy; the others do not take part, unless none has.
+        (W,) which windows have energy. The others are left out, unless none has.
 
     Returns
     -------
@@ -51,20 +50,20 @@ def clip_score(values: Array, how: str, audible: Mask | None = None) -> Array:
 
 @dataclass(frozen=True)
 class ClassFigures:
-    """How a model did on one label.
+    """Figures of one label.
 
     Parameters
     ----------
     n
-        Clips that have it.
+        Number of clips with the label.
     precision, recall, f1
-        Of "the best score is this label's". A clip with several labels has one
-        best score, so there recall cannot reach 1: look at ``average_precision``.
+        Of the prediction "this label has the best score". A clip with several labels has
+        one best score, so recall cannot reach 1 there: see ``average_precision``.
     recall_bounds
         95 % (Wilson).
     average_precision
-        Of ranking all clips, backgrounds too, by this label's score: the area
-        under precision over recall, summed over its steps.
+        Of ranking all clips, backgrounds too, by this label's score: the area under the
+        precision-recall curve, summed over its steps.
     """
 
     n: int
@@ -77,42 +76,42 @@ class ClassFigures:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """How a model did on labelled clips.
+    """Figures of a model on labelled clips.
 
     Parameters
     ----------
     clips
         Clips with a label; the figures down to ``calibration_error`` are of these.
     accuracy
-        Share whose best score is (one of) their label(s); rejection ignored.
+        Share whose best score is one of their labels, ignoring rejection.
     accuracy_bounds
         95 %, exact.
     accuracy_with_rejection
-        Share whose best score is right and reaches the label's threshold.
+        Share whose best score is correct and reaches the label's threshold.
     rejected
         Share whose best score does not reach its label's threshold.
     macro_f1, mean_average_precision
         Means over the labels that occur.
     events_found
-        Share of clips with an event of (one of) their label(s).
+        Share of clips with an event of one of their labels.
     events_found_bounds
         95 %, exact.
     calibration_error
         Expected calibration error of the best score, ten bins.
     backgrounds, background_alarms
-        Clips without a label, and how many of them gave an event.
+        Number of clips without a label, and of those among them with an event.
     none_of_these, none_of_these_bounds
-        Share of the clips without a label that gave none, as is right, and its exact 95 %
-        bounds: rejection of what is none of the classes.
+        Share of the clips without a label that have no event, and its exact 95 % interval:
+        rejection of sounds that are none of the classes.
     per_class, confusion
         Figures by label; clips by true label and best score.
     false_alarms
-        Of the clips without a label, by time, where that was measured.
+        Per hour, in the clips without a label, if measured.
     reliability
-        Scores as probabilities, before and after calibration, where that was measured.
+        Calibration of the scores, before and after, if measured.
     group_bounds
-        95 % bounds of ``accuracy``, ``macro_f1`` and ``mean_average_precision`` by drawing
-        groups of clips, where that was asked for.
+        95 % intervals of ``accuracy``, ``macro_f1`` and ``mean_average_precision`` by the
+        group bootstrap, if requested.
     """
 
     clips: int
@@ -136,7 +135,7 @@ class Evaluation:
     group_bounds: dict[str, tuple[float, float]] | None = None
 
     def as_dict(self) -> dict[str, Any]:
-        """Give plain values, as JSON wants them: NaN is None."""
+        """Return plain values for JSON; NaN becomes None."""
         plain: dict[str, Any] = _plain(asdict(self))
         return plain
 
@@ -205,7 +204,7 @@ def evaluate(
 
 
 def key_figures(scores: Array, targets: Mask, labels: Sequence[str]) -> tuple[float, float, float]:
-    """Give accuracy, macro F1 and mean average precision alone, as `evaluate` counts them."""
+    """Return accuracy, macro F1 and mean average precision, as defined in `evaluate`."""
     known, best = targets.any(axis=1), scores.argmax(axis=1)
     figures = [f for f in _per_class(scores, targets, best, labels).values() if f.n]
     right = targets[np.arange(len(best)), best][known]
@@ -214,18 +213,18 @@ def key_figures(scores: Array, targets: Mask, labels: Sequence[str]) -> tuple[fl
 
 
 def average_precision(scores: Array, true: Mask) -> float:
-    """Rate a ranking: the mean precision at which true clips are come upon.
+    """Compute the average precision of a ranking.
 
     Parameters
     ----------
     scores, true
-        (K,) scores of a label, and which clips have it.
+        (K,) scores of a label, and whether each clip has it.
 
     Returns
     -------
     float
-        1 if all true clips score above all others; NaN if none is true. Clips of
-        one score are taken together, so their order does not matter.
+        1 if all clips with the label score above all others; NaN if no clip has it. Clips
+        with equal scores are taken together, so their order does not matter.
     """
     if not true.any():
         return math.nan
@@ -237,7 +236,13 @@ def average_precision(scores: Array, true: Mask) -> float:
 
 
 def one_hot(names: Sequence[Iterable[str]], labels: Sequence[str]) -> Mask:
-    """Give (K, C) which of the labels each clip has; refuses others."""
+    """Return (K, C) which of the labels each clip has.
+
+    Raises
+    ------
+    ArgumentError
+        If a name is none of the labels.
+    """
     at = {label: i for i, label in enumerate(labels)}
     table = np.zeros((len(names), len(labels)), bool)
     for row, of_clip in enumerate(names):

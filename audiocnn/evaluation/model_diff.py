@@ -1,8 +1,8 @@
-"""Two models over the same recordings, event by event: where they differ, and who is right.
+"""Comparison of two models on the same recordings, event by event.
 
-Events of one label that overlap are the same event; what only one model says is listed
-by recording, the largest disagreement first. Models may know different labels: an
-event of a label that the other one does not know is no disagreement, and counted apart.
+Overlapping events of one label are the same event. Events of one model only are listed by
+recording, the largest disagreement first. The models may have different labels: an event
+of a label that the other model lacks is no disagreement, and is counted separately.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from audiocnn.datasets.manifest import Clip
 from audiocnn.evaluation.threshold_search import clip_runs
-from audiocnn.evaluation.window_logits import hear_clip
+from audiocnn.evaluation.window_logits import clip_logits
 from audiocnn.inference.bundle import Bundle, grid_of
 from audiocnn.inference.events import Event, find_events
 from audiocnn.io.signals.channels import DEFAULT_OPTIONS, SignalReadOptions
@@ -24,14 +24,14 @@ SAME_SCORE = 0.02
 
 @dataclass(frozen=True)
 class Pair:
-    """An event as two models have it; one of them may lack it.
+    """An event of one model and its counterpart in the other, if there is one.
 
     Parameters
     ----------
     a, b
-        What each heard; at least one did.
+        The event of each model; at least one is not None.
     foreign
-        Whether the label is unknown to the model that lacks it.
+        Whether the model without the event lacks the label.
     right
         Whether the label is one of its clip's; None if the clip's labels are not known.
     """
@@ -45,7 +45,7 @@ class Pair:
     def label(self) -> str:
         """The label of both."""
         event = self.a or self.b
-        assert event is not None, "one of them heard it"
+        assert event is not None, "a pair has an event"
         return event.label
 
     @property
@@ -64,16 +64,16 @@ class Pair:
 
 @dataclass(frozen=True)
 class Compared:
-    """What two models make of one clip.
+    """Events of two models in one clip, matched.
 
     Parameters
     ----------
     clip
         The clip.
     pairs
-        By onset.
+        Sorted by onset.
     right_a, right_b
-        Whether a model heard (one of) the clip's label(s) and nothing else; of a
+        Whether a model detected one of the clip's labels and nothing else; in a
         background, nothing. None if the clip's labels are not known.
     """
 
@@ -84,7 +84,7 @@ class Compared:
 
     @property
     def disagreement(self) -> float:
-        """Seconds in which one model hears a label that the other knows and does not hear."""
+        """Seconds in which one model detects a label that the other has and does not detect."""
         return sum(_apart(pair.a, pair.b) for pair in self.pairs if not pair.foreign)
 
 
@@ -97,14 +97,14 @@ def compare_clip(
     overlap: float = 0.2,
     reading: SignalReadOptions = DEFAULT_OPTIONS,
 ) -> Compared:
-    """Let two models hear a clip, and match what they say.
+    """Run two models on a clip, and match their events.
 
     Parameters
     ----------
     a, b
         The models, each with its own rules and windows.
     clip
-        What to hear.
+        The clip.
     labelled
         Whether its labels are known.
     overlap
@@ -129,19 +129,19 @@ def compare_clip(
 
 
 def match(a: Sequence[Event], b: Sequence[Event], overlap: float) -> list[Pair]:
-    """Pair events of one label, those first that overlap most.
+    """Match events of one label, in the order of their overlap.
 
     Parameters
     ----------
     a, b
         All with an end.
     overlap
-        Share of the time that two events span together, above which they are the same.
+        Intersection over union in time, from which two events are the same.
 
     Returns
     -------
     list of Pair
-        By onset; an event without a partner stands alone.
+        Sorted by onset; an event without a counterpart has a pair of its own.
     """
     shares = [
         (_overlap(x, y), i, j)
@@ -161,12 +161,12 @@ def match(a: Sequence[Event], b: Sequence[Event], overlap: float) -> list[Pair]:
 
 @dataclass(frozen=True)
 class Summary:
-    """What came of all clips.
+    """Totals over all clips.
 
     Parameters
     ----------
     recordings
-        How many were compared.
+        Number of clips compared.
     verdicts
         Events by label and `Pair.verdict`; those of foreign labels as ``A alone knows``
         or ``B alone knows``.
@@ -183,14 +183,14 @@ class Summary:
 
     @property
     def p_value(self) -> float:
-        """Chance of clips so uneven if both models were as good (exact sign test); 1 of none."""
-        # Of n clips on which one alone is right, as few as k or fewer on either side.
+        """Two-sided p-value of the exact sign test on clips that one model alone has right."""
+        # Of n clips that one model alone has right, k or fewer for either model.
         n, k = self.only_a + self.only_b, min(self.only_a, self.only_b)
         return min(1.0, float(sum(math.comb(n, i) for i in range(k + 1)) / 2 ** (n - 1)))
 
 
 def summarize(results: Iterable[Compared]) -> Summary:
-    """Count events by verdict, and clips by who is right."""
+    """Count events by verdict, and clips by which model is right."""
     verdicts: dict[str, dict[str, int]] = {}
     n = 0
     right = {(True, True): 0, (True, False): 0, (False, True): 0, (False, False): 0}
@@ -212,7 +212,7 @@ def _events(bundle: Bundle, clip: Clip, reading: SignalReadOptions) -> list[Even
     grid = grid_of(bundle)
     found = [
         event
-        for stretch in hear_clip(bundle, clip, reading)
+        for stretch in clip_logits(bundle, clip, reading)
         for _, runs in clip_runs(stretch, grid, bundle.calibration)
         for event in find_events(runs, bundle.rules, source=str(clip.path))
     ]
@@ -237,5 +237,5 @@ def _apart(x: Event | None, y: Event | None) -> float:
 
 
 def _end(event: Event) -> float:
-    assert event.end is not None, "find_events ends what it begins"
+    assert event.end is not None, "events of a finished recording have an end"
     return event.end

@@ -1,4 +1,4 @@
-"""Events found against events annotated: segment and event F1, PSDS, false alarms.
+"""Metrics of event detection: segment and event F1, PSDS, false alarms.
 
 The counting is that of the field's own packages (`audiocnn[judge]`, imported when they
 are used), so that figures can be compared with those of others: segments of 1 s and
@@ -144,7 +144,7 @@ def _rows(h: Detected, events: Sequence[Event]) -> list[dict[str, Any]]:
 
 
 def _psds(heard: Sequence[Detected], labels: Sequence[str]) -> dict[str, float | None]:
-    """Give the PSDS of both scenarios, over the annotated labels; None of fewer than two."""
+    """Return the PSDS of both scenarios over the annotated labels; None for fewer than two."""
     known = [label for label in labels if any(e.label == label for h in heard for e in h.truth)]
     if len(known) < 2:  # sed_scores_eval 0.0.4 counts confusions, so it takes two labels
         return dict.fromkeys(PSDS)
@@ -166,10 +166,10 @@ def _psds(heard: Sequence[Detected], labels: Sequence[str]) -> dict[str, float |
 
 
 def _writable(frame: Any) -> Any:
-    """Make a table whose arrays may be written to.
+    """Return a data frame whose arrays are writable.
 
-    sed_scores_eval 0.0.4 hands them to code that asks for that, though it writes nothing;
-    since pandas 3 a table's arrays are read-only.
+    sed_scores_eval 0.0.4 passes them to code that requires it, although it writes nothing;
+    since pandas 3 the arrays of a data frame are read-only.
     """
     plain = type(frame)
     methods = {
@@ -181,10 +181,10 @@ def _writable(frame: Any) -> Any:
 
 
 def _merged(events: Sequence[Event]) -> list[tuple[float, float, str]]:
-    """Join annotations of one label that overlap, as PSDS wants them."""
+    """Join overlapping annotations of one label, as PSDS requires."""
     out: list[tuple[float, float, str]] = []
     for event in sorted(events, key=lambda e: (e.label, e.start)):
-        assert event.end is not None, "detect ends them"
+        assert event.end is not None, "detect() ends all events"
         if out and out[-1][2] == event.label and event.start <= out[-1][1]:
             out[-1] = (out[-1][0], max(out[-1][1], event.end), event.label)
         else:
@@ -193,13 +193,13 @@ def _merged(events: Sequence[Event]) -> list[tuple[float, float, str]]:
 
 
 def _alarms_elsewhere(heard: Sequence[Detected]) -> dict[str, float] | None:
-    """Rate the events found where nothing is annotated at all."""
+    """Return the rate of events detected where nothing is annotated."""
     alarms, free = 0, 0.0
     for h in heard:
         stretches = _merged([replace(e, label="") for e in h.truth])
         free += h.seconds - sum(min(end, h.seconds) - start for start, end, _ in stretches)
         for e in h.found:
-            assert e.end is not None, "find_events ends them"
+            assert e.end is not None, "events of a finished recording have an end"
             alarms += not any(start < e.end and e.start < end for start, end, _ in stretches)
     if free <= 0:
         return None

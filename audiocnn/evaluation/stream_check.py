@@ -1,4 +1,4 @@
-"""Whether the stream gives the scores of the file, on this machine, with this model.
+"""Check that a stream gives the scores of the file, on this machine, with this model.
 
 The promise that everything rests on, as something that anyone can try: a recording
 is scored in blocks of ten minutes, and once more in pieces cut at random, before
@@ -33,7 +33,7 @@ SAME_TIME = 1e-6  # seconds
 
 @dataclass(frozen=True)
 class Verified:
-    """How far the scores in pieces lie from those of the whole.
+    """Difference between the scores of a recording in pieces and as a whole.
 
     Parameters
     ----------
@@ -59,7 +59,7 @@ class Verified:
 
     @property
     def good(self) -> bool:
-        """Whether the promise was kept, on all of the recording."""
+        """Whether the scores agree within the tolerance, over the whole recording."""
         return self.difference <= ALLOWED and self.same_events and not self.error
 
 

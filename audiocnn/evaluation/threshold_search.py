@@ -1,7 +1,7 @@
-"""Probabilities to rules: what to ask of a score, so that false alarms keep to a budget.
+"""Search for event rules that keep a budget of false alarms.
 
-Windows are scored once; then every rule is tried on the scores, by the same
-`find_events` that labels recordings. It knows no files and no networks.
+Windows are scored once. Every candidate rule is then tried on the scores, by the same
+`find_events` that labels recordings.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ from audiocnn.inference.windows import Calibration, Scores, calibrate
 Array = NDArray[np.float32]
 THRESHOLDS = (0.4, 0.45, 0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 0.93, 0.95, 0.97, 0.98,
               0.99, 0.995, 0.998)  # fmt: skip
-OFF_SHARE = 0.6  # of `on`: wide enough that a score which wavers is one event
-WARY = 1e-6  # decides only between rules that find the same
-PIECE = 256  # windows in a run: what is quiet is passed over a run at a time
+OFF_SHARE = 0.6  # of `on`: enough hysteresis that a fluctuating score gives one event
+CAUTION = 1e-6  # per unit of threshold: decides only between rules that find the same
+RUN = 256  # windows in a run of scores: quiet runs are skipped as a whole
 
 
 class Windows(Protocol):
     """Window logits of many clips, not calibrated.
 
-    ``logits`` (C, W); ``clip`` (W,) the number of the clip that each window is of, each
-    clip's in one stretch; ``begins`` and ``ends`` (W,) seconds in the clip.
+    ``logits`` (C, W); ``clip`` (W,) the index of each window's clip, those of one clip
+    contiguous; ``begins`` and ``ends`` (W,) seconds in the clip.
     """
 
     @property
@@ -46,7 +46,7 @@ class Windows(Protocol):
 def clip_runs(
     windows: Windows, grid: Grid, calibration: Calibration
 ) -> Iterator[tuple[int, list[Scores]]]:
-    """Give the windows of each clip as the runs of scores that `listen` would give."""
+    """Yield the windows of each clip as the runs of scores that `listen` yields."""
     edges = np.flatnonzero(np.diff(windows.clip)) + 1
     for part in np.split(np.arange(windows.clip.size), edges):
         if not part.size:
@@ -57,9 +57,9 @@ def clip_runs(
         n_head, all_on_grid = int(on_grid.sum()), bool(on_grid.all())
         values = calibrate(windows.logits[:, part], calibration)
         runs = []
-        for at in range(0, n_head, PIECE):
-            last = all_on_grid and at + PIECE >= n_head
-            piece = values[:, at : min(n_head, at + PIECE)]
+        for at in range(0, n_head, RUN):
+            last = all_on_grid and at + RUN >= n_head
+            piece = values[:, at : min(n_head, at + RUN)]
             start = begins[0] + at * grid.hop
             runs.append(Scores(start, grid.window, grid.hop, piece, padded, last))
         if not all_on_grid:
@@ -74,16 +74,16 @@ def candidate_rules(
     off_shares: Sequence[float] = (OFF_SHARE,),
     thresholds: Sequence[float] = THRESHOLDS,
 ) -> list[EventRule]:
-    """List rules to choose from: all thresholds with each smoothing and shortest length.
+    """List candidate rules: every threshold with every smoothing and minimum length.
 
     Parameters
     ----------
     smooths, min_lengths, join_gap
         Of `EventRule`, seconds.
     off_shares
-        Of ``on``, at which an event ends.
+        Thresholds ``off`` as a share of ``on``.
     thresholds
-        Of ``on``, rising.
+        Values of ``on``, ascending.
     """
     return [
         EventRule(on, on * share, smooth=smooth, min_length=length, join_gap=join_gap)
@@ -107,23 +107,21 @@ def choose_rules(
     wary: bool = False,
     usual: Mapping[str, EventRule] | None = None,
 ) -> dict[str, EventRule]:
-    """Choose rules that keep a budget of false alarms and miss as little as they can.
+    """Choose the rules of highest recall that keep a budget of false alarms.
 
     Parameters
     ----------
     labels
         In the order of the scores.
     background
-        Windows of sounds that are none of the classes, and that the network was
-        not fitted on; None if there are none: then the first candidate whose
-        threshold is at least 0.5 is taken.
+        Windows of sounds that are none of the classes and that the network was not
+        fitted on. If None, the first candidate with a threshold of at least 0.5 is taken.
     grid, calibration
         As in the bundle.
     candidates
-        The rules to choose from, see `candidate_rules`; the earlier, the more they
-        find.
+        The rules to choose from, see `candidate_rules`; earlier ones detect more.
     budget
-        False alarms an hour, over all labels.
+        False alarms per hour, over all labels.
     examples
         Windows of labelled clips that the network was not fitted on, and the
         targets (K, C) of all clips: the budget goes to the labels where it finds
@@ -171,7 +169,7 @@ def choose_rules(
         found[known] = hits[known] / own.sum(axis=0)[known, None]
     if wary:
         alarms = _of_next_lower(alarms, candidates)
-        found = found + WARY * np.array([rule.on for rule in candidates])
+        found = found + CAUTION * np.array([rule.on for rule in candidates])
     if examples:
         chosen = share_budget(alarms, found, round(budget * hours))
     else:
@@ -181,22 +179,21 @@ def choose_rules(
 
 
 def share_budget(alarms: NDArray[np.float64], found: NDArray[np.float64], budget: int) -> list[int]:
-    """Choose an option for each row so that most is found within a budget, exactly.
+    """Choose one option per row, so that the total gain is highest within a budget (exact).
 
     Parameters
     ----------
     alarms
-        (C, T) what each option costs, whole numbers.
+        (C, T) cost of each option, whole numbers.
     found
-        (C, T) what each option finds.
+        (C, T) gain of each option.
     budget
-        What all rows together may cost. A row whose every option costs too much
-        gets its cheapest.
+        Highest total cost. A row whose options all cost too much gets its cheapest.
 
     Returns
     -------
     list of int
-        The option of each row; of equally good ones the cheapest, then the first.
+        The option of each row; among equal ones the cheapest, then the first.
     """
     best: dict[int, tuple[float, list[int]]] = {0: (0.0, [])}  # by what was spent
     for row in range(alarms.shape[0]):
@@ -218,7 +215,7 @@ def share_budget(alarms: NDArray[np.float64], found: NDArray[np.float64], budget
 def _of_next_lower(
     alarms: NDArray[np.float64], candidates: Sequence[EventRule]
 ) -> NDArray[np.float64]:
-    """Give each rule the alarms of the rule of its kind with the next lower threshold."""
+    """Return for each rule the alarms of the otherwise equal rule with the next lower threshold."""
     kinds: dict[tuple[float, ...], list[int]] = {}
     for i, rule in enumerate(candidates):
         kind = (rule.smooth, rule.min_length, rule.join_gap, round(rule.off / rule.on, 6))
@@ -232,7 +229,7 @@ def _of_next_lower(
 
 
 def clip_seconds(windows: Windows) -> NDArray[np.float64]:
-    """Give the length (K,) of each clip; 0 for those that have no windows."""
+    """Return the length (K,) of each clip; 0 for those without windows."""
     ends, begins = (np.full(int(windows.clip.max()) + 1, x) for x in (-np.inf, np.inf))
     np.maximum.at(ends, windows.clip, windows.ends)
     np.minimum.at(begins, windows.clip, windows.begins)
@@ -248,23 +245,23 @@ def count_events(
     *,
     once: bool = False,
 ) -> NDArray[np.int64]:
-    """Count the events that each rule finds.
+    """Count the events that each rule detects.
 
     Parameters
     ----------
     windows, grid, calibration
-        What was scored, and how.
+        The scored windows.
     candidates
         R rules.
     counted
         (K, C) whether a clip counts for a label.
     once
-        A clip counts once, however many events it has.
+        Count clips with an event instead of events.
 
     Returns
     -------
     array (C, R)
-        Over all clips.
+        Totals over all clips.
     """
     total = np.zeros((counted.shape[1], len(candidates)), np.int64)
     lowest = min(rule.on for rule in candidates)

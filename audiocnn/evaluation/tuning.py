@@ -1,8 +1,8 @@
-"""Rules for a budget of false alarms: chosen on one half, measured on the other.
+"""Tune event rules for a budget of false alarms: chosen on one half, measured on the other.
 
-The half that was chosen on is always too good; so what is claimed comes from the
-other, with its bounds. And what too few hours cannot show is not claimed: no alarm in
-T hours shows fewer than 3 / T an hour (95 %), and nothing below.
+Figures on the half that rules were chosen on are optimistic, so all claims come from the
+other half, with confidence intervals. Too few hours cannot show a low rate: no alarm in T
+hours shows fewer than 3 / T per hour (95 %), not less.
 """
 
 from __future__ import annotations
@@ -23,34 +23,34 @@ from audiocnn.evaluation.threshold_search import (
     clip_runs,
     clip_seconds,
 )
-from audiocnn.evaluation.window_logits import Heard
+from audiocnn.evaluation.window_logits import WindowLogits
 from audiocnn.inference.bundle import Bundle, grid_of
 from audiocnn.inference.events import Event, EventRule, find_events
 
 STRICT = (*THRESHOLDS, 0.999, 0.9995)
-NO_ALARM = 3.0  # -ln 0.05: what T hours without an alarm show is fewer than this / T
+NO_ALARM = 3.0  # -ln 0.05: T hours without an alarm show a rate below this / T
 WORST = 20  # recordings that are listed
 
 
 @dataclass(frozen=True)
 class Half:
-    """How rules did on one half.
+    """Figures of a set of rules on one half.
 
     Parameters
     ----------
     alarms
         Events in the background.
     alarms_by_label
-        How many of each.
+        Number of them by label.
     found, clips
-        Labelled clips with an event of (one of) their label(s), of how many.
+        Number of labelled clips with an event of one of their labels, and of all.
     recall_bounds
-        95 % (Wilson).
+        95 % interval (Wilson).
     found_by_label
-        Found, and of how many, by label.
-    heard_wrongly
-        The recordings of the background with the most events: path, source (if
-        known), how many, and the label and score of the loudest.
+        Number of clips found, and of all, by label.
+    most_alarms
+        The background recordings with the most events: path, source (if known), number of
+        events, and the label and score of the highest one.
     """
 
     alarms: FalseAlarms
@@ -59,17 +59,17 @@ class Half:
     clips: int
     recall_bounds: tuple[float, float]
     found_by_label: Mapping[str, tuple[int, int]]
-    heard_wrongly: Sequence[Mapping[str, Any]]
+    most_alarms: Sequence[Mapping[str, Any]]
 
     @property
     def recall(self) -> float:
-        """Share of the clips that were found; NaN of none."""
+        """Share of the clips that were found; NaN if there are none."""
         return self.found / self.clips if self.clips else math.nan
 
 
 @dataclass(frozen=True)
 class Tuned:
-    """Rules that were chosen for a budget, and what may be said of them.
+    """Rules chosen for a budget, and what the measurement shows.
 
     Parameters
     ----------
@@ -78,8 +78,8 @@ class Tuned:
     rules
         One per label.
     before, chosen, measured
-        The model's own rules on the half that is reported on; the new ones on the half
-        that they were chosen on, and on the other.
+        Figures of the model's own rules on the reporting half; of the new ones on the half
+        that they were chosen on, and on the reporting half.
     """
 
     budget: float
@@ -90,37 +90,37 @@ class Tuned:
 
     @property
     def shown(self) -> bool:
-        """Whether the other half shows (95 %, one-sided) that the budget is kept."""
+        """Whether the reporting half shows (95 %, one-sided) that the budget is kept."""
         return self.measured.alarms.below <= self.budget
 
     @property
     def verdict(self) -> str:
-        """What may be claimed, in a sentence or two, and what would be needed for more."""
+        """The claim that the measurement supports, and what a stronger one would need."""
         alarms, hours = self.measured.alarms, self.measured.alarms.hours
         needed = NO_ALARM / self.budget
         said = (
             f"{alarms.events} false alarm{'' if alarms.events == 1 else 's'} in {hours:.3g} h that "
-            "took no part in the choice: "
-            f"{alarms.rate.per_hour:.3g} an hour (95 % bounds {alarms.rate.low:.3g} to "
+            "were not used for tuning: "
+            f"{alarms.rate.per_hour:.3g} per hour (95 % interval {alarms.rate.low:.3g} to "
             f"{alarms.rate.high:.3g})"
         )
         if self.shown:
-            return f"{said}; that shows fewer than {alarms.below:.3g} an hour (95 %)"
+            return f"{said}; this shows fewer than {alarms.below:.3g} per hour (95 %)"
         if alarms.rate.low > self.budget:
-            return f"{said}; that is MORE than the budget of {self.budget:g}"
+            return f"{said}; this is ABOVE the budget of {self.budget:g}"
         if hours < needed:
             return (
-                f"{said}; NOT SHOWN: so few hours cannot show a rate of {self.budget:g}: even "
-                f"without an alarm they show fewer than {NO_ALARM / hours:.3g} an hour. It takes "
-                f"{needed:.3g} h in this half, so {2 * needed:.3g} h of background in all"
+                f"{said}; NOT SHOWN: too few hours for a rate of {self.budget:g}: even without an "
+                f"alarm they show fewer than {NO_ALARM / hours:.3g} per hour. It takes "
+                f"{needed:.3g} h in this half, so {2 * needed:.3g} h of background in total"
             )
         return (
-            f"{said}; that agrees with the budget of {self.budget:g} but does not show it: the "
-            f"rate is below {alarms.below:.3g} an hour (95 %)"
+            f"{said}; this agrees with the budget of {self.budget:g} but does not show it: the "
+            f"rate is below {alarms.below:.3g} per hour (95 %)"
         )
 
     def as_dict(self) -> dict[str, Any]:
-        """Give plain values, for the card and for JSON."""
+        """Return plain values, for the model card and for JSON."""
         return {
             "false_alarms_per_hour": self.budget,
             "shown": self.shown,
@@ -133,7 +133,7 @@ class Tuned:
 
 
 def half_as_dict(half: Half) -> dict[str, Any]:
-    """Give the figures of a half as plain values, rounded for reading."""
+    """Return the figures of a half as plain values, rounded."""
     rate = half.alarms.rate
     return {
         "hours": round(half.alarms.hours, 3),
@@ -147,22 +147,22 @@ def half_as_dict(half: Half) -> dict[str, Any]:
         "recall": round(half.recall, 4) if half.clips else None,
         "recall_bounds": [round(v, 4) for v in half.recall_bounds],
         "found_by_label": {label: list(v) for label, v in half.found_by_label.items()},
-        "heard_wrongly": [dict(row) for row in half.heard_wrongly],
+        "most_alarms": [dict(row) for row in half.most_alarms],
     }
 
 
 def tune(
     bundle: Bundle,
-    background: tuple[Heard, Heard],
-    examples: tuple[Heard, Heard],
+    background: tuple[WindowLogits, WindowLogits],
+    examples: tuple[WindowLogits, WindowLogits],
     budget: float,
 ) -> Tuned:
-    """Choose rules on the first halves, and measure them on the second.
+    """Choose rules on the first halves, and measure them on the second ones.
 
     Parameters
     ----------
     bundle
-        The model, whose calibration stays.
+        The model; its calibration stays.
     background, examples
         Sounds that are none of the classes, and labelled clips, in two halves each that
         share no source, none of which the network was fitted on.
@@ -192,16 +192,16 @@ def tune(
     )
 
 
-def targets_of(heard: Heard, labels: Sequence[str]) -> NDArray[np.float32]:
-    """Give (K, C) 1 where a stretch has a label."""
+def targets_of(heard: WindowLogits, labels: Sequence[str]) -> NDArray[np.float32]:
+    """Return (K, C): 1 where a segment has a label."""
     rows = [[label in clip.labels for label in labels] for clip in heard.clips]
     return np.array(rows, np.float32).reshape(len(rows), len(labels))
 
 
 def judge_half(
-    bundle: Bundle, rules: Mapping[str, EventRule], background: Heard, examples: Heard
+    bundle: Bundle, rules: Mapping[str, EventRule], background: WindowLogits, examples: WindowLogits
 ) -> Half:
-    """Count alarms in the background, and labelled clips that are found."""
+    """Count false alarms in the background, and labelled clips that are found."""
     alarms: list[Event] = []
     grid = grid_of(bundle)
     for k, runs in clip_runs(background, grid, bundle.calibration):
@@ -222,8 +222,8 @@ def judge_half(
     )  # fmt: skip
 
 
-def worst(background: Heard, alarms: Sequence[Event]) -> list[dict[str, Any]]:
-    """List the recordings with the most alarms: what was heard wrongly, and where."""
+def worst(background: WindowLogits, alarms: Sequence[Event]) -> list[dict[str, Any]]:
+    """List the recordings with the most false alarms."""
     by_path: dict[str, list[Event]] = {}
     for event in alarms:
         by_path.setdefault(event.source, []).append(event)

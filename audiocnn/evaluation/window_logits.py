@@ -1,6 +1,6 @@
-"""Recordings scored once, window by window, so that many rules can be tried on them.
+"""Window logits of clips, computed once, so that many event rules can be tried on them.
 
-What is kept is small: a day of ten classes at two windows a second takes 7 MB.
+A day of ten classes at two windows a second takes 7 MB.
 """
 
 from __future__ import annotations
@@ -24,19 +24,19 @@ Times = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
-class Heard:
-    """Window logits of clips, as `audiocnn.evaluation.threshold_search.Windows` wants them.
+class WindowLogits:
+    """Window logits of clips; implements `audiocnn.evaluation.threshold_search.Windows`.
 
     Parameters
     ----------
     clips
-        K gap-free stretches: each the clip that it is (a part) of.
+        K gap-free segments: the clip that each belongs to.
     logits
         (C, W) of all windows, not calibrated.
     clip
-        (W,) which stretch each window is of.
+        (W,) index of the segment of each window.
     begins, ends
-        (W,) seconds in the recording, the padding of a short one left out.
+        (W,) seconds in the recording, without padding.
     """
 
     clips: tuple[Clip, ...]
@@ -46,22 +46,24 @@ class Heard:
     ends: Times
 
 
-def hear_clip(
+def clip_logits(
     bundle: Bundle, clip: Clip, reading: SignalReadOptions = DEFAULT_OPTIONS
-) -> list[Heard]:
-    """Score a clip, in constant memory if it is a whole recording; a result a stretch.
+) -> list[WindowLogits]:
+    """Compute the window logits of a clip, one result per gap-free segment.
+
+    A whole recording is scored in constant memory.
 
     Parameters
     ----------
     bundle, clip
-        The model, and what to score.
+        The model, and the clip.
     reading
         How a signal other than sound is read.
 
     Raises
     ------
     AudioError
-        If it cannot be read (to its end).
+        If it cannot be read to its end.
     """
     blocks: Iterable[Block]
     if clip.start or clip.end is not None:
@@ -76,27 +78,27 @@ def hear_clip(
         times.append(window_times(run) + clip.start)
         if run.last:
             begins, ends = np.concatenate(times, axis=1)
-            stretch = np.zeros(begins.size, np.int64)
-            out.append(Heard((clip,), np.concatenate(logits, axis=1), stretch, begins, ends))
+            segment = np.zeros(begins.size, np.int64)
+            out.append(WindowLogits((clip,), np.concatenate(logits, axis=1), segment, begins, ends))
             logits, times = [], []
     return out
 
 
-def hear_clips(
+def clips_logits(
     bundle: Bundle, clips: Iterable[Clip], reading: SignalReadOptions = DEFAULT_OPTIONS
-) -> Iterator[list[Heard] | AudioError]:
-    """Score clip after clip; one that cannot be read is its error."""
+) -> Iterator[list[WindowLogits] | AudioError]:
+    """Compute the window logits of clips in turn; yield the error of one that cannot be read."""
     for clip in clips:
         try:
-            yield hear_clip(bundle, clip, reading)
+            yield clip_logits(bundle, clip, reading)
         except AudioError as error:
             yield error
 
 
-def joined(parts: Sequence[Heard]) -> Heard:
-    """Put what was heard of several clips together; at least one."""
+def concatenate(parts: Sequence[WindowLogits]) -> WindowLogits:
+    """Concatenate tables; at least one."""
     n_before = np.cumsum([0, *(len(part.clips) for part in parts[:-1])])
-    return Heard(
+    return WindowLogits(
         tuple(clip for part in parts for clip in part.clips),
         np.concatenate([part.logits for part in parts], axis=1),
         np.concatenate([part.clip + n for part, n in zip(parts, n_before, strict=True)]),
@@ -105,12 +107,12 @@ def joined(parts: Sequence[Heard]) -> Heard:
     )
 
 
-def some_of(heard: Heard, wanted: NDArray[np.bool_]) -> Heard:
-    """Take some stretches (K,) alone, numbered anew."""
+def select_segments(windows: WindowLogits, wanted: NDArray[np.bool_]) -> WindowLogits:
+    """Select segments by a mask (K,), and renumber them."""
     number = np.cumsum(wanted) - 1
-    windows = wanted[heard.clip]
-    return Heard(
-        tuple(clip for clip, keep in zip(heard.clips, wanted.tolist(), strict=True) if keep),
-        heard.logits[:, windows], number[heard.clip[windows]],
-        heard.begins[windows], heard.ends[windows],
+    kept = wanted[windows.clip]
+    return WindowLogits(
+        tuple(clip for clip, keep in zip(windows.clips, wanted.tolist(), strict=True) if keep),
+        windows.logits[:, kept], number[windows.clip[kept]],
+        windows.begins[kept], windows.ends[kept],
     )  # fmt: skip

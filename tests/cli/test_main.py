@@ -415,7 +415,7 @@ def test_evaluate_on_backgrounds_alone_gives_false_alarms(model, wav, tmp_path, 
     (tmp_path / "clips.csv").write_text("path,label\nsound.wav,\n")
     assert main(["evaluate", str(tmp_path / "clips.csv"), "--model", model]) == 0
     out = capsys.readouterr().out
-    assert "false alarms an hour" in out
+    assert "false alarms per hour" in out
     assert "nan" not in out
 
 

@@ -15,7 +15,13 @@ from audiocnn.errors import ArgumentError
 from audiocnn.evaluation.holdout import background_clips, chosen_half, group_names
 from audiocnn.evaluation.threshold_search import candidate_rules, choose_rules, clip_runs
 from audiocnn.evaluation.tuning import judge_half, tune
-from audiocnn.evaluation.window_logits import Heard, hear_clip, hear_clips, joined, some_of
+from audiocnn.evaluation.window_logits import (
+    WindowLogits,
+    clip_logits,
+    clips_logits,
+    concatenate,
+    select_segments,
+)
 from audiocnn.inference.bundle import grid_of
 from audiocnn.inference.events import EventRule
 from audiocnn.inference.pipeline import listen
@@ -29,19 +35,19 @@ def bundle(bundle_folders):
     return audiocnn.load(bundle_folders["cnn1d"])
 
 
-def heard(bundle, logits: list[np.ndarray], labels: list[tuple[str, ...]]) -> Heard:
+def heard(bundle, logits: list[np.ndarray], labels: list[tuple[str, ...]]) -> WindowLogits:
     """Make what was heard of clips, of the logits that are given, at the bundle's hop."""
     grid, parts = grid_of(bundle), []
     for number, (rows, names) in enumerate(zip(logits, labels, strict=True)):
         n = rows.shape[1]
         begins = grid.hop * np.arange(n)
         clip = Clip(Path(f"{number}.wav"), names, columns={"source": f"s{number}"})
-        parts.append(Heard((clip,), rows.astype(np.float32), np.zeros(n, np.int64), begins,
+        parts.append(WindowLogits((clip,), rows.astype(np.float32), np.zeros(n, np.int64), begins,
                            begins + grid.window))  # fmt: skip
-    return joined(parts)
+    return concatenate(parts)
 
 
-def quiet(bundle, hours: float, peaks: int, seed: int, level: float = 4.0) -> Heard:
+def quiet(bundle, hours: float, peaks: int, seed: int, level: float = 4.0) -> WindowLogits:
     """Make background in clips of six minutes, with ``peaks`` false alarms of the first label."""
     grid, rng = grid_of(bundle), np.random.default_rng(seed)
     n = round(360 / grid.hop)
@@ -51,7 +57,7 @@ def quiet(bundle, hours: float, peaks: int, seed: int, level: float = 4.0) -> He
     return heard(bundle, clips, [()] * len(clips))
 
 
-def sounding(bundle, n: int) -> Heard:
+def sounding(bundle, n: int) -> WindowLogits:
     rows, labels = [], []
     for k in range(n):
         logits = np.full((3, 12), -9.0)
@@ -67,11 +73,11 @@ def test_no_alarm_in_too_few_hours_is_not_claimed(bundle):
     assert few.measured.alarms.events == 0
     assert not few.shown
     assert "NOT SHOWN" in few.verdict
-    assert "fewer than 1.49 an hour" in few.verdict  # 3 / 2.01 h
+    assert "fewer than 1.49 per hour" in few.verdict  # 3 / 2.01 h
     assert "It takes 6 h in this half, so 12 h" in few.verdict  # 3 / 0.5
     enough = tune(bundle, (quiet(bundle, 2, 0, 0), quiet(bundle, 6.1, 0, 1)), (clips, clips), 0.5)
     assert enough.shown
-    assert "shows fewer than 0.489 an hour" in enough.verdict
+    assert "shows fewer than 0.489 per hour" in enough.verdict
     assert enough.measured.recall == 1
 
 
@@ -80,8 +86,8 @@ def test_more_alarms_than_the_budget_are_said(bundle):
     worse = quiet(bundle, 6, 40, 1, level=9.0)  # the other half is not like the first
     tuned = tune(bundle, (quiet(bundle, 6, 0, 0), worse), (clips, clips), 0.5)
     assert tuned.measured.alarms.events == 40
-    assert "MORE than the budget" in tuned.verdict
-    row = tuned.measured.heard_wrongly[0]
+    assert "ABOVE the budget" in tuned.verdict
+    row = tuned.measured.most_alarms[0]
     assert (row["source"], row["label"], row["events"]) == ("s0", bundle.labels[0], 1)
 
 
@@ -129,26 +135,26 @@ def test_runs_of_any_length_find_the_same_events(bundle):
 def test_a_clip_is_heard_as_it_is_labelled(bundle, tmp_path):
     path = tmp_path / "a.wav"
     soundfile.write(path, 0.1 * np.random.default_rng(0).standard_normal(7 * RATE), RATE, "FLOAT")
-    (found,) = hear_clip(bundle, Clip(path, ()))
+    (found,) = clip_logits(bundle, Clip(path, ()))
     ((_, runs),) = clip_runs(found, grid_of(bundle), bundle.calibration)
     expected = list(listen(bundle, audiocnn.read_blocks(path, bundle.rate)))
     values = [np.concatenate([r.values for r in some], axis=1) for some in (runs, expected)]
     np.testing.assert_allclose(values[0], values[1], atol=1e-6)
     assert [r.last for r in runs] == [False] * (len(runs) - 1) + [True]
-    (part,) = hear_clip(bundle, Clip(path, (), 2.0, 5.0))
+    (part,) = clip_logits(bundle, Clip(path, (), 2.0, 5.0))
     assert part.begins[0] == 2.0
     assert part.ends[-1] == pytest.approx(5.0, abs=0.05)
     missing = Clip(tmp_path / "no.wav", ())
-    assert [type(r).__name__ for r in hear_clips(bundle, [missing])] == ["AudioError"]
+    assert [type(r).__name__ for r in clips_logits(bundle, [missing])] == ["AudioError"]
 
 
 def test_some_of_what_was_heard_is_what_was_heard_of_some(bundle):
     several = sounding(bundle, 5)
     wanted = np.array([True, False, True, False, True])
-    some = some_of(several, wanted)
+    some = select_segments(several, wanted)
     assert [clip.path.name for clip in some.clips] == ["0.wav", "2.wav", "4.wav"]
     assert some.clip.tolist() == [0] * 12 + [1] * 12 + [2] * 12
-    again = joined([some_of(several, np.arange(5) == k) for k in (0, 2, 4)])
+    again = concatenate([select_segments(several, np.arange(5) == k) for k in (0, 2, 4)])
     np.testing.assert_array_equal(again.logits, some.logits)
     np.testing.assert_array_equal(again.clip, some.clip)
 
@@ -201,7 +207,7 @@ def test_background_is_what_has_no_label(tmp_path):
     (tmp_path / "clips.csv").write_text("path,label,part\na.wav,,x\nb.wav,bell,x\n")
     assert [c.path.name for c in background_clips(tmp_path)] == ["a.wav"]
     (tmp_path / "clips.csv").write_text("path,label,part\nb.wav,bell,x\n")
-    with pytest.raises(ArgumentError, match="have a label"):
+    with pytest.raises(ArgumentError, match="has a label"):
         background_clips(tmp_path)
 
 
@@ -241,7 +247,7 @@ def test_tune_writes_a_bundle_that_loads(bundle_folders, dataset, capsys):
 @pytest.mark.parametrize(
     ("more", "said"),
     [
-        (["--false-alarms", "0"], "above 0 an hour"),
+        (["--false-alarms", "0"], "above 0 per hour"),
         (["--split", "day=1"], "neither the labelled clips nor the background"),
         (["--background-where", "part=x"], "no clips.csv"),
     ],

@@ -24,7 +24,7 @@ def add_tune(verbs: Any) -> None:
                         help="sounds that are none of the classes; with a clips.csv, its rows "
                         "without a label")  # fmt: skip
     parser.add_argument("--false-alarms", type=float, default=0.5, metavar="N",
-                        help="the budget: an hour, over all labels (default: 0.5)")  # fmt: skip
+                        help="the budget per hour, over all labels (default: 0.5)")  # fmt: skip
     parser.add_argument("--where", action="append", default=[], metavar="COLUMN=VALUE,VALUE",
                         help="only these rows of DATA; may be given again")  # fmt: skip
     parser.add_argument("--background-where", action="append", default=[],
