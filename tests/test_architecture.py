@@ -42,7 +42,7 @@ RUNTIME = {
     "soundfile", "soxr",
 }  # fmt: skip
 OPTIONAL = {
-    "sounddevice": {"streaming.inputs.portaudio"},
+    "sounddevice": {"streaming.inputs.portaudio", "web.review.playback"},
     "av": {"io.audio.av_decoder", "streaming.inputs.url"},
     "PIL": {"labeling.summary_plot", "training.report.drawing"},
     "pyarrow": {"annotations.parquet", "io.signals.tabular", "labeling.embedding_files"},

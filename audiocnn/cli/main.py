@@ -14,7 +14,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from audiocnn.cli.options.after import add_clips, add_summary
+from audiocnn.cli.options.after import add_clips, add_review, add_summary
 from audiocnn.cli.options.checking import add_check
 from audiocnn.cli.options.judging import add_diff, add_embed, add_search, add_tune
 from audiocnn.cli.options.live import add_bench, add_devices, add_listen
@@ -36,9 +36,9 @@ EXAMPLES = """examples:
 
 
 VERBS = (
-    add_label, add_summary, add_clips, add_listen, add_verify, add_check, add_train, add_report,
-    add_evaluate, add_tune, add_diff, add_embed, add_search, add_models, add_info, add_devices,
-    add_bench,
+    add_label, add_summary, add_clips, add_review, add_listen, add_verify, add_check, add_train,
+    add_report, add_evaluate, add_tune, add_diff, add_embed, add_search, add_models, add_info,
+    add_devices, add_bench,
 )  # fmt: skip
 
 

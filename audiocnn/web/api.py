@@ -26,6 +26,7 @@ from audiocnn.errors import ArgumentError, AudiocnnError
 from audiocnn.web import sounds
 from audiocnn.web.access import COOKIE_AGE, Rights, cookie_header, problem
 from audiocnn.web.calendar import days_between, hours_of, parse_day, timestamp, zone
+from audiocnn.web.clip_details import clip_details
 from audiocnn.web.feed import TYPES
 from audiocnn.web.history import VERDICTS, EventFilter, History
 from audiocnn.web.openapi import describe
@@ -138,7 +139,7 @@ def event(request: Request, site: Site) -> Any:
     """Give one event, with the length of its clip and where in it the event begins."""
     found = found_event(history_of(site).event(request.path_params["id"]))
     path = history_of(site).clip(found["id"])
-    return {**found, "clip": sounds.clip_details(path, found["start"]) if path else None}
+    return {**found, "clip": clip_details(path, found["start"]) if path else None}
 
 
 async def verdict(request: Request, site: Site) -> Any:

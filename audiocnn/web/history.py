@@ -24,6 +24,7 @@ BUSY = 5.0  # seconds to wait for the sink's transaction
 VERDICTS = ("right", "wrong", "other")
 REPLAYED = 2000  # events that a client which was away is sent at most
 LONGEST_LABEL = 200  # characters
+CLIP = ".flac"
 
 
 @dataclass(frozen=True)
@@ -88,10 +89,12 @@ class History:
         The database of the SQLite sink.
     clips
         The folder of the clips sink; None if no sound is stored.
+    anywhere
+        Accept clips in any folder: of a database that its owner names, not of a server.
     """
 
-    def __init__(self, path: Path, clips: Path | None = None) -> None:
-        self.path, self._clips = path, clips
+    def __init__(self, path: Path, clips: Path | None = None, *, anywhere: bool = False) -> None:
+        self.path, self._clips, self._anywhere = path, clips, anywhere
 
     def events(
         self, wanted: EventFilter, limit: int = 50, cursor: str = ""
@@ -132,11 +135,15 @@ class History:
         the folder of clips.
         """
         rows = self._query("SELECT clip FROM events WHERE id = ?", [key])
-        if not rows or not rows[0]["clip"] or self._clips is None:
+        if not rows or not rows[0]["clip"]:
             return None
-        folder = self._clips.resolve()
+        folder = self.path.parent if self._anywhere else self._clips
+        if folder is None:
+            return None
+        folder = folder.resolve()
         path = (folder / rows[0]["clip"]).resolve()
-        return path if path.is_relative_to(folder) and path.is_file() else None
+        is_inside = self._anywhere or path.is_relative_to(folder)
+        return path if is_inside and path.suffix == CLIP and path.is_file() else None
 
     def judge(self, key: str, verdict: str | None, label: str = "") -> dict[str, Any] | None:
         """Store a person's verdict on an event, or take it back with None.

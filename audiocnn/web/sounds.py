@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
-import json
 import math
 import os
 from collections.abc import Sequence
@@ -29,24 +27,6 @@ def file_response(path: Path) -> Response:
     """Give a file, whole or the range that was asked for."""
     media_type = TYPES.get(path.suffix.lower(), "application/octet-stream")
     return FileResponse(path, media_type=media_type, headers={"Cache-Control": CACHE})
-
-
-def clip_details(path: Path, start: float | None) -> dict[str, Any] | None:
-    """Give the length of a clip, and the second in it at which its event begins (or None).
-
-    The clips sink writes into each file where it begins, in the session's seconds.
-    """
-    import soundfile
-
-    try:
-        with soundfile.SoundFile(path) as file:
-            seconds, comment = file.frames / file.samplerate, file.comment
-    except (OSError, soundfile.LibsndfileError):
-        return None
-    offset = None
-    with contextlib.suppress(ValueError, TypeError, KeyError):
-        offset = round(max(0.0, float(start or 0) - float(json.loads(comment)["clip_start"])), 3)
-    return {"seconds": round(seconds, 3), "offset": offset}
 
 
 def picture_response(request: Request, path: Path, width: int, height: int) -> Response:

@@ -35,15 +35,15 @@ def write_database(folder: Path) -> History:
     with soundfile.SoundFile(clips / "dog" / "a.flac", "w", 8000, 1, format="FLAC") as file:
         file.comment = '{"clip_start": 8.5}'
         file.write(noise)
-    (folder / "secret.txt").write_text("secret")
+    (folder / "secret.flac").write_text("secret")
     path = folder / "heard.db"
     with sqlite3.connect(path) as connection:
         connection.executescript(TABLES)
         for key, source, hour, label, score, clip in (
-            ("a", "garden", "05:10", "dog", 0.9, "dog/a.flac"),
+            ("a", "garden", "05:10", "dog", 0.9, str(clips / "dog" / "a.flac")),
             ("b", "garden", "05:40", "dog", 0.6, None),
             ("c", "street", "06:00", "car", 0.8, None),
-            ("d", "garden", "07:00", "<script>alert(1)</script>", 0.7, "../secret.txt"),
+            ("d", "garden", "07:00", "<script>alert(1)</script>", 0.7, str(folder / "secret.flac")),
             ("e", "street", "23:30", "car", 0.99, None),
         ):
             connection.execute(

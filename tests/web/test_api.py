@@ -115,7 +115,7 @@ def test_a_clip_that_is_being_written_can_be_asked_for_again(
 
     with sqlite3.connect(tmp_path / "heard.db") as connection:
         connection.execute(
-            "UPDATE events SET clip = 'dog/new.flac', time = ? WHERE id = 'b'", [timestamp()]
+            "UPDATE events SET clip = 'new.flac', time = ? WHERE id = 'b'", [timestamp()]
         )
     answer = client.get("/api/events/b/clip")
     assert (answer.status_code, answer.headers["retry-after"]) == (503, "3")

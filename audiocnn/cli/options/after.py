@@ -59,3 +59,31 @@ def add_clips(verbs: Any) -> None:
     parser.add_argument("--longest", type=float, default=60.0, metavar="SECONDS",
                         help="of one event (default: 60)")  # fmt: skip
     add_reading(parser)
+
+
+def add_review(verbs: Any) -> None:
+    """Add `audiocnn review`."""
+    parser = add_verb(verbs, "review", "judge the events of a run or a station", [
+        "audiocnn review events.csv",
+        "audiocnn review heard.db --order variety --limit 50",
+        "audiocnn review review/review.csv --terminal",
+        "audiocnn train my_sounds/ -o better --reviews events.csv.review.csv",
+    ])  # fmt: skip
+    parser.add_argument("run", metavar="RUN",
+                        help=f"{RUN}; a list that clips made; or a station's database")  # fmt: skip
+    parser.add_argument("-o", "--output", metavar="CSV",
+                        help="the list with the verdicts (default: RUN.review.csv)")  # fmt: skip
+    parser.add_argument("--order", choices=["doubt", "variety", "class", "score", "time"],
+                        default="doubt",
+                        help="which come first: scores nearest to 0.5 (default), each unlike "
+                        "those before it, by class, highest scores, or by time")  # fmt: skip
+    parser.add_argument("--label", action="append", default=[], metavar="LABEL",
+                        help="only this one; may be given again")  # fmt: skip
+    parser.add_argument("--limit", type=int, default=200, metavar="N",
+                        help="of each label (default: 200)")  # fmt: skip
+    parser.add_argument("--model", metavar="M",
+                        help="whose embeddings say what is alike (default: the run's)")  # fmt: skip
+    parser.add_argument("--terminal", action="store_true", help="without a browser")
+    parser.add_argument("--port", type=int, default=0, help="of the page (default: a free one)")
+    parser.add_argument("--no-browser", action="store_true",
+                        help="print the page's link and open nothing")  # fmt: skip
