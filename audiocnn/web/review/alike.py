@@ -40,7 +40,8 @@ def embed_sound(bundle: Bundle, samples: NDArray[np.float32], rate: int) -> Vect
     if rate != bundle.rate:
         samples = soxr.resample(samples, rate, bundle.rate)
     found = list(embed(bundle, [Block(np.asarray(samples, np.float32), 0, bundle.rate)]))
-    return np.concatenate([run.values for run in found], axis=1).mean(axis=1)
+    columns = np.concatenate([run.values for run in found], axis=1)
+    return np.asarray(columns.mean(axis=1), np.float32)
 
 
 def standardized(vectors: Vectors) -> Vectors:

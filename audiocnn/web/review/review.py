@@ -17,7 +17,7 @@ import numpy as np
 
 from audiocnn.errors import ArgumentError, AudiocnnError
 from audiocnn.inference.bundle import Bundle
-from audiocnn.web.review.alike import by_variety, describe_spectrum, embed_sound, groups
+from audiocnn.web.review.alike import Vectors, by_variety, describe_spectrum, embed_sound, groups
 from audiocnn.web.review.items import ORDERS, Item, Source
 from audiocnn.web.review.verdicts import Verdict
 
@@ -47,7 +47,7 @@ class Review:
         self.source, self.items, self._bundle = source, source.items, bundle
         self._undo: list[_Change] = []
         self._lock = threading.RLock()
-        self._vectors: list[np.ndarray[Any, Any] | None] = [None] * len(self.items)
+        self._vectors: list[Vectors | None] = [None] * len(self.items)
         self._groups: list[int] | None = None
         self._variety: list[int] | None = None
         self._stopped = threading.Event()
@@ -168,10 +168,10 @@ class Review:
             except (AudiocnnError, OSError) as error:
                 log.info("%s: %s", item.row["path"], error)
             self.n_compared = number + 1
-        known = [n for n, vector in enumerate(self._vectors) if vector is not None]
-        if not known:
+        found_vectors = {n: vector for n, vector in enumerate(self._vectors) if vector is not None}
+        if not found_vectors:
             return
-        vectors = np.stack([self._vectors[n] for n in known])  # type: ignore[arg-type]
+        known, vectors = list(found_vectors), np.stack(list(found_vectors.values()))
         labels = [self.items[n].event.label for n in known]
         numbers = groups(vectors, labels)
         found = [-1] * len(self.items)  # of those without sound
@@ -190,7 +190,7 @@ class Review:
         score = self.items[number].event.score
         return 2.0 if score is None else abs(score - 0.5)
 
-    def _describe(self, samples: Any, rate: int) -> Any:
+    def _describe(self, samples: Vectors, rate: int) -> Vectors:
         if self._bundle is not None:
             return embed_sound(self._bundle, samples, rate)
         return describe_spectrum(samples, rate)
