@@ -16,6 +16,7 @@ import msgspec
 from audiocnn.cli.label import report_rounding
 from audiocnn.cli.live_output import Notes, Printer, Viewed, print_summary
 from audiocnn.cli.paths import reading_of
+from audiocnn.cli.serve import Page
 from audiocnn.errors import ArgumentError
 from audiocnn.inference.bundle import Bundle
 from audiocnn.inference.events import EventRule
@@ -65,13 +66,17 @@ def run(args: argparse.Namespace) -> int:
     notes = Notes()
     with contextlib.ExitStack() as stack:
         output = Output(options, notes, stack)
+        page = Page(args.web, options.settings, stack) if args.web is not None else None
         station = Station(
-            options.settings, rules=options.change_rules, reading=options.reading,
-            notify=notes.say, monitor=False, attach=output.attach,
+            page.settings if page else options.settings, rules=options.change_rules,
+            reading=options.reading, notify=notes.say, monitor=page is not None,
+            attach=output.attach,
         )  # fmt: skip
         for source in station.sources:
             check_model(source.bundle, options)
             report_rounding(source.bundle, source.settings.hop or options.settings.listen.hop)
+        if page:
+            notes.say(page.open(station))
         output.show(station)
         station.subscribe(output.follow(station))
         stack.enter_context(stopping(station))

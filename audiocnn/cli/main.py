@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from audiocnn.cli.options.after import add_clips, add_review, add_summary
 from audiocnn.cli.options.checking import add_check
 from audiocnn.cli.options.judging import add_diff, add_embed, add_search, add_tune
-from audiocnn.cli.options.live import add_bench, add_devices, add_listen
+from audiocnn.cli.options.live import add_bench, add_devices, add_listen, add_serve
 from audiocnn.cli.options.parsing import Parser
 from audiocnn.cli.options.recordings import add_label, add_verify
 from audiocnn.cli.options.shipped import add_info, add_models
@@ -36,9 +36,9 @@ EXAMPLES = """examples:
 
 
 VERBS = (
-    add_label, add_summary, add_clips, add_review, add_listen, add_verify, add_check, add_train,
-    add_report, add_evaluate, add_tune, add_diff, add_embed, add_search, add_models, add_info,
-    add_devices, add_bench,
+    add_label, add_summary, add_clips, add_review, add_listen, add_serve, add_verify, add_check,
+    add_train, add_report, add_evaluate, add_tune, add_diff, add_embed, add_search, add_models,
+    add_info, add_devices, add_bench,
 )  # fmt: skip
 
 
@@ -78,7 +78,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if args.verb is None:
         parser.print_help()
         return 2
-    if args.verb != "listen":  # its blocks are small, and it runs for months
+    if args.verb not in ("listen", "serve"):  # its blocks are small, and it runs for months
         keep_freed_memory(everything=args.verb == "train")
     try:
         status: int = importlib.import_module(f"audiocnn.cli.{args.verb}").run(args)

@@ -224,13 +224,13 @@ class History:
         """Give the gaps that began in a time, oldest first."""
         one = " AND source = ?" if source else ""
         rows = self._query(
-            'SELECT source, time, "end" - start AS seconds, details FROM gaps '
+            'SELECT source, time, "end" - start AS seconds, reason FROM gaps '
             f"WHERE time >= ? AND time < ?{one} ORDER BY time LIMIT 1000",
             [start, end, *([source] if source else [])],
         )
         return [
             {"source": row["source"], "time": row["time"], "seconds": row["seconds"],
-             "reason": _details(row).get("reason", "")} for row in rows
+             "reason": row["reason"] or ""} for row in rows
         ]  # fmt: skip
 
     def levels(self, start: str, end: str, source: str) -> list[dict[str, Any]]:
@@ -269,7 +269,7 @@ class History:
 
 SELECT = (
     'SELECT e.rowid AS row, e.id, e.source, e.time, e.label, e.start, e."end", e.score, '
-    "e.verdict, e.verdict_label, e.verdict_time, e.clip, e.details FROM events e"
+    "e.verdict, e.verdict_label, e.verdict_time, e.clip FROM events e"
 )
 
 
@@ -281,11 +281,6 @@ def _event(row: sqlite3.Row) -> dict[str, Any]:
         "verdict": row["verdict"], "verdict_label": row["verdict_label"],
         "verdict_time": row["verdict_time"], "has_clip": bool(row["clip"]),
     }  # fmt: skip
-
-
-def _details(row: sqlite3.Row) -> dict[str, Any]:
-    found = json.loads(row["details"] or "{}")
-    return found if isinstance(found, dict) else {}
 
 
 def _make_cursor(row: sqlite3.Row) -> str:

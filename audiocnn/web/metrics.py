@@ -5,9 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any
 
-from audiocnn.web.station import SourceView
+from audiocnn.streaming.messages import EventMessage, Gap, LevelMessage, Message, Onset
+from audiocnn.streaming.monitor import SourceStatus
+from audiocnn.streaming.sinks.dispatcher import SinkStatus
 
 LATENCY = (0.25, 0.5, 1.0, 2.0, 3.0, 5.0, 10.0, 30.0)  # seconds: bounds of the histogram
 
@@ -47,21 +48,20 @@ class Metrics:
         self._clients = Gauge("audiocnn_stream_clients", "Clients of /api/stream.",
                               registry=registry)  # fmt: skip
 
-    def count(self, message: Mapping[str, Any]) -> None:
+    def count(self, message: Message) -> None:
         """Count a message."""
-        kind, source = message.get("type"), str(message.get("source", ""))
-        if kind == "event":
-            self._events.labels(source, str(message.get("label"))).inc()
-        elif kind == "gap":
-            self._gaps.labels(source).inc()
-        elif kind == "onset":
-            began = datetime.fromisoformat(str(message["time"])).timestamp()
-            self._latency.labels(source).observe(max(0.0, time.time() - began))
-        elif kind == "level" and message.get("laeq") is not None:
-            self._laeq.labels(source).set(message["laeq"])
+        if isinstance(message, EventMessage):
+            self._events.labels(message.source, message.label).inc()
+        elif isinstance(message, Gap):
+            self._gaps.labels(message.source).inc()
+        elif isinstance(message, Onset):
+            began = datetime.fromisoformat(message.time).timestamp()
+            self._latency.labels(message.source).observe(max(0.0, time.time() - began))
+        elif isinstance(message, LevelMessage) and message.laeq is not None:
+            self._laeq.labels(message.source).set(message.laeq)
 
     def render(
-        self, views: Sequence[SourceView], sinks: Mapping[str, Mapping[str, Any]], n_clients: int
+        self, views: Sequence[SourceStatus], sinks: Mapping[str, SinkStatus], n_clients: int
     ) -> tuple[bytes, str]:
         """Give all metrics as text, and the media type."""
         from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
@@ -71,12 +71,12 @@ class Metrics:
                 (self._heard, view.heard), (self._lost, view.lost), (self._load, view.load),
                 (self._level, view.level), (self._up, float(view.state == "listening")),
             ):  # fmt: skip
-                if value is not None:
-                    gauge.labels(view.name).set(value)
+                gauge.labels(view.name).set(value)
         for name, status in sinks.items():
-            for gauge, key in (
-                (self._waiting, "waiting"), (self._dropped, "dropped"), (self._failed, "failed"),
+            for gauge, value in (
+                (self._waiting, status.waiting), (self._dropped, status.dropped),
+                (self._failed, status.failed),
             ):  # fmt: skip
-                gauge.labels(name).set(status.get(key, 0))
+                gauge.labels(name).set(value)
         self._clients.set(n_clients)
         return generate_latest(self._registry), CONTENT_TYPE_LATEST

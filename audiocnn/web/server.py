@@ -24,6 +24,7 @@ from audiocnn.web.settings import WebSettings
 
 MAX_HEADERS = 16 * 1024  # bytes of a request's headers
 REQUEST_WITHIN = 15.0  # seconds from connecting to a complete request
+SEND_BUFFER = 64 * 1024  # bytes that the system holds for a client
 KEEP_ALIVE = 20  # seconds that an idle connection stays open between requests
 START_WITHIN = 20.0  # seconds
 STOP_WITHIN = 5  # seconds for open requests when the server stops
@@ -42,6 +43,9 @@ class GuardedProtocol(H11Protocol):
             self._refused = True
             transport.abort()
             return
+        # A client that does not read is noticed after this much, and not after megabytes.
+        connection = transport.get_extra_info("socket")
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
         super().connection_made(transport)
         self._deadline = self.loop.call_later(REQUEST_WITHIN, self._close_if_silent)
 

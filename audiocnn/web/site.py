@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 import base64
+import json
+import shutil
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 from audiocnn import __version__
+from audiocnn.streaming.messages import Message, format_message
+from audiocnn.streaming.monitor import SourceStatus, SpectrumColumns
 from audiocnn.web.access import Access
 from audiocnn.web.feed import Feed
 from audiocnn.web.history import History
 from audiocnn.web.metrics import Metrics
-from audiocnn.web.station import LiveStation, SourceView
+from audiocnn.web.spectrum import to_bytes
+from audiocnn.web.station import LiveStation
+
+SILENT = -119.0  # dBFS; what is reported of digital silence lies below
 
 
 @dataclass(eq=False)
@@ -49,12 +58,15 @@ class Site:
         """Connect the feed and the metrics to the station."""
         self.feed = Feed(self.history.since if self.history else None)
         self._metrics = Metrics()
-        self._columns: dict[str, int] = {}  # of each source: the next to be sent
+        self._columns: dict[str, tuple[str, int]] = {}  # of each source: session, next column
         self._unsubscribe = self.station.subscribe(self._take) if self.station else None
 
-    def _take(self, message: Mapping[str, Any]) -> None:
+    def _take(self, message: Message) -> None:
         self._metrics.count(message)
-        self.feed.publish(message)
+        values = json.loads(format_message(message))
+        if "clip" in values:  # where it lies is nobody's business
+            values["has_clip"] = values.pop("clip") is not None
+        self.feed.publish(values)
 
     def close(self) -> None:
         """End the streams and leave the station."""
@@ -64,60 +76,90 @@ class Site:
 
     def sources(self) -> list[dict[str, Any]]:
         """Give the sources as JSON values."""
-        return [asdict(view) for view in self._views()]
+        return [source_values(source) for source in self._sources()]
 
     def labels(self) -> list[str]:
         """Give the labels of all running models."""
-        return sorted({label for view in self._views() for label in view.thresholds})
+        return sorted({label for source in self._sources() for label in source.thresholds or ()})
 
     def publish_spectra(self) -> None:
         """Send the columns that are new since the last call, and scores, of each source."""
-        if self.station is None:
-            return
-        for view in self._views():
-            since = self._columns.get(view.name, 0)
-            found = self.spectrum(view.name, since)
+        for source in self._sources():
+            began, since = self._columns.get(source.name, ("", 0))
+            found = self.spectrum(source, since if began == source.began else 0)
             if found is None:
                 continue
-            self._columns[view.name] = found["first"] + found["n"]
+            self._columns[source.name] = source.began, found["first"] + found["n"]
+            values = source_values(source)
             self.feed.publish({
-                "type": "spectrum", "source": view.name, **found,
-                "level": view.level, "peak": view.peak, "state": view.state,
-                "reason": view.reason, "why_not": view.why_not,
-                "scores": {k: round(float(v), 4) for k, v in view.scores.items()},
+                "type": "spectrum", "source": source.name, **found,
+                **{name: values[name] for name in LIVE},
+                "scores": {k: round(v, 4) for k, v in (source.scores or {}).items()},
             })  # fmt: skip
 
-    def spectrum(self, source: str, since: int = 0) -> dict[str, Any] | None:
+    def spectrum(self, source: SourceStatus | str, since: int = 0) -> dict[str, Any] | None:
         """Give spectrogram columns of a source as JSON values; None if there are none."""
-        if self.station is None:
+        if isinstance(source, str):
+            source = next(one for one in self._sources() if one.name == source)
+        assert self.station is not None
+        found = self.station.spectrum(source.name, since)
+        if found is None or not len(found.values) or not source.began:
             return None
-        found = self.station.spectrum(source, since)
-        if found is None or not len(found.columns):
-            return None
-        return {
-            "first": found.first, "n": len(found.columns), "bands": found.columns.shape[1],
-            "seconds": found.seconds, "f_min": found.f_min, "f_max": found.f_max,
-            "time": round(found.time, 3),
-            "columns": base64.b64encode(found.columns.tobytes()).decode(),
-        }  # fmt: skip
+        return spectrum_values(found, source.began)
 
     def health(self) -> dict[str, Any]:
         """Give the state of everything as JSON values."""
-        return {
+        sinks = self.station.status().sinks if self.station else {}
+        found = {
             "version": self.version, "uptime": round(time.time() - self.began, 1),
             "sources": self.sources(), "clients": self.feed.n_clients,
             "dropped_clients": self.feed.n_dropped,
-            **(self.station.health() if self.station else {}),
+            "sinks": {name: asdict(status) for name, status in sinks.items()},
         }  # fmt: skip
+        if self.history is not None:
+            found["disk"] = {"free": free_bytes(self.history.path)}
+        return found
 
     def is_alive(self) -> bool:
         """Whether no source has ended with an error."""
-        return all(view.state != "failed" for view in self._views())
+        return all(source.state != "failed" for source in self._sources())
 
     def metrics(self) -> tuple[bytes, str]:
         """Give the metrics in Prometheus' text format, and its media type."""
-        sinks = self.station.health().get("sinks", {}) if self.station else {}
-        return self._metrics.render(self._views(), sinks, self.feed.n_clients)
+        sinks = self.station.status().sinks if self.station else {}
+        return self._metrics.render(self._sources(), sinks, self.feed.n_clients)
 
-    def _views(self) -> Sequence[SourceView]:
-        return self.station.sources() if self.station else ()
+    def _sources(self) -> Sequence[SourceStatus]:
+        return self.station.status().sources if self.station else ()
+
+
+LIVE = ("level", "peak", "clipping", "state", "reason", "why_not", "heard", "lost", "load")
+
+
+def source_values(source: SourceStatus) -> dict[str, Any]:
+    """Give the state of a source as JSON values; silence has no level."""
+    values = {**asdict(source), "why_not": source.why_not}
+    for name in ("level", "peak"):
+        values[name] = round(values[name], 1) if values[name] > SILENT else None
+    values["scores"], values["thresholds"] = source.scores or {}, source.thresholds or {}
+    return values
+
+
+def spectrum_values(found: SpectrumColumns, began: str) -> dict[str, Any]:
+    """Give columns as JSON values: bytes in base64, and the UTC of their end."""
+    n = len(found.values)
+    start = datetime.fromisoformat(began).timestamp()
+    return {
+        "first": found.first, "n": n, "bands": found.values.shape[1], "seconds": found.period,
+        "f_min": found.f_min, "f_max": found.f_max,
+        "time": round(start + (found.first + n) * found.period, 3),
+        "columns": base64.b64encode(to_bytes(found.values).tobytes()).decode(),
+    }  # fmt: skip
+
+
+def free_bytes(path: Path) -> int:
+    """Give the bytes that are left on the disk of a file, which need not be there yet."""
+    folder = path.absolute().parent
+    while not folder.exists() and folder != folder.parent:
+        folder = folder.parent
+    return shutil.disk_usage(folder).free

@@ -12,19 +12,19 @@ import numpy as np
 import pytest
 import soundfile
 
+from audiocnn.streaming.monitor import SourceStatus
+from audiocnn.streaming.sinks.sqlite import open_database
 from audiocnn.web.access import Access
 from audiocnn.web.app import make_app
 from audiocnn.web.history import History
 from audiocnn.web.server import WebServer
 from audiocnn.web.settings import Tokens, WebSettings
 from audiocnn.web.site import Site
-from audiocnn.web.station import SourceView
-from tests.web.stations import TABLES, Saying
+from tests.web.stations import DAY, Saying
 
 pytest.importorskip("starlette")
 OWNER, GUEST = "owner-token-of-tests", "guest-token-of-tests"
 OWNS = {"Authorization": f"Bearer {OWNER}"}
-DAY = "2026-11-27"
 
 
 def write_database(folder: Path) -> History:
@@ -37,8 +37,8 @@ def write_database(folder: Path) -> History:
         file.write(noise)
     (folder / "secret.flac").write_text("secret")
     path = folder / "heard.db"
+    open_database(path).close()
     with sqlite3.connect(path) as connection:
-        connection.executescript(TABLES)
         for key, source, hour, label, score, clip in (
             ("a", "garden", "05:10", "dog", 0.9, str(clips / "dog" / "a.flac")),
             ("b", "garden", "05:40", "dog", 0.6, None),
@@ -47,22 +47,25 @@ def write_database(folder: Path) -> History:
             ("e", "street", "23:30", "car", 0.99, None),
         ):
             connection.execute(
-                "INSERT INTO events VALUES (?, 's', ?, ?, ?, 10, 11.5, ?, ?, NULL, NULL, NULL, "
-                "NULL)", (key, source, f"{DAY}T{hour}:00.000Z", label, score, clip),
-            )  # fmt: skip
+                'INSERT INTO events (id, session, source, time, label, start, "end", score, clip) '
+                "VALUES (?, 's', ?, ?, ?, 10, 11.5, ?, ?)",
+                (key, source, f"{DAY}T{hour}:00.000Z", label, score, clip),
+            )
         for source in ("garden", "street"):
             connection.execute(
-                "INSERT INTO sessions VALUES (?, ?, ?, ?, NULL, NULL)",
+                "INSERT INTO sessions (id, source, began, last) VALUES (?, ?, ?, ?)",
                 (source, source, f"{DAY}T04:00:00.000Z", f"{DAY}T12:00:00.000Z"),
             )
         connection.execute(
-            "INSERT INTO gaps VALUES ('garden', 'garden', ?, 0, 1800, ?)",
-            (f"{DAY}T05:00:00.000Z", '{"reason": "unplugged"}'),
+            'INSERT INTO gaps (id, session, source, time, start, "end", reason) '
+            "VALUES ('g', 'garden', 'garden', ?, 0, 1800, 'unplugged')",
+            (f"{DAY}T05:00:00.000Z",),
         )
         for minute, laeq in (("00", 40.0), ("01", 50.0)):
             connection.execute(
-                "INSERT INTO levels VALUES ('garden', ?, ?, 60, 52, 38, 1)",
-                (f"{DAY}T05:{minute}:00.000Z", laeq),
+                "INSERT INTO levels (id, session, source, time, laeq, lafmax, l10, l90, "
+                "calibrated) VALUES (?, 'garden', 'garden', ?, ?, 60, 52, 38, 1)",
+                (minute, f"{DAY}T05:{minute}:00.000Z", laeq),
             )
     connection.close()
     return History(path, clips)
@@ -83,8 +86,15 @@ class Running:
 
 def make_site(folder: Path, **settings: Any) -> tuple[Site, Saying]:
     station = Saying(
-        SourceView("garden", "environment", "USB microphone", thresholds={"dog": 0.5, "car": 0.6}),
-        SourceView("street", "environment", "camera"),
+        SourceStatus(
+            "garden",
+            "USB microphone",
+            "environment",
+            "listening",
+            began=f"{DAY}T04:00:00.000Z",
+            thresholds={"dog": 0.5, "car": 0.6},
+        ),
+        SourceStatus("street", "camera", "environment", "listening"),
     )
     access = Access(WebSettings(**settings), Tokens(OWNER, GUEST))
     return Site("attic", access, station, write_database(folder)), station

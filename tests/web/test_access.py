@@ -19,6 +19,7 @@ from audiocnn.web.app import make_app
 from audiocnn.web.server import WebServer
 from audiocnn.web.settings import Tokens, WebSettings, read_tokens
 from tests.web.site import GUEST, OWNER, OWNS, Running, client_of, make_site, running
+from tests.web.stations import gap
 
 VERDICT = "/api/events/a/verdict"
 RIGHT = {"verdict": "right"}
@@ -358,7 +359,7 @@ def test_a_client_that_never_reads_is_dropped(
         while it.site.feed.n_clients < 2 and time.monotonic() < end:
             time.sleep(0.01)
         for number in range(400):
-            it.station.say({"type": "gap", "source": "garden", "n": number, "x": "y" * 50_000})
+            it.station.say(gap(number, reason="y" * 50_000))
             time.sleep(0.002)
         reading.join(20)
         assert len(got) == 400  # who reads gets everything
@@ -384,7 +385,7 @@ def test_the_server_stops_quickly_with_open_streams(tmp_path: Path) -> None:
         reading.start()
         while it.site.feed.n_clients < 1:
             time.sleep(0.01)
-        it.station.say({"type": "gap", "source": "garden"})
+        it.station.say(gap(1))
         began = time.monotonic()
     assert time.monotonic() - began < 3
     reading.join(5)

@@ -10,7 +10,8 @@ import pytest
 pytest.importorskip("starlette")
 
 from audiocnn.web.api import ROUTES
-from tests.web.site import DAY, OWNS, client_of
+from tests.web.site import OWNS, client_of
+from tests.web.stations import DAY, event, onset
 
 
 @pytest.fixture
@@ -81,14 +82,14 @@ def test_verdicts_are_stored_and_taken_back(client: httpx.Client) -> None:
         answer = client.put(f"/api/events/{key}/verdict", json=content, headers=OWNS)
         return answer.status_code, answer.json()
 
-    status, event = put("a", {"verdict": "other", "label": "fox"})
-    assert (status, event["verdict"], event["verdict_label"]) == (200, "other", "fox")
-    assert event["verdict_time"].endswith("Z")
+    status, found = put("a", {"verdict": "other", "label": "fox"})
+    assert (status, found["verdict"], found["verdict_label"]) == (200, "other", "fox")
+    assert found["verdict_time"].endswith("Z")
     assert [e["id"] for e in get(client, "/api/events?verdict=other")["events"]] == ["a"]
     assert "fox" in get(client, "/api/labels")["labels"]
     assert put("a", {"verdict": "right"})[1]["verdict_label"] is None
-    status, event = put("a", {"verdict": None})
-    assert (event["verdict"], event["verdict_time"]) == (None, None)
+    status, found = put("a", {"verdict": None})
+    assert (found["verdict"], found["verdict_time"]) == (None, None)
     assert put("nobody", {"verdict": "right"})[0] == 404
     for wrong in ({"verdict": "maybe"}, {"verdict": "other"}, {"verdict": "right", "label": "x"},
                   {"verdict": "other", "label": "x" * 201}, {"verdict": 1}, [1], "x"):  # fmt: skip
@@ -180,10 +181,8 @@ def test_levels_are_joined_as_energy() -> None:
 
 def test_metrics_for_prometheus(client: httpx.Client) -> None:
     station = client.it.station
-    event = {"type": "event", "source": "garden", "label": 'a"b\n', "id": "1",
-             "time": f"{DAY}T05:00:00.000Z", "start": 1.0, "end": 2.0, "score": 0.5}  # fmt: skip
-    station.say(event)
-    station.say({**event, "type": "onset"})
+    station.say(event("1", 'a"b\n'))
+    station.say(onset("1", "dog"))
     text = client.get("/metrics").text
     assert 'audiocnn_events_total{label="a\\"b\\n",source="garden"} 1.0' in text
     assert 'audiocnn_source_up{source="street"} 1.0' in text

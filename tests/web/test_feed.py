@@ -10,6 +10,7 @@ import pytest
 pytest.importorskip("starlette")
 
 from tests.web.site import running
+from tests.web.stations import gap, onset
 
 
 def take(address: str, n: int, then: object = None, **query: str) -> list[dict]:
@@ -33,12 +34,8 @@ def take(address: str, n: int, then: object = None, **query: str) -> list[dict]:
     raise AssertionError(f"the stream ended after {len(found)} messages")
 
 
-def gap(number: int, source: str = "garden") -> dict:
-    return {"type": "gap", "source": source, "n": number}
-
-
 def numbers(messages: list[dict]) -> list[int]:
-    return [message["data"]["n"] for message in messages]
+    return [message["data"]["start"] for message in messages]
 
 
 def test_messages_in_order_to_everyone(tmp_path: Path) -> None:
@@ -54,7 +51,9 @@ def test_what_came_while_a_client_was_away(tmp_path: Path) -> None:
         last = take(it.address, 1, lambda: it.station.say(gap(0)))[0]["id"]
         for n in range(1, 4):
             it.station.say(gap(n))
-        it.station.say({"type": "scores", "source": "garden", "n": 99})  # passes, is not repeated
+        it.site.feed.publish(
+            {"type": "scores", "source": "garden", "start": 99}
+        )  # passes, is not repeated
         got = take(it.address, 4, lambda: it.station.say(gap(4)), last_id=last)
     assert numbers(got) == [1, 2, 3, 4]
 
@@ -68,7 +67,7 @@ def test_over_a_restart_the_database_has_what_was_missed(tmp_path: Path) -> None
     with running(tmp_path / "two") as it:
         it.station.say(gap(1))
         got = take(it.address, 4, last_id=before)
-    assert [m["data"].get("id") for m in got] == ["c", "d", "e", None]
+    assert [m["data"]["id"] for m in got] == ["c", "d", "e", "s-1"]
     assert [m["event"] for m in got] == ["event", "event", "event", "gap"]
 
 
@@ -84,10 +83,10 @@ def test_filters(tmp_path: Path) -> None:
     with running(tmp_path) as it:
 
         def say() -> None:
-            for message in (gap(0), gap(1, "street"), {"type": "session", "source": "street"}):
+            for message in (gap(0), gap(1, "street"), onset("x", "dog", "street")):
                 it.station.say(message)
             it.station.say(gap(2, "street"))
-            it.station.say({"type": "secret", "source": "street", "n": 5})
+            it.site.feed.publish({"type": "secret", "source": "street", "start": 5})
             it.station.say(gap(3, "street"))
 
         got = take(it.address, 3, say, types="gap", source="street")

@@ -10,7 +10,8 @@ pytest.importorskip("starlette")
 from audiocnn.web.app import make_app
 from audiocnn.web.server import WebServer
 from tests.web.browser import Errors, browser, errors, playwright, wait_for
-from tests.web.site import DAY, OWNER, make_site, running
+from tests.web.site import OWNER, make_site, running
+from tests.web.stations import DAY, event, onset
 
 __all__ = ["browser", "errors"]
 TIME = "parseFloat(document.querySelector('.player-time').textContent)"
@@ -78,9 +79,7 @@ def test_script_in_names_is_text(
         page = errors.watch(browser.new_page())
         page.goto(it.address)
         page.wait_for_selector(".source")
-        message = {"type": "onset", "source": "garden", "label": evil, "id": "x", "score": 0.9,
-                   "time": f"{DAY}T05:00:00.000Z", "start": 1.0, "end": None}  # fmt: skip
-        it.station.say(message)
+        it.station.say(onset("x", evil))
         page.wait_for_selector("text=onerror")
         for view in ("events", f"days?day={DAY}", "health"):
             page.goto(f"{it.address}/#{view}")
@@ -94,14 +93,12 @@ def test_script_in_names_is_text(
 def test_the_page_goes_on_after_the_server_was_started_anew(
     browser: "playwright.Browser", tmp_path: Path
 ) -> None:
-    message = {"type": "event", "source": "garden", "label": "dog", "score": 0.9,
-               "time": f"{DAY}T05:00:00.000Z", "start": 1.0, "end": 2.0}  # fmt: skip
     with running(tmp_path) as it:
         port = it.server.port
         page = browser.new_page()
         page.goto(it.address)
         page.wait_for_selector("#connection[data-state=live]")
-        it.station.say({**message, "id": "one"})
+        it.station.say(event("one", "dog"))
         page.wait_for_selector(".recent li[data-label=dog]")
     page.wait_for_selector("#connection[data-state=lost]")
     site, station = make_site(tmp_path / "again", port=port)
@@ -109,7 +106,7 @@ def test_the_page_goes_on_after_the_server_was_started_anew(
     server.start()
     try:
         page.wait_for_selector("#connection[data-state=live]", timeout=15000)
-        station.say({**message, "id": "two", "label": "car"})
+        station.say(event("two", "car"))
         page.wait_for_selector(".recent li[data-label=car]")
     finally:
         page.close()

@@ -129,6 +129,8 @@ def test_what_is_no_run(tmp_path: Path) -> None:
 def test_sounds_that_are_alike_are_in_one_group(tmp_path: Path) -> None:
     review = Review(open_source(write_run(tmp_path, 40)))
     assert review.group_of(0) is None
+    with pytest.raises(ArgumentError, match="still being compared"):
+        review.like(0)
     review.compare_sounds()
     members: dict[int, set[str]] = {}
     for number, item in enumerate(review.items):
@@ -137,6 +139,10 @@ def test_sounds_that_are_alike_are_in_one_group(tmp_path: Path) -> None:
     labels = [review.items[n].event.label for n in review.order("variety")]
     assert sorted(review.order("variety")) == list(range(40))
     assert set(labels[:2]) == {"hum", "click"}  # the second is unlike the first
+    like = [review.items[n].event.label for n in review.like(5)]
+    assert like == [like[0]] * 20 + [like[-1]] * 20
+    assert sorted(review.like(5)) == list(range(40))
+    assert review.like(5)[0] == 5
 
 
 def test_groups_follow_the_vectors_within_a_class() -> None:

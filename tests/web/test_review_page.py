@@ -1,6 +1,7 @@
 """The review page in a real browser, by keys alone."""
 
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -124,6 +125,23 @@ def test_alike_events_are_judged_together(
         wait_for(page, f"{JUDGED}.startsWith('0 ')")
         page.close()
     assert verdicts_in(Path(f"{run}.review.csv")) == []
+
+
+def test_more_like_this(browser: "playwright.Browser", errors: Errors, tmp_path: Path) -> None:
+    with reviewing(write_run(tmp_path), compare=True) as (review, link):
+        page = errors.watch(browser.new_page())
+        page.goto(link)
+        page.wait_for_selector(".review-card h1 b")
+        label = page.text_content(".review-card h1 b")
+        end = time.monotonic() + 20
+        while not review.progress()["has_groups"] and time.monotonic() < end:
+            time.sleep(0.05)
+        page.keyboard.press("m")
+        wait_for(page, "document.querySelector('.queue-head select').value === 'like'")
+        queue = page.locator(".queue-label").all_text_contents()
+        assert queue == [label] * 10 + [queue[-1]] * 10
+        assert page.text_content(".review-card h1 b") == label
+        page.close()
 
 
 def test_without_the_token_nothing_can_be_changed(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Verbs of live listening: listen, devices, bench."""
+"""Verbs of live listening: listen, serve, devices, bench."""
 
 from __future__ import annotations
 
@@ -47,6 +47,9 @@ def add_listen(verbs: Any) -> None:
     add_switch(parser, "--explain", "print which rule kept or dropped each window, on stderr")
     parser.add_argument("--plain", action="store_true", help="lines instead of the view")
     add_switch(parser, "--json", "one JSON object a line")
+    parser.add_argument("--web", type=int, metavar="PORT",
+                        help="a page of what is found, on this machine alone; 0 for any port "
+                        "(see serve)")  # fmt: skip
     add_reading(parser)
 
 
@@ -87,3 +90,17 @@ def add_bench(verbs: Any) -> None:
     bench.add_argument("--seconds", type=float, default=20.0,
                        help="of sound for each (default: 20)")  # fmt: skip
     bench.add_argument("--json", action="store_true", help="for a program")
+
+
+def add_serve(verbs: Any) -> None:
+    """Add `audiocnn serve`."""
+    parser = add_verb(verbs, "serve", "listen live, with a web page and an HTTP API", [
+        "audiocnn serve --settings settings.toml             needs: pip install 'audiocnn[web]'",
+        "audiocnn serve --settings settings.toml --port 9000",
+        "AUDIOCNN_TOKEN=... audiocnn serve --settings settings.toml --host 0.0.0.0",
+    ])  # fmt: skip
+    parser.add_argument("--settings", metavar="TOML", required=True,
+                        help="sources, rules, sinks and [web]: see docs/serve.md")  # fmt: skip
+    parser.add_argument("--host", metavar="ADDRESS",
+                        help="to listen on (default: 127.0.0.1, this machine alone)")  # fmt: skip
+    parser.add_argument("--port", type=int, help="(default: 8780)")

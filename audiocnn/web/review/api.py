@@ -59,8 +59,13 @@ class Handlers:
         }  # fmt: skip
 
     def items(self, request: Request, site: Site) -> dict[str, Any]:
-        """List all events in an order."""
-        order = self._review.order(request.query_params.get("order", "") or "doubt")
+        """List all events in an order, or by likeness to one of them."""
+        if like := request.query_params.get("like", ""):
+            if not (like.isascii() and like.isdigit()):
+                raise ArgumentError(f"like is the number of an event, got {like[:40]!r}")
+            order = self._review.like(int(like))
+        else:
+            order = self._review.order(request.query_params.get("order", "") or "doubt")
         return {"items": [self._describe(n) for n in order], **self._review.progress()}
 
     async def judge(self, request: Request, site: Site) -> dict[str, Any]:

@@ -17,7 +17,14 @@ import numpy as np
 
 from audiocnn.errors import ArgumentError, AudiocnnError
 from audiocnn.inference.bundle import Bundle
-from audiocnn.web.review.alike import Vectors, by_variety, describe_spectrum, embed_sound, groups
+from audiocnn.web.review.alike import (
+    Vectors,
+    by_variety,
+    describe_spectrum,
+    embed_sound,
+    groups,
+    standardized,
+)
 from audiocnn.web.review.items import ORDERS, Item, Source
 from audiocnn.web.review.verdicts import Verdict
 
@@ -50,6 +57,7 @@ class Review:
         self._vectors: list[Vectors | None] = [None] * len(self.items)
         self._groups: list[int] | None = None
         self._variety: list[int] | None = None
+        self._similar: tuple[list[int], Vectors] | None = None  # numbers, and vectors of length 1
         self._stopped = threading.Event()
         self.n_compared = 0
 
@@ -134,6 +142,25 @@ class Review:
         }  # fmt: skip
         return sorted(range(len(self.items)), key=keys[name])
 
+    def like(self, number: int) -> list[int]:
+        """Give the numbers of all events, those that sound most like one of them first.
+
+        Raises
+        ------
+        ArgumentError
+            If there is no such event, its sound could not be read, or sounds have not been
+            compared yet.
+        """
+        self._item(number)
+        if self._similar is None or number not in self._similar[0]:
+            raise ArgumentError("sounds are still being compared, or this one has none")
+        known, scaled = self._similar
+        closeness = scaled @ scaled[known.index(number)]
+        order = [known[at] for at in np.argsort(-closeness, kind="stable").tolist()]
+        order.remove(number)
+        rest = sorted(set(range(len(self.items))) - set(known))
+        return [number, *order, *rest]
+
     def progress(self) -> dict[str, Any]:
         """Count what is judged, altogether and by verdict."""
         kinds = Counter(item.verdict.kind for item in self.items)
@@ -180,6 +207,7 @@ class Review:
         start = min(range(len(known)), key=lambda at: self._doubt(known[at]))
         variety = [known[at] for at in by_variety(vectors, start)]
         rest = [n for n in range(len(self.items)) if n not in set(known)]
+        self._similar = known, standardized(vectors)
         self._variety, self._groups = variety + rest, found
 
     def stop(self) -> None:

@@ -39,6 +39,9 @@ export async function show(main, { state, live }) {
   };
 }
 
+// A recording by its name alone; devices and addresses as they are.
+const shortInput = (input) => (input.includes("://") ? input : input.split(/[/\\]/).pop());
+
 class SourceCard {
   constructor(source, state) {
     this.source = source;
@@ -56,7 +59,7 @@ class SourceCard {
     this.element = h("section.card.source", { "aria-label": source.name },
       h("header.source-head", {},
         h("div.source-name", {}, h("h2", {}, source.name), this.state),
-        h("div.source-what", {}, h("span.muted", {}, [source.input, source.model].filter(Boolean).join(" · ")), this.heard),
+        h("div.source-what", {}, h("span.muted", {}, [shortInput(source.input), source.model].filter(Boolean).join(" · ")), this.heard),
         h("div.level", {}, this.meter, this.level)),
       h("div.screen", {}, this.canvas),
       h("div.source-body", {},
@@ -89,7 +92,8 @@ class SourceCard {
     this.state.lastElementChild.textContent = words[source.state] || source.state;
     this.state.title = source.reason || "";
     this.heard.textContent = `${duration(source.heard)} received, ${source.lost > 0.05 ? `${duration(source.lost)} lost` : "nothing lost"}`;
-    this.setLevel(source.level, source.peak);
+    const silent = source.state === "ended" || source.state === "failed";
+    this.setLevel(silent ? null : source.level, silent ? null : source.peak);
   }
 
   spectrum(message) {

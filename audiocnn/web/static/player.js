@@ -23,7 +23,11 @@ export class Player {
     this.element = h("div.player", {}, this.screen, h("div.player-controls", {}, this.playButton, this.loopButton, this.speedButton));
     this.audio.addEventListener("play", () => this.playing(true));
     this.audio.addEventListener("pause", () => this.playing(false));
-    this.audio.addEventListener("loadedmetadata", () => this.follow());
+    this.audio.addEventListener("loadedmetadata", () => {
+      // In a review the event itself is heard first, with a second of what came before it.
+      if (this.autoplay && this.clip?.offset > 1) this.audio.currentTime = this.clip.offset - 1;
+      this.follow();
+    });
     this.audio.addEventListener("error", () => {
       if (this.audio.getAttribute("src")) this.message.textContent = "This sound cannot be played.";
     });

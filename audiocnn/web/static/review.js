@@ -5,6 +5,14 @@ import { announce, dayText, dot, duration, h, icon, ICONS, isTyping, labelText, 
 import { Player } from "./player.js";
 import { VerdictBar, verdictChip, verdictText } from "./verdict.js";
 
+// Seconds of a recording as 0:17, 1:02:03.
+function clockText(seconds) {
+  const [hours, minutes] = [Math.floor(seconds / 3600), Math.floor(seconds / 60) % 60];
+  const pad = (n) => String(n).padStart(2, "0");
+  const rest = pad(Math.floor(seconds % 60));
+  return hours ? `${hours}:${pad(minutes)}:${rest}` : `${minutes}:${rest}`;
+}
+
 const ORDERS = { doubt: "most doubtful first", variety: "most varied first", class: "by class", score: "best first", time: "by time" };
 const main = document.getElementById("main");
 
@@ -34,6 +42,12 @@ function take(found) {
 
 async function load(order) {
   const found = await request(`api/review/items${query({ order })}`);
+  take(found);
+  review.order = found.items.map((item) => item.n);
+}
+
+async function loadLike(n) {
+  const found = await request(`api/review/items${query({ like: n })}`);
   take(found);
   review.order = found.items.map((item) => item.n);
 }
@@ -85,6 +99,7 @@ class OneByOne {
       h("div.review-actions", {},
         h("button.button.quiet", { type: "button", "aria-keyshortcuts": "ArrowLeft", onclick: () => this.step(-1) }, icon(ICONS.previous), "Back", h("kbd", {}, "←")),
         h("button.button.quiet", { type: "button", "aria-keyshortcuts": "ArrowRight", onclick: () => this.step(1) }, "Skip", h("kbd", {}, "→"), icon(ICONS.next)),
+        h("button.button.quiet", { type: "button", "aria-keyshortcuts": "M", onclick: () => this.like() }, "More like this", h("kbd", {}, "M")),
         h("span.spacer"),
         h("button.button.quiet", { type: "button", "aria-keyshortcuts": "U", onclick: () => this.undo() }, icon(ICONS.undo), "Undo", h("kbd", {}, "U"))));
     this.done = h("section.card.empty", { hidden: true });
@@ -108,8 +123,22 @@ class OneByOne {
     this.fill();
   }
 
+  // The queue by likeness to this event; the next one is the most alike that is not judged.
+  async like() {
+    try {
+      await loadLike(this.current);
+    } catch (error) {
+      return report(error);
+    }
+    this.only.value = "";
+    if (!this.order.querySelector("[value=like]")) this.order.append(h("option", { value: "like", hidden: true }, "most alike first"));
+    this.order.value = "like";
+    this.fill(this.current);
+    announce("Ordered by likeness to this event");
+  }
+
   // Shows the queue and goes to the first event that is not judged.
-  fill() {
+  fill(stay = null) {
     this.rows = new Map();
     const items = this.shown();
     this.list.replaceChildren(...items.slice(0, 2000).map((item) => {
@@ -118,7 +147,8 @@ class OneByOne {
       return row;
     }));
     const next = items.find((item) => !item.verdict);
-    if (next) this.open(next.n);
+    if (stay !== null) this.open(stay);
+    else if (next) this.open(next.n);
     else this.finish();
     this.progress.show();
   }
@@ -144,7 +174,7 @@ class OneByOne {
     const row = this.rows.get(n);
     if (row) this.list.scrollTop = row.offsetTop - this.list.offsetTop - this.list.clientHeight / 2 + 20;
     this.bar.show(item);
-    const place = item.time ? `${item.source}, ${dayText(item.time)} ${timeText(item.time)}` : `${item.source.split(/[/\\]/).pop()}, ${duration(item.start)} from its beginning`;
+    const place = item.time ? `${item.source}, ${dayText(item.time)} ${timeText(item.time)}` : `${item.source.split(/[/\\]/).pop()}, at ${clockText(item.start)}`;
     this.title.replaceChildren(
       h("h1", {}, "Is this ", h("b", {}, dot(item.label), labelText(item.label)), "?"),
       h("p.facts", {}, h("span.muted", { title: item.source }, place),
@@ -221,8 +251,11 @@ class OneByOne {
   key(event) {
     if (event.key === "ArrowLeft") this.step(-1);
     else if (event.key === "ArrowRight" || event.key.toLowerCase() === "n") this.step(1);
-    else if (this.player.key(event) || this.bar.key(event)) return;
-    else return;
+    else if (event.key.toLowerCase() === "m") this.like();
+    else {
+      if (!this.player.key(event)) this.bar.key(event);
+      return;
+    }
     event.preventDefault();
   }
 }
