@@ -102,7 +102,8 @@ class SourceCard {
     this.setLevel(message.level, message.peak);
     this.setScores(message.scores);
     this.why.textContent = labelText(message.why_not);
-    if (message.state !== this.source.state) this.update({ ...this.source, state: message.state, reason: message.reason });
+    const { state, reason, heard, lost, level, peak } = message;
+    if (state !== this.source.state || heard - this.source.heard >= 1) this.update({ ...this.source, state, reason, heard, lost, level, peak });
   }
 
   setLevel(level, peak) {
