@@ -11,7 +11,7 @@ import sys
 import time
 
 from audiocnn import __version__
-from audiocnn.inference.bundle import grid_of, load
+from audiocnn.inference.bundle import Bundle, grid_of, load
 from audiocnn.inference.events import find_events
 from audiocnn.inference.pipeline import listen
 from audiocnn.io.audio.blocks import Block
@@ -38,15 +38,27 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         print(json.dumps({
             "version": __version__, "model": bundle.name, "machine": machine(),
-            "live": [{**dataclasses.asdict(c), "sustained": c.sustained} for c in costs],
+            "live": [
+                {**dataclasses.asdict(c), "sustained": c.sustained,
+                 "computed": times_computed(bundle, hop)}
+                for c, hop in zip(costs, wanted, strict=True)
+            ],
             "recordings_times_real_time": speed,
         }))  # fmt: skip
         return 0 if sustained else 1
     print(f"{bundle.name} on {machine()}")
-    print(f"{'hop':>8}  {'of a core':>9}  {'late by (99 %)':>14}")
-    for cost in costs:
+    print(f"{'hop':>8}  {'of a core':>9}  {'late by (99 %)':>14}  {'computed':>9}")
+    for cost, hop in zip(costs, wanted, strict=True):
         kept = "" if cost.sustained else "  too much for this machine"
-        print(f"{cost.hop:6.4g} s  {cost.load:9.1%}  {1000 * cost.worst:11.1f} ms{kept}")
+        often = f"{times_computed(bundle, hop):.3g} x"
+        print(
+            f"{cost.hop:6.4g} s  {cost.load:9.1%}  {1000 * cost.worst:11.1f} ms  {often:>9}{kept}"
+        )
+    if bundle.network.kind == "windowed":
+        print(
+            "computed: how often each second passes through the network, whose windows share "
+            "nothing"
+        )
     if speed:
         print(f"recordings, once decoded: {speed:,.0f} x real time on one core")
     if sustained:
@@ -54,6 +66,12 @@ def run(args: argparse.Namespace) -> int:
         return 0
     print("live, this machine keeps up at none of these hops", file=sys.stderr)
     return 1
+
+
+def times_computed(bundle: Bundle, hop: float) -> float:
+    """Say how often each sample is computed at a hop."""
+    pipeline = bundle.pipeline(hop)
+    return pipeline.network.computed(pipeline.grid)
 
 
 def machine() -> str:

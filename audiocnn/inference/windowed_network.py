@@ -205,10 +205,9 @@ class WindowedNetwork(Network):
             found.append(np.asarray(out, np.float32).reshape(part.shape[0], -1)[:n])
         return np.ascontiguousarray(np.concatenate(found).T)
 
-    @property
-    def overlap(self) -> str:
-        """What overlapping windows cost, in words."""
-        return "each window is computed whole: overlapping windows share nothing"
+    def computed(self, grid: Grid) -> float:
+        """Return how often each sample is computed: once for every window that holds it."""
+        return grid.reach / grid.period
 
 
 def logits_of(probabilities: Array) -> Array:

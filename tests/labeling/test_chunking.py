@@ -133,3 +133,21 @@ def test_a_part_that_is_not_all_there_says_so(bundle, tmp_path):
     soundfile.write(path, noise(2, 8000), 8000)
     with pytest.raises(AudioError, match=r"shorter than it should be"):
         score_chunk(bundle, grid, path, chunk)
+
+
+@pytest.mark.parametrize("name", ["frames", "waveform", "frames-head", "several-head"])
+@pytest.mark.parametrize("hop", [0.2, 0.37, 0.8])  # 0.8: longer than the network's window
+def test_networks_with_an_input_window(windowed_folders, tmp_path, name, hop):
+    bundle = audiocnn.load(windowed_folders[name])
+    path = tmp_path / "x.flac"
+    soundfile.write(path, noise(15.13, 16000), 16000)
+    chunks, (runs, coverage) = in_chunks(bundle, path, 5.0, hop)
+    assert len(chunks) >= 2
+    whole, expected, _ = score_recording(bundle, path, hop=hop)
+    whole, runs = list(joined_runs(whole)), list(joined_runs(runs))
+    assert [(r.values.shape, r.last) for r in runs] == [(r.values.shape, r.last) for r in whole]
+    for one, other in zip(runs, whole, strict=True):
+        np.testing.assert_allclose(one.times, other.times, atol=1e-9)
+        np.testing.assert_allclose(one.values, other.values, atol=ALLOWED)
+    assert coverage.scored == pytest.approx(expected.scored)
+    assert set(coverage.skipped) == set(expected.skipped)
