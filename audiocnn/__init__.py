@@ -31,8 +31,9 @@ if TYPE_CHECKING:
     from audiocnn.inference.bundle import Bundle, load
     from audiocnn.inference.embeddings import Embeddings, embed
     from audiocnn.inference.events import Event, EventRule, find_events
+    from audiocnn.inference.head import Head
     from audiocnn.inference.installed import installed_models, shipped_models
-    from audiocnn.inference.linear_probe import Head, fit_head, load_head
+    from audiocnn.inference.linear_probe import LinearProbe, fit_probe, load_probe
     from audiocnn.inference.model_input import read_for
     from audiocnn.inference.pipeline import listen
     from audiocnn.inference.stream import Stream
@@ -57,7 +58,8 @@ _HOME = {
         "DeviceError",
     ),
     "inference.events": ("Event", "EventRule", "find_events"),
-    "inference.linear_probe": ("Head", "fit_head", "load_head"),
+    "inference.head": ("Head",),
+    "inference.linear_probe": ("LinearProbe", "fit_probe", "load_probe"),
     "inference.pipeline": ("listen",),
     "datasets.manifest": ("Clip", "read_manifest"),
     "frontend.log_mel": ("MelSpec", "log_mel"),
@@ -80,17 +82,18 @@ __all__ = [
     "Event",
     "EventRule",
     "Head",
+    "LinearProbe",
     "MelSpec",
     "Scores",
     "SignalReadOptions",
     "Stream",
     "embed",
     "find_events",
-    "fit_head",
+    "fit_probe",
     "installed_models",
     "listen",
     "load",
-    "load_head",
+    "load_probe",
     "log_mel",
     "read_audio",
     "read_blocks",

@@ -30,14 +30,14 @@ def n_windows(length: int, size: int, step: int) -> int:
 def slide(
     tail: NDArray[np.float32], new: NDArray[np.float32], size: int, step: int
 ) -> tuple[NDArray[np.float32], NDArray[np.float32], int]:
-    """Join a tail and what is new, and split off what whole windows cover.
+    """Join a tail and new samples, and split off what whole windows cover.
 
     Parameters
     ----------
     tail
-        (..., K) what the last call handed back; K = 0 at the beginning.
+        (..., K) returned by the last call; K = 0 at the beginning.
     new
-        (..., N) what has come since; N may be 0.
+        (..., N) new samples; N may be 0.
     size, step
         Window length and distance between windows, ``1 <= step <= size``.
 
@@ -47,14 +47,14 @@ def slide(
         (..., (n - 1) * step + size) the samples of ``n`` whole windows; empty
         if there is none yet.
     tail
-        (..., L) what the next call needs.
+        (..., L) for the next call.
     n
         Number of whole windows in ``ready``.
 
     Notes
     -----
     Cutting the input anywhere gives the same windows: the tail is a function
-    of everything heard so far, not of how it came.
+    of all samples so far, not of how they were cut.
     """
     if not 1 <= step <= size:
         raise ArgumentError(f"step must lie between 1 and size, got step={step}, size={size}")

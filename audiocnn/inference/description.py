@@ -1,4 +1,4 @@
-"""What a bundle says of its network, and the network opened from it."""
+"""Description of a bundle's network, and the network opened from it."""
 
 from __future__ import annotations
 

@@ -30,12 +30,12 @@ TIME_NOISE = 1e-6  # seconds; what sums of floating-point times may be off by, a
 
 @dataclass(frozen=True)
 class Event:
-    """A sound with a name, from its onset to its offset.
+    """A labelled stretch of time, from onset to offset.
 
     Parameters
     ----------
     label
-        What it is.
+        Its class.
     start, end
         Seconds since the stream began; ``end`` is None while it is active.
     score
@@ -97,7 +97,7 @@ class EventRule:
 
 @dataclass(frozen=True)
 class Decision:
-    """What a rule made of one window of a label, for `find_events(explain=...)`.
+    """How a rule decided one window of a label, for `find_events(explain=...)`.
 
     Parameters
     ----------
@@ -122,7 +122,7 @@ Explain = Callable[[Decision], None]
 
 @dataclass
 class _Track:
-    """Where one label stands: the event that sounds or pauses, if any."""
+    """State of one label: the event that is active or pauses, if any."""
 
     start: float | None = None
     end: float = 0.0
@@ -134,7 +134,7 @@ class _Track:
 
 @dataclass
 class _Timeline:
-    """What must be remembered of a segment: its last scores and whose time is next."""
+    """State of a segment: its last scores, and up to where time is owned."""
 
     recent: NDArray[np.float64]
     n_seen: int = 0
@@ -155,13 +155,13 @@ def find_events(
     Parameters
     ----------
     scores
-        As `listen` gives them; classes in the order of ``rules``.
+        As `Pipeline.scores` yields them; classes in the order of ``rules``.
     rules
         One per label.
     source
         Put into every event.
     onsets
-        Also give each event once when it begins, with ``end`` None, as soon as
+        Also yield each event once when it begins, with ``end`` None, as soon as
         it is certain (that is, as long as ``min_length``).
     explain
         Called for every window of every label, with the part of its rule that decided.
@@ -169,7 +169,7 @@ def find_events(
     Yields
     ------
     Event
-        In the order in which they end. A gap ends what sounds.
+        In the order in which they end. A gap ends active events.
 
     Notes
     -----
@@ -255,7 +255,7 @@ class EventFinder:
 def _place(
     line: _Timeline, run: Scores, values: NDArray[np.float32], smooth: float
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Smooth a run's scores and say which time each window owns.
+    """Smooth a run's scores and compute which time each window owns.
 
     Returns
     -------
@@ -294,7 +294,7 @@ def _follow(
     edges: NDArray[np.float64],
     explain: Explain | None,
 ) -> Iterator[tuple[int, Event]]:
-    """Carry one label's hysteresis over a run; give events and the windows that decided them."""
+    """Apply one label's hysteresis to a run; yield events and the windows that decided them."""
     rows = zip(smoothed.tolist(), *edges.tolist(), strict=True)
     for at, (value, begin, end) in enumerate(rows):
         if value < (rule.off if track.sounding else rule.on):
@@ -324,7 +324,7 @@ def _follow(
 
 
 def _close(track: _Track, rule: EventRule, label: str) -> Event | None:
-    """End what sounds; None if nothing does, or not long enough."""
+    """End the active event; None if there is none, or it is too short."""
     if track.start is None:
         return None
     event = Event(label, track.start, track.end, track.score) if track.reported else None

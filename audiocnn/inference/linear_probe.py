@@ -1,8 +1,8 @@
-"""A classifier on embeddings, from a handful of examples: NumPy and SciPy alone.
+"""A linear classifier on embeddings, from a handful of examples: NumPy and SciPy alone.
 
-A network that was trained on other sounds hears enough to tell new ones apart; what is
-learnt here is one vector per class. It is a start with five clips, not a replacement
-for training with two hundred.
+The embeddings of a network that was trained on other sounds separate new classes, too;
+what is fitted here is one vector per class, in memory. For a model that is written as a
+bundle, with calibration and thresholds, see `audiocnn train --backbone`.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ FORMAT = 1
 
 
 @dataclass(frozen=True, eq=False)
-class Head:
+class LinearProbe:
     """A linear classifier over embeddings.
 
     Parameters
@@ -47,7 +47,7 @@ class Head:
     unit: bool
 
     def predict_proba(self, embeddings: ArrayLike) -> NDArray[np.float32]:
-        """Give (N, C) probabilities, which sum to 1 over the classes, of (N, D) embeddings.
+        """Compute probabilities (N, C), which sum to 1 over the classes, of embeddings (N, D).
 
         Raises
         ------
@@ -57,14 +57,14 @@ class Head:
         x = _as_rows(embeddings)
         if x.shape[1] != self.mean.size:
             raise ArgumentError(
-                f"the head was fitted on embeddings of length {self.mean.size}, got {x.shape[1]}; "
+                f"the probe was fitted on embeddings of length {self.mean.size}, got {x.shape[1]}; "
                 "use the same model for both"
             )
         z = _scaled(x, self.mean, self.scale, self.unit) @ self.weight.T + self.bias
         return np.asarray(_softmax(z), np.float32)
 
     def predict(self, embeddings: ArrayLike) -> list[str]:
-        """Give the most probable label of each of (N, D) embeddings."""
+        """Return the most probable label of each of (N, D) embeddings."""
         return [self.labels[i] for i in self.predict_proba(embeddings).argmax(axis=1)]
 
     def save(self, path: str | Path) -> None:
@@ -77,19 +77,19 @@ class Head:
         Path(path).write_bytes(written.getvalue())
 
 
-def fit_head(
+def fit_probe(
     embeddings: ArrayLike,
     labels: Sequence[str],
     *,
     method: str = "logistic",
     strength: float = 1.0,
-) -> Head:
-    """Learn to tell classes apart from a few examples of each.
+) -> LinearProbe:
+    """Fit a classifier to a few examples of each class.
 
     Parameters
     ----------
     embeddings
-        (N, D), of windows or clips, as `embed` gives them (there W is the last axis).
+        (N, D), of windows or clips, as `embed` yields them (there W is the last axis).
     labels
         N names, of at least two classes.
     method
@@ -110,19 +110,19 @@ def fit_head(
 
     Examples
     --------
-    >>> head = fit_head([[0.0, 1.0], [0.1, 0.9], [1.0, 0.0]], ["up", "up", "right"])
-    >>> head.predict([[0.0, 2.0]])
+    >>> probe = fit_probe([[0.0, 1.0], [0.1, 0.9], [1.0, 0.0]], ["up", "up", "right"])
+    >>> probe.predict([[0.0, 2.0]])
     ['up']
     """
     x = _as_rows(embeddings)
     names = tuple(sorted(set(labels)))
     if len(labels) != len(x) or method not in METHODS or not strength > 0:
         raise ArgumentError(
-            f"fit_head wants a label for each embedding, a method of {METHODS} and a strength "
+            f"fit_probe wants a label for each embedding, a method of {METHODS} and a strength "
             f"above 0; got {len(x)} embeddings, {len(labels)} labels, {method!r}, {strength}"
         )
     if len(names) < 2:
-        raise ArgumentError(f"a head tells at least two classes apart, got {names}")
+        raise ArgumentError(f"a probe separates at least two classes, got {names}")
     y = np.array([names.index(label) for label in labels])
     mean, deviation = x.mean(axis=0), x.std(axis=0)
     scale = 1 / np.maximum(deviation, 1e-3 * max(1e-9, float(deviation.max())))
@@ -134,11 +134,11 @@ def fit_head(
     else:
         weight, bias = _logistic(_scaled(x, mean, scale, unit=False), y, strength)
     parts = [np.asarray(part, np.float32) for part in (mean, scale, weight, bias)]
-    return Head(names, parts[0], parts[1], parts[2], parts[3], method == "prototype")
+    return LinearProbe(names, parts[0], parts[1], parts[2], parts[3], method == "prototype")
 
 
-def load_head(path: str | Path) -> Head:
-    """Read what `Head.save` wrote.
+def load_probe(path: str | Path) -> LinearProbe:
+    """Read what `LinearProbe.save` wrote.
 
     Raises
     ------
@@ -151,9 +151,9 @@ def load_head(path: str | Path) -> Head:
                 raise BundleError(f"{path}: has format {stored['format']}, known is {FORMAT}")
             mean, scale, weight, bias = (stored[n] for n in ("mean", "scale", "weight", "bias"))
             labels = tuple(str(label) for label in stored["labels"])
-            return Head(labels, mean, scale, weight, bias, bool(stored["unit"]))
+            return LinearProbe(labels, mean, scale, weight, bias, bool(stored["unit"]))
     except UNREADABLE as error:
-        raise BundleError(f"{path}: is no head that was saved here ({error})") from error
+        raise BundleError(f"{path}: is no probe that was saved here ({error})") from error
 
 
 def _logistic(

@@ -1,4 +1,4 @@
-"""What the C library does with memory that is freed: kept, for the next block needs as much.
+"""Setting of glibc's malloc: freed memory is kept for the next block.
 
 glibc gives large pieces back to the kernel at once, which clears and maps every page of them
 again at their next use. Spectra, feature maps and gradients are such pieces, over and over:
@@ -16,9 +16,9 @@ LARGEST = 32 << 20  # bytes; mallopt(3) takes no more
 
 
 def keep_freed_memory(everything: bool = False) -> None:
-    """Have this process use again what it frees; where there is no glibc, nothing happens.
+    """Make this process reuse the memory that it frees; without glibc, do nothing.
 
-    For the start of a process that is ours: a library leaves this to the program.
+    For the start of a process of the command line: a library leaves this to the program.
 
     Parameters
     ----------

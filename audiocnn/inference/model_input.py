@@ -1,4 +1,4 @@
-"""Recordings of any kind as a model takes them: its channels, at its rate, in blocks.
+"""Recordings of any kind as blocks for a model: its channels, at its sample rate.
 
 Sound is mixed and resampled on the way (`audio`), other signals are not (`signals`): there
 a recording has the model's channels and rate, or is refused.
@@ -30,14 +30,14 @@ def find_for(
     front: FrontEnd,
     on_error: Callable[[AudioError], None] | None = None,
 ) -> list[Path]:
-    """List the recordings that are meant by some files and folders, for a model.
+    """List the recordings in files and folders that a model takes.
 
     Parameters
     ----------
     paths
         As for `find_recordings` or `find_signals`.
     front
-        The model's front end: it decides which of the two.
+        The model's front end, which decides between the two.
     on_error
         Called for each folder below that cannot be read, in place of raising.
 
@@ -70,7 +70,7 @@ def open_for(
     reading
         How; ``columns``, if given, stand for the model's channels in their order.
     again
-        Whether other parts of it will be asked for, see `held`.
+        Whether other parts of it will be read, see `audiocnn.io.signals.cache`.
 
     Raises
     ------
@@ -110,8 +110,8 @@ def read_for(
     Yields
     ------
     Block
-        At the front end's rate, or at a recording's own that is nearly it: its times are
-        told by its own. ``start`` jumps over what is missing.
+        At the front end's rate, or at a recording's own that is nearly it: times are
+        computed with its own. ``start`` jumps over what is missing.
 
     Raises
     ------
@@ -186,12 +186,12 @@ def check_block(block: Block, front: FrontEnd) -> Block:
 
 
 def blocks_of(signal: Signal, first: int = 0) -> Iterator[Block]:
-    """Give a signal as blocks; ``start`` jumps over what is missing in any channel.
+    """Cut a signal into blocks; ``start`` jumps over what is missing in any channel.
 
     Parameters
     ----------
     signal
-        What to give.
+        An open signal.
     first
         The sample before which nothing is needed.
 
@@ -200,7 +200,7 @@ def blocks_of(signal: Signal, first: int = 0) -> Iterator[Block]:
     AudioError
         If nothing in it can be used, as far as it is known.
     """
-    assert signal.rate is not None, "whoever needs blocks knows the rate"
+    assert signal.rate is not None, "open_for sets the rate"
     size = max(1, AT_ONCE // len(signal.names))
     n_blocks = 0
     for at, part in signal.parts_since(first):

@@ -1,4 +1,4 @@
-"""Does an ONNX model read files besides its own? Asked before it is opened.
+"""Detection of ONNX models that read other files, before a runtime opens them.
 
 ONNX lets a tensor name another file to take its numbers from. A bundle never
 does, so one that does is refused, before a runtime follows the path. To see it
@@ -61,7 +61,7 @@ def _look(message: memoryview, kind: str, depth: int) -> str:
 
 
 def _fields(message: memoryview) -> Iterator[tuple[int, int | memoryview]]:
-    """Give the fields of a message: numbers, or bytes for what has a length."""
+    """Yield the fields of a message: numbers, or bytes where a length is stored."""
     at = 0
     while at < len(message):
         key, at = _varint(message, at)

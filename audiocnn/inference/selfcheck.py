@@ -1,4 +1,4 @@
-"""A stored input and its scores: whether a model gives here what it gave where it was made.
+"""Self-check of a model: a stored input whose scores it must reproduce on this machine.
 
 The input is generated from a seed, so only the scores are stored. Replaying it goes
 the whole path, from samples to calibrated scores; of a network without classes, to the
@@ -23,7 +23,7 @@ SEED = 1
 
 
 def make_check(pipeline: Pipeline, *, classes: bool = True) -> bytes:
-    """Store what a model makes of the generated input, as NPZ.
+    """Return the scores of the generated input as NPZ.
 
     Parameters
     ----------
@@ -39,7 +39,7 @@ def make_check(pipeline: Pipeline, *, classes: bool = True) -> bytes:
 
 
 def replay(check: bytes, pipeline: Pipeline, folder: Path) -> None:
-    """Give the input to the model again, and compare.
+    """Run the model on the stored input again, and compare.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Columns to window scores, and what makes of a logit a probability.
+"""Columns to window scores, and the calibration of logits to probabilities.
 
 The logit of a window is the weighted mean of its columns' evidence; calibration
 turns it into a probability. Sums are taken directly over each window's columns:
@@ -134,11 +134,11 @@ def score_windows(
     Parameters
     ----------
     columns
-        As `run_network` gives them.
+        As `run_network` yields them.
     grid
         Where windows lie.
     calibration
-        None to get the bare logits.
+        None to get the logits.
     pool
         What makes values (C, W) of columns; ``size`` and ``step`` as in `pool_windows`.
 
@@ -203,7 +203,7 @@ class WindowScorer:
 
 
 def score_columns(run: Columns, calibration: Calibration) -> Array | None:
-    """Give every column a score of its own (C, T): where in a window a sound is.
+    """Score every column alone (C, T): where in a window a sound is.
 
     The calibration was fitted on windows; for single columns it is a guide.
     """

@@ -1,7 +1,7 @@
-"""What a convolution is measured against: a recurrent trunk, and dense layers of the same reach.
+"""Baselines for convolutions: a recurrent trunk, and dense layers of the same reach.
 
 For comparison only. Nothing here is offered by `audiocnn train` or shipped: a recurrent
-network sees all that came before, so its scores depend on where a stream began, and
+network depends on all earlier frames, so its scores depend on where a stream began, and
 a file could not be split between workers.
 """
 
@@ -23,8 +23,8 @@ GRU_SIZES = {"small": (80, 96, 112), "large": (96, 128, 160)}
 class Recurrent(Streamable):
     """A gated recurrent unit [1]_ over time: (B, C, T) to (B, H, T).
 
-    Its one tail is its state (1, B, H), not frames: an output sees every frame since the
-    stream began, so ``receptive_field`` counts only what it must have to say anything.
+    Its one tail is its state (1, B, H), not frames: an output depends on every frame since the
+    stream began, so ``receptive_field`` counts only the frames of the shortest input.
 
     References
     ----------

@@ -1,9 +1,8 @@
 """Frames to columns of class evidence: normalisation, trunk and head.
 
-A column says, per class, how much speaks for it (``evidence``, a logit) and how
-much the column counts (``weight``, between ``MIN_WEIGHT`` and 1 + MIN_WEIGHT).
-The logit of a window is the weighted mean of its columns: a sum over a sum, so it
-streams. With mean pooling all weights are 1.
+A column has, per class, evidence (a logit) and a weight by which it counts (between
+``MIN_WEIGHT`` and 1 + MIN_WEIGHT). The logit of a window is the weighted mean of its
+columns: a sum over a sum, so it streams. With mean pooling all weights are 1.
 """
 
 from __future__ import annotations
@@ -113,16 +112,16 @@ class Classifier(nn.Module):
         return torch.stack((rows[:, :n], torch.sigmoid(rows[:, n:]) + MIN_WEIGHT), dim=1)
 
     def forward(self, frames: Tensor) -> Tensor:
-        """Give the columns (B, 2, C, T') of whole signals."""
+        """Compute the columns (B, 2, C, T') of whole signals."""
         return self.columns(self.trunk((frames - self.mean) * self.scale))
 
     def stream(self, frames: Tensor, tails: list[Tensor]) -> tuple[Tensor, Tensor, list[Tensor]]:
-        """Give columns, embeddings and tails for the new frames."""
+        """Compute columns, embeddings and tails of new frames."""
         features, tails = self.trunk.stream((frames - self.mean) * self.scale, tails)
         return self.columns(features), features, tails
 
     def empty_tails(self, n_batch: int = 1) -> list[Tensor]:
-        """Give the tails with which a stream begins: right in shape, no frames."""
+        """Return the tails with which a stream begins: of the right shape, without frames."""
         tails: list[Tensor] = []
 
         def note(_: nn.Module, inputs: tuple[Tensor, ...]) -> None:

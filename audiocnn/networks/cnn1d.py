@@ -7,7 +7,7 @@ network, for small boards.
 
 Of samples (``kernel`` 1 or more), whose bands are a few channels and whose shapes lie
 in time: full convolutions of ``kernel`` frames, as in the residual networks that do
-well on archives of time series [1]_, but without their padding. The first stage sees
+well on archives of time series [1]_, but without their padding. The first stage uses
 every sample; time is halved between stages, and after the first layer where the
 window has thousands of samples.
 
@@ -119,19 +119,19 @@ def _of_samples(
 
 
 def shape_for(n_frames: int) -> tuple[int, int]:
-    """Say how many ``pools`` and what ``kernel`` suit series of so many samples.
+    """Propose ``pools`` and ``kernel`` for series of a number of samples.
 
     Parameters
     ----------
     n_frames
-        Samples in a typical series (not the longest: a column that sees more than a
-        whole series sees padding), or in a window of long ones.
+        Samples in a typical series (not the longest: a column that reaches beyond a
+        whole series covers padding), or in a window of long ones.
 
     Returns
     -------
     pools, kernel
         Of a trunk whose receptive field is at most half of ``n_frames``, and which
-        gives about `COLUMNS` columns, or as many as there are samples.
+        has about `COLUMNS` columns, or as many as there are samples.
 
     Raises
     ------

@@ -2,7 +2,7 @@
 
 A sound keeps its shape when it comes later, and nearly keeps it when it is a
 little higher, so small kernels slide over both axes and pooling makes the maps
-coarser. The first layers see edges (onsets, partials), the middle ones textures
+coarser. The first layers detect edges (onsets, partials), the middle ones textures
 (rattling, glides), the last ones whole sounds.
 """
 

@@ -1,4 +1,4 @@
-"""Layers over time that give a stream what they give the file.
+"""Layers over time whose output for a stream is that for the file.
 
 Every layer here is a window of ``size`` frames moved by ``step``, or is made of
 such layers; time is the last axis and is never padded:
@@ -6,12 +6,12 @@ such layers; time is the last axis and is never padded:
     frames     0 1 2 3 4 5 6 7 8            size = 3, step = 2
     output 0   =====
     output 1       =====
-    output 2           =====                  output t sees frames t*step ...
+    output 2           =====                  output t depends on frames t*step ...
     output 3               =====                              t*step + size - 1
 
-``forward`` takes the whole signal. ``stream`` takes tails and what is new, and
-hands back output and tails: after ``n`` outputs it keeps ``x[..., n*step:]``.
-Both give the same outputs, in the same order. A choice that cannot stream is
+``forward`` takes the whole signal. ``stream`` takes tails and new frames, and
+returns output and tails: after ``n`` outputs it keeps ``x[..., n*step:]``.
+Both compute the same outputs, in the same order. A choice that cannot stream is
 refused at construction, so everything built from these layers streams.
 """
 
@@ -31,11 +31,11 @@ class Streamable(nn.Module):
     Attributes
     ----------
     receptive_field
-        Input frames that one output frame sees.
+        Input frames that one output frame depends on.
     stride
         Input frames from one output frame to the next.
     n_tails
-        Tensors that ``stream`` takes and hands back.
+        Tensors that ``stream`` takes and returns.
     """
 
     receptive_field: int = 1
@@ -43,7 +43,7 @@ class Streamable(nn.Module):
     n_tails: int = 0
 
     def stream(self, x: Tensor, tails: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
-        """Give the outputs that ``x`` completes, and the tails for the next call.
+        """Return the outputs that ``x`` completes, and the tails for the next call.
 
         Parameters
         ----------
@@ -119,7 +119,7 @@ class Residual(Streamable):
         branch       0 1 2 3 4
         shortcut     2 3 4 5 6          output t = branch t + input t + 2
 
-    The shortcut needs no tail: however many outputs a call gives, it adds as
+    The shortcut needs no tail: however many outputs a call returns, it adds as
     many of the newest input frames.
 
     Parameters

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from audiocnn.errors import ArgumentError, BundleError
-from audiocnn.inference.linear_probe import METHODS, fit_head, load_head
+from audiocnn.inference.linear_probe import METHODS, fit_probe, load_probe
 
 
 def clouds(n: int, seed: int) -> tuple[np.ndarray, list[str]]:
@@ -18,7 +18,7 @@ def clouds(n: int, seed: int) -> tuple[np.ndarray, list[str]]:
 @pytest.mark.parametrize("method", METHODS)
 def test_five_examples_of_each_are_enough_for_what_lies_apart(method):
     x, y = clouds(5, 0)
-    head = fit_head(x, y, method=method)
+    head = fit_probe(x, y, method=method)
     new, truth = clouds(100, 1)
     probabilities = head.predict_proba(new)
     assert probabilities.shape == (300, 3)
@@ -29,9 +29,9 @@ def test_five_examples_of_each_are_enough_for_what_lies_apart(method):
 @pytest.mark.parametrize("method", METHODS)
 def test_a_head_comes_back_from_its_file(method, tmp_path):
     x, y = clouds(4, 0)
-    head = fit_head(x, y, method=method)
+    head = fit_probe(x, y, method=method)
     head.save(tmp_path / "head.npz")
-    back = load_head(tmp_path / "head.npz")
+    back = load_probe(tmp_path / "head.npz")
     assert back.labels == head.labels
     np.testing.assert_array_equal(back.predict_proba(x), head.predict_proba(x))
 
@@ -39,14 +39,14 @@ def test_a_head_comes_back_from_its_file(method, tmp_path):
 def test_classes_count_alike_however_many_examples_they_have():
     rng = np.random.default_rng(0)
     x = np.concatenate((rng.normal(-1, 1, (200, 1)), rng.normal(1, 1, (5, 1))))
-    head = fit_head(x, ["many"] * 200 + ["few"] * 5, strength=0.01)
+    head = fit_probe(x, ["many"] * 200 + ["few"] * 5, strength=0.01)
     edge = head.predict_proba([[float(x[:200].mean() + x[200:].mean()) / 2]])
     assert 0.3 < edge[0, 0] < 0.7
 
 
 def test_a_strong_penalty_makes_it_unsure():
     x, y = clouds(5, 0)
-    sure, unsure = (fit_head(x, y, strength=s).predict_proba(x).max() for s in (0.1, 1e4))
+    sure, unsure = (fit_probe(x, y, strength=s).predict_proba(x).max() for s in (0.1, 1e4))
     assert sure > 0.9
     assert unsure < 0.4
 
@@ -64,11 +64,11 @@ def test_a_strong_penalty_makes_it_unsure():
 )
 def test_bad_input_is_told(x, y, more, said):
     with pytest.raises(ArgumentError, match=said):
-        fit_head(x, y, **more)
+        fit_probe(x, y, **more)
 
 
 def test_embeddings_of_another_model_are_refused():
-    head = fit_head([[0.0, 1.0], [1.0, 0.0]], ["a", "b"])
+    head = fit_probe([[0.0, 1.0], [1.0, 0.0]], ["a", "b"])
     with pytest.raises(ArgumentError, match="of length 2, got 3"):
         head.predict_proba([[1.0, 2.0, 3.0]])
 
@@ -76,10 +76,10 @@ def test_embeddings_of_another_model_are_refused():
 def test_what_is_no_head_is_refused(tmp_path):
     (tmp_path / "x.npz").write_bytes(b"no")
     with pytest.raises(BundleError, match="is no head"):
-        load_head(tmp_path / "x.npz")
+        load_probe(tmp_path / "x.npz")
     np.savez(tmp_path / "y.npz", format=1, labels=np.array(["a", "b"]))
     with pytest.raises(BundleError, match="is no head"):
-        load_head(tmp_path / "y.npz")
+        load_probe(tmp_path / "y.npz")
     np.savez(tmp_path / "z.npz", format=np.array([{}], dtype=object))
     with pytest.raises(BundleError, match="is no head"):
-        load_head(tmp_path / "z.npz")
+        load_probe(tmp_path / "z.npz")
