@@ -75,11 +75,11 @@ def test_embeddings_of_another_model_are_refused():
 
 def test_what_is_no_head_is_refused(tmp_path):
     (tmp_path / "x.npz").write_bytes(b"no")
-    with pytest.raises(BundleError, match="is no head"):
+    with pytest.raises(BundleError, match="is no probe"):
         load_probe(tmp_path / "x.npz")
     np.savez(tmp_path / "y.npz", format=1, labels=np.array(["a", "b"]))
-    with pytest.raises(BundleError, match="is no head"):
+    with pytest.raises(BundleError, match="is no probe"):
         load_probe(tmp_path / "y.npz")
     np.savez(tmp_path / "z.npz", format=np.array([{}], dtype=object))
-    with pytest.raises(BundleError, match="is no head"):
+    with pytest.raises(BundleError, match="is no probe"):
         load_probe(tmp_path / "z.npz")
