@@ -35,12 +35,22 @@ def describe(bundle: Bundle) -> dict[str, Any]:
         "window": grid.window,
         "hop": grid.hop,
         "column": grid.period / grid.rate,
+        "computed": bundle.opened.computed(grid),
         "clip_score": bundle.clip_score,
         "calibrated": bool(bundle.card.get("calibrated", True)),
         "rules": {label: asdict(rule) for label, rule in bundle.rules.items()},
         "calibration": asdict(bundle.calibration),
         "card": dict(bundle.card),
     }
+
+
+def _computed(bundle: Bundle, times: float) -> str:
+    if bundle.network.kind == "streaming":
+        return "each frame once, whatever the hop"
+    return (
+        f"each second {times:.3g} times: a window passes through the network whole, and "
+        "overlapping windows share nothing"
+    )
 
 
 def as_text(bundle: Bundle, facts: dict[str, Any]) -> str:
@@ -53,7 +63,7 @@ def as_text(bundle: Bundle, facts: dict[str, Any]) -> str:
         f"input     {_front(bundle.front)}",
         f"windows   of {facts['window']:.4g} s every {facts['hop']:.4g} s (asked for "
         f"{bundle.window:g} and {bundle.hop:g} s, rounded to columns of {facts['column']:.4g} s)",
-        f"overlap   {bundle.opened.overlap}",
+        f"computed  {_computed(bundle, facts['computed'])}",
     ]
     if details.get("features"):
         lines.append(f"embedding {details['features']:,} numbers")

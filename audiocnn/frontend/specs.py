@@ -8,13 +8,12 @@ from typing import Any
 from audiocnn.errors import ArgumentError
 from audiocnn.frontend.base import FrontEnd, is_whole
 from audiocnn.frontend.log_mel import MelSpec
-from audiocnn.frontend.mel_bands import MelBandsSpec
 from audiocnn.frontend.signals import RawSpec, SpectrumSpec
 from audiocnn.frontend.waveform import WaveformSpec
 
 Front = FrontEnd
 KINDS: dict[str, type[FrontEnd]] = {
-    front.kind: front for front in (MelSpec, RawSpec, SpectrumSpec, WaveformSpec, MelBandsSpec)
+    front.kind: front for front in (MelSpec, RawSpec, SpectrumSpec, WaveformSpec)
 }  # fmt: skip
 
 

@@ -51,10 +51,9 @@ class SelectedNetwork(Network):
         assert column is not None
         return column, found[1]
 
-    @property
-    def overlap(self) -> str:
-        """What overlapping windows cost, in words."""
-        return self.network.overlap
+    def computed(self, grid: Grid) -> float:
+        """Return how often each sample is computed."""
+        return self.network.computed(grid)
 
     def _chosen(self, columns: Array | None, output: str) -> Array | None:
         if columns is None or output != COLUMNS:

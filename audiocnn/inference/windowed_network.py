@@ -154,8 +154,12 @@ class WindowedNetwork(Network):
     def begin(self, grid: Grid, output: str = COLUMNS) -> WindowedState:
         """Return the state before the first sample."""
         if not self._outputs.get(output):
-            what = "class scores" if output == COLUMNS else output
-            raise ArgumentError(f"the network gives no {what}")
+            if output == COLUMNS:
+                raise ArgumentError(
+                    "the network gives no class scores, it is a backbone: train a model on it with "
+                    "`audiocnn train DATA -o BUNDLE --backbone NAME`"
+                )
+            raise ArgumentError(f"the network gives no {output}")
         none = self.front.no_samples()
         period = grid.period // self.front.hop
         return WindowedState(output, period, grid.size == 1, none, self.front.frames(none))

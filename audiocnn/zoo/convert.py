@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from audiocnn.frontend.mel_bands import MelBandsSpec
+from audiocnn.frontend.log_mel import MelSpec
 from audiocnn.frontend.waveform import WaveformSpec
 from audiocnn.inference.description import NetworkSpec
 from audiocnn.zoo import speech_embedding
@@ -34,9 +34,10 @@ def convert_mn04(described: Described, files: Files, folder: Path) -> None:
     """EfficientAT: state dict to ONNX, behind its log-mel front end."""
     (source,) = described.sources
     # models/preprocess.py of github.com/fschmid56/EfficientAT, as in evaluation.
-    front = MelBandsSpec(
-        32000, 1024, 800, 320, 128, 0.0, 15000.0, window="hann-symmetric", mel_scale="kaldi",
-        preemphasis=0.97, floor=1e-5, shift=4.5, factor=0.2,
+    front = MelSpec(
+        32000, 1024, 320, 128, 0.0, 15000.0, floor=1e-5, window_length=800,
+        window="hann-symmetric", mel_scale="kaldi", full_scale=False, pre_emphasis=0.97,
+        log_shift=4.5, log_scale=0.2,
     )  # fmt: skip
     write_bundle(
         folder,

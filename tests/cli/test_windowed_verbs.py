@@ -112,13 +112,14 @@ def test_info_and_bench(model, capsys):
     told = json.loads(run(capsys, "info", model, "--json"))
     assert told["network"]["kind"] == "windowed"
     run(capsys, "info", model)
-    found = json.loads(run(capsys, "bench", "--model", model, "--seconds", 2, "--json"))
+    assert main(["bench", "--model", model, "--seconds", "2", "--json"]) in (0, 1)  # 1: loaded
+    found = json.loads(capsys.readouterr().out)
     bundle = audiocnn.load(model)
     for row in found["live"]:
         grid = bundle.pipeline(row["hop"]).grid
         assert row["computed"] == pytest.approx(grid.reach / grid.period)
-    out = run(capsys, "bench", "--model", model, "--seconds", 2, "--hop", 0.25, "--live")
-    assert "whose windows share nothing" in out
+    main(["bench", "--model", model, "--seconds", "2", "--hop", "0.25", "--live"])
+    assert "whose windows share nothing" in capsys.readouterr().out
 
 
 def test_a_model_goes_to_workers_without_the_clips_it_learnt_from(windowed_folders, tmp_path):
