@@ -1,5 +1,6 @@
 """The published networks as installed models: their scores are those of their references."""
 
+import itertools
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -122,7 +123,7 @@ def test_stream_equals_file(installed: dict[str, Bundle], clips: list[Path], net
     samples = audiocnn.read_audio(clips[1], bundle.rate)
     cuts = np.sort(np.random.default_rng(0).integers(0, len(samples), 30)).tolist()
     edges = [0, *cuts, len(samples)]
-    pieces = [Block(samples[a:b], a, bundle.rate) for a, b in zip(edges, edges[1:], strict=False)]
+    pieces = [Block(samples[a:b], a, bundle.rate) for a, b in itertools.pairwise(edges)]
     run = audiocnn.listen if bundle.labels else audiocnn.embed
     whole = np.concatenate(
         [r.values for r in run(bundle, [Block(samples, 0, bundle.rate)], 0.32)], axis=1
