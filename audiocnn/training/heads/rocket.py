@@ -1,0 +1,123 @@
+"""Kernels of the backbone `rocket`, fitted to a training set: dilations, channels, thresholds.
+
+The kernels themselves are fixed. What is fitted needs no labels: at which dilations they
+look, by the length of a window; which channels each adds up, at random; and the thresholds,
+quantiles of the outputs on training clips drawn at random [1]_.
+
+References
+----------
+.. [1] A. Dempster, D. F. Schmidt, G. I. Webb, MiniRocket, KDD 2021. Numbers of features,
+   dilations and channels follow it; outputs are taken without padding, so the longest
+   dilation leaves at least one column of positions.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from audiocnn.errors import ArgumentError
+from audiocnn.inference.rocket_network import N_KERNELS, REACH, RocketKernels, convolve
+
+Array = NDArray[np.float32]
+N_FEATURES = 10_000  # at most
+MOST_DILATIONS = 32
+COLUMNS = 32  # of a window
+MOST_CHANNELS = 9  # that a kernel adds up
+GOLDEN = (math.sqrt(5) + 1) / 2  # its multiples fill [0, 1) evenly, however many are taken
+
+
+def column_period(window: int) -> int:
+    """Return the samples of a column, for windows of so many samples."""
+    return max(1, window // COLUMNS)
+
+
+def fit_kernels(
+    clips: Sequence[Array], window: int, rng: np.random.Generator, n_features: int = N_FEATURES
+) -> RocketKernels:
+    """Choose dilations, channels and thresholds.
+
+    Parameters
+    ----------
+    clips
+        (K, N) each, normalised by channel, of any lengths.
+    window
+        Samples of a window, at least 9; rounded down to whole columns.
+    rng
+        Draws channels and the clips that thresholds come from.
+    n_features
+        About how many features; a multiple of 84 is taken.
+
+    Raises
+    ------
+    ArgumentError
+        If there are no clips, or the window is too short for a kernel.
+    """
+    period = column_period(window)
+    window = window // period * period
+    if not clips or window < REACH + period:
+        raise ArgumentError(
+            f"rocket needs clips and windows of at least {REACH + 1} samples, got "
+            f"{len(clips)} clips and windows of {window}"
+        )
+    dilations, counts = _dilations((window - period) / REACH, n_features // N_KERNELS)
+    n_channels = clips[0].shape[0]
+    channels = np.stack([_draw_channels(n_channels, rng) for _ in dilations])
+    quantiles = np.full((dilations.size, N_KERNELS, int(counts.max())), np.nan, np.float32)
+    thresholds = np.zeros_like(quantiles)
+    taken = 0
+    for at, (dilation, n) in enumerate(zip(dilations.tolist(), counts.tolist(), strict=True)):
+        levels = (GOLDEN * (taken + 1 + np.arange(N_KERNELS * n))) % 1
+        taken += N_KERNELS * n
+        quantiles[at, :, :n] = levels.reshape(N_KERNELS, n)
+        drawn = _long_enough(clips, dilation)
+        thresholds[at, :, :n] = _thresholds(
+            [clips[i] for i in rng.choice(drawn, N_KERNELS)], dilation, channels[at],
+            quantiles[at, :, :n],
+        )  # fmt: skip
+    return RocketKernels(window, period, dilations, channels, quantiles, thresholds)
+
+
+def _dilations(longest: float, n_thresholds: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return dilations, evenly spread over octaves, and the thresholds a kernel has at each."""
+    n = min(n_thresholds, MOST_DILATIONS)
+    spread = np.logspace(0, math.log2(max(1.0, longest)), n, base=2).astype(np.int64)
+    dilations, times = np.unique(np.minimum(spread, int(max(1.0, longest))), return_counts=True)
+    counts = (times * (n_thresholds / n)).astype(np.int64)
+    counts[: n_thresholds - int(counts.sum())] += 1  # what rounding down left over
+    return dilations, counts
+
+
+def _draw_channels(n_channels: int, rng: np.random.Generator) -> NDArray[np.bool_]:
+    """Draw (84, K) the channels of each kernel: few more often than many."""
+    chosen = np.zeros((N_KERNELS, n_channels), bool)
+    most = math.log2(min(n_channels, MOST_CHANNELS) + 1)
+    for row in chosen:
+        size = max(1, int(2 ** rng.uniform(0, most)))
+        row[rng.choice(n_channels, size, replace=False)] = True
+    return chosen
+
+
+def _long_enough(clips: Sequence[Array], dilation: int) -> NDArray[np.int64]:
+    """Return the clips that a kernel fits into; the longest one if it fits into none."""
+    lengths = np.array([clip.shape[1] for clip in clips])
+    fits = np.flatnonzero(lengths > REACH * dilation)
+    return fits if fits.size else np.array([int(lengths.argmax())])
+
+
+def _thresholds(
+    drawn: Sequence[Array], dilation: int, channels: NDArray[np.bool_], levels: Array
+) -> Array:
+    """Return quantiles (84, Q) of each kernel's outputs on the clip drawn for it."""
+    found = np.zeros_like(levels)
+    outputs: dict[int, Array] = {}
+    for kernel, clip in enumerate(drawn):
+        if id(clip) not in outputs:
+            outputs[id(clip)] = convolve(clip, dilation, channels)
+        out = outputs[id(clip)][kernel]
+        if out.size:
+            found[kernel] = np.quantile(out, levels[kernel])
+    return found
