@@ -4,7 +4,8 @@ A bundle is a folder:
 
     bundle.json          version, labels, front end, network, window, rules, checksums ...
     graph.onnx           the network: of ours, frames and tails in, columns and tails out,
-    (network.tflite)     normalisation inside; of others, with an input window
+    (network.tflite)     normalisation inside; of others, with an input window;
+    (kernels.npz)        or the fixed kernels of the backbone `rocket`
     head.npz             optional: a classifier on the network's embeddings
     weights.safetensors  optional: the weights, for further training
     embeddings.npz       optional: of the training clips, for adding classes
@@ -127,7 +128,8 @@ class Bundle:
     @property
     def is_backbone(self) -> bool:
         """Whether it gives embeddings only, and has no classes."""
-        return self.network.kind == "windowed" and not self.network.scores and not self.head
+        gives_scores = self.network.kind == "streaming" or bool(self.network.scores)
+        return not gives_scores and self.head is None
 
     @cached_property
     def opened(self) -> Network:

@@ -9,11 +9,12 @@ from typing import Any
 from audiocnn.errors import ArgumentError, BundleError
 from audiocnn.frontend.base import FrontEnd, is_whole
 from audiocnn.inference.engine import Network
+from audiocnn.inference.rocket_network import RocketNetwork, kernels_from
 from audiocnn.inference.runtimes import NETWORK_FILES, open_runtime
 from audiocnn.inference.streaming_network import open_streaming
 from audiocnn.inference.windowed_network import WindowedNetwork
 
-KINDS = ("streaming", "windowed")
+KINDS = ("streaming", "windowed", "rocket")
 
 
 @dataclass(frozen=True)
@@ -24,9 +25,9 @@ class NetworkSpec:
     ----------
     kind
         ``"streaming"`` (ours: frames and tails in, columns and tails out) or
-        ``"windowed"`` (any network with an input window).
+        ``"windowed"`` (any network with an input window) or ``"rocket"`` (fixed kernels).
     runtime
-        ``"onnx"`` or ``"litert"``.
+        ``"onnx"`` or ``"litert"``; ``"numpy"`` for fixed kernels.
     receptive_field, stride
         Of a streaming network, in frames.
     length
@@ -78,6 +79,8 @@ class NetworkSpec:
                 )
         if self.classes is not None and not all(is_whole(n) and n >= 0 for n in self.classes):
             raise BundleError("network: classes must be whole numbers, 0 or more")
+        if (self.kind == "rocket") != (self.runtime == "numpy"):
+            raise BundleError(f"a network of kind {self.kind} does not run by {self.runtime}")
         if self.kind == "windowed" and not (self.scores or self.embeddings):
             raise BundleError("a windowed network names its output of scores, or of embeddings")
 
@@ -144,6 +147,8 @@ def open_network(
             front, model, spec.receptive_field or 1, spec.stride or 1, threads=threads,
             accelerator=accelerator,
         )  # fmt: skip
+    if spec.kind == "rocket":
+        return RocketNetwork(front, kernels_from(model))
     wanted = [name for name in (spec.scores, spec.embeddings) if name]
     runtime = open_runtime(
         model, spec.runtime, threads=threads, accelerator=accelerator, wanted=wanted

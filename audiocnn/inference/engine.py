@@ -144,6 +144,15 @@ class Network(ABC):
             For the next call.
         """
 
+    @property
+    def skip(self) -> NDArray[np.int64] | None:
+        """(D,) columns at the beginning of a window that an embedding leaves out; None: none."""
+        return None
+
+    def end(self, state: Any, n_missing: int) -> tuple[Array | None, Any]:
+        """End a segment that lacks ``n_missing`` samples of a window: by padding, here."""
+        return self.step(state, self.front.padding(n_missing)) if n_missing else (None, state)
+
     def finish(self, state: Any) -> tuple[Array, int] | None:
         """Compute the last whole column where it does not lie on the grid.
 
@@ -272,10 +281,7 @@ class SegmentRun:
         if not self._n_samples:
             return
         padded = max(0, self._grid.window_samples - self._n_samples)
-        rest = None
-        if padded:
-            zeros = self._network.front.padding(padded)
-            rest, self._state = self._network.step(self._state, zeros)
+        rest, self._state = self._network.end(self._state, padded)
         closing = self._network.finish(self._state)
         end = Columns(self._at, rest, padded, True, self._rate)
         if closing is not None:

@@ -86,15 +86,17 @@ class Head:
             layers=(*self.layers[:-1], (weight[rows], bias[rows])),
         )
 
-    def features(self, windows: Array) -> Array:
+    def features(self, windows: Array, skip: NDArray[np.int64] | None = None) -> Array:
         """Pool embeddings (D, W, S) of W windows of S columns to features (F, W).
+
+        ``skip`` is that of `pool_embeddings`.
 
         Raises
         ------
         BundleError
             If they are not as many as the head was fitted on.
         """
-        found = pool_embeddings(windows, self.pooling)
+        found = pool_embeddings(windows, self.pooling, skip)
         if found.shape[0] != self.n_features:
             raise BundleError(
                 f"the head was fitted on {self.n_features} features a window, and this window "
@@ -111,7 +113,7 @@ class Head:
         return np.asarray(x, np.float32)
 
 
-def pool_embeddings(windows: Array, pooling: str) -> Array:
+def pool_embeddings(windows: Array, pooling: str, skip: NDArray[np.int64] | None = None) -> Array:
     """Pool embeddings over the columns of each window.
 
     Parameters
@@ -120,17 +122,32 @@ def pool_embeddings(windows: Array, pooling: str) -> Array:
         (D, W, S) embeddings of W windows of S columns, as `cut_windows` returns them.
     pooling
         One of `POOLINGS`.
+    skip
+        (D,) columns at the beginning of a window that an embedding leaves out (see
+        `Network.skip`); then the pooling is the mean.
 
     Returns
     -------
     array (F, W)
         D, 2 D or S D features a window; concatenation goes column by column.
     """
+    if skip is not None:
+        return _mean_without(windows, skip)
     if pooling == "concat":
         d, w, s = windows.shape
         return np.ascontiguousarray(windows.transpose(2, 0, 1).reshape(s * d, w))
     mean = np.asarray(windows.mean(axis=2, dtype=np.float64), np.float32)
     return mean if pooling == "mean" else np.concatenate((mean, windows.max(axis=2)))
+
+
+def _mean_without(windows: Array, skip: NDArray[np.int64]) -> Array:
+    """Return the mean of each embedding over the columns that it does not leave out."""
+    found = np.empty(windows.shape[:2], np.float32)
+    edges = np.flatnonzero(np.diff(skip, prepend=-1))
+    for first, last in zip(edges, [*edges[1:], skip.size], strict=True):
+        kept = windows[first:last, :, skip[first] :]
+        found[first:last] = kept.mean(axis=2, dtype=np.float64)
+    return found
 
 
 def head_bytes(head: Head) -> bytes:

@@ -67,8 +67,9 @@ class Pipeline:
         head = self.head
         if head is None:
             return pool_windows
+        skip = self.network.skip
         return lambda columns, size, step: head.logits(
-            head.features(cut_windows(columns, size, step))
+            head.features(cut_windows(columns, size, step), skip)
         )
 
     @property
@@ -107,7 +108,8 @@ class Pipeline:
         The calibration was fitted on windows; for single columns it is a guide. None for a
         run without columns, and for a head that needs the columns of a window together.
         """
-        if run.values is None or (self.head and self.head.pooling == "concat"):
+        together = self.network.skip is not None
+        if run.values is None or together or (self.head and self.head.pooling == "concat"):
             return None
         logits = self.pool(run.values, 1, 1)
         return logits if self.calibration is None else calibrate(logits, self.calibration)
@@ -125,7 +127,7 @@ class Pipeline:
         runs = run_network(self.network, self.grid, self._checked(blocks), EMBEDDINGS)
 
         def pool(columns: Array, size: int, step: int) -> Array:
-            return pool_embeddings(cut_windows(columns, size, step), pooling)
+            return pool_embeddings(cut_windows(columns, size, step), pooling, self.network.skip)
 
         return score_windows(runs, self.grid, None, pool)
 

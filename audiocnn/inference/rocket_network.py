@@ -180,6 +180,11 @@ class RocketNetwork(Network):
         step = max(1, round(hop * rate / k.period))
         return Grid(rate, k.period, k.period, k.window // k.period, step)
 
+    @property
+    def skip(self) -> NDArray[np.int64]:
+        """(D,) columns at the beginning of a window that a feature leaves out."""
+        return self.kernels.skip
+
     def begin(self, grid: Grid, output: str = EMBEDDINGS) -> RocketState:
         """Return the state before the first sample of a segment."""
         if output != EMBEDDINGS:
@@ -247,14 +252,14 @@ def convolve(x: Array, dilation: int, channels: NDArray[np.bool_]) -> Array:
     for tap in taps[1:]:
         total += tap
     taps *= np.float32(3)
-    each = taps[TRIPLES[:, 0]]  # (84, K, n)
+    each: Array = taps[TRIPLES[:, 0]]  # (84, K, n)
     each += taps[TRIPLES[:, 1]]
     each += taps[TRIPLES[:, 2]]
     each -= total
     if x.shape[0] == 1:
         return each[:, 0]
     each *= channels[:, :, None]
-    out = each[:, 0].copy()
+    out: Array = each[:, 0].copy()
     for channel in range(1, x.shape[0]):
         out += each[:, channel]
     return out

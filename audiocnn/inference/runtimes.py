@@ -1,5 +1,6 @@
 """What runs the file of a network: ONNX Runtime, or LiteRT (`audiocnn.inference.litert`).
 
+Fixed kernels need none: see `audiocnn.inference.rocket_network`.
 A runtime takes named arrays and returns named arrays. It knows nothing of frames,
 windows or labels.
 """
@@ -17,7 +18,11 @@ from numpy.typing import NDArray
 from audiocnn.errors import ArgumentError, BundleError, DeviceError
 
 Array = NDArray[np.float32]
-NETWORK_FILES = {"onnx": "graph.onnx", "litert": "network.tflite"}  # in a bundle, by runtime
+NETWORK_FILES = {  # in a bundle, by runtime
+    "onnx": "graph.onnx",
+    "litert": "network.tflite",
+    "numpy": "kernels.npz",
+}
 ACCELERATORS = ("cpu", "cuda")
 PROVIDERS: dict[str, list[Any]] = {  # of ONNX Runtime, for each accelerator
     "cpu": ["CPUExecutionProvider"],

@@ -27,6 +27,7 @@ N_FEATURES = 10_000  # at most
 MOST_DILATIONS = 32
 COLUMNS = 32  # of a window
 MOST_CHANNELS = 9  # that a kernel adds up
+N_CLIPS = 16  # drawn for the thresholds at each dilation
 GOLDEN = (math.sqrt(5) + 1) / 2  # its multiples fill [0, 1) evenly, however many are taken
 
 
@@ -73,11 +74,11 @@ def fit_kernels(
         levels = (GOLDEN * (taken + 1 + np.arange(N_KERNELS * n))) % 1
         taken += N_KERNELS * n
         quantiles[at, :, :n] = levels.reshape(N_KERNELS, n)
-        drawn = _long_enough(clips, dilation)
+        drawn = [_cut(clips[i], window, rng) for i in rng.choice(len(clips), N_CLIPS)]
+        of_kernel = rng.integers(0, N_CLIPS, N_KERNELS)
         thresholds[at, :, :n] = _thresholds(
-            [clips[i] for i in rng.choice(drawn, N_KERNELS)], dilation, channels[at],
-            quantiles[at, :, :n],
-        )  # fmt: skip
+            drawn, of_kernel, dilation, channels[at], quantiles[at, :, :n]
+        )
     return RocketKernels(window, period, dilations, channels, quantiles, thresholds)
 
 
@@ -101,23 +102,26 @@ def _draw_channels(n_channels: int, rng: np.random.Generator) -> NDArray[np.bool
     return chosen
 
 
-def _long_enough(clips: Sequence[Array], dilation: int) -> NDArray[np.int64]:
-    """Return the clips that a kernel fits into; the longest one if it fits into none."""
-    lengths = np.array([clip.shape[1] for clip in clips])
-    fits = np.flatnonzero(lengths > REACH * dilation)
-    return fits if fits.size else np.array([int(lengths.argmax())])
+def _cut(clip: Array, window: int, rng: np.random.Generator) -> Array:
+    """Draw a window's length of a clip; a shorter clip is taken whole."""
+    start = int(rng.integers(0, max(1, clip.shape[1] - window + 1)))
+    return clip[:, start : start + window]
 
 
 def _thresholds(
-    drawn: Sequence[Array], dilation: int, channels: NDArray[np.bool_], levels: Array
-) -> Array:
-    """Return quantiles (84, Q) of each kernel's outputs on the clip drawn for it."""
+    drawn: Sequence[Array], of_kernel: NDArray[np.int64], dilation: int,
+    channels: NDArray[np.bool_], levels: Array,
+) -> Array:  # fmt: skip
+    """Return quantiles (84, Q) of each kernel's outputs on the clip drawn for it.
+
+    Where a kernel does not fit into its clip, the outputs on all of them that it fits into.
+    """
     found = np.zeros_like(levels)
-    outputs: dict[int, Array] = {}
-    for kernel, clip in enumerate(drawn):
-        if id(clip) not in outputs:
-            outputs[id(clip)] = convolve(clip, dilation, channels)
-        out = outputs[id(clip)][kernel]
-        if out.size:
-            found[kernel] = np.quantile(out, levels[kernel])
+    outputs = [convolve(clip, dilation, channels) for clip in drawn]
+    every = np.concatenate(outputs, axis=1)
+    if not every.shape[1]:
+        return found
+    for kernel, clip in enumerate(of_kernel.tolist()):
+        own = outputs[clip][kernel]
+        found[kernel] = np.quantile(own if own.size else every[kernel], levels[kernel])
     return found
