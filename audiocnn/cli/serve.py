@@ -33,8 +33,9 @@ def run(args: argparse.Namespace) -> int:
         signal.signal(number, lambda *_: stopped.set())
     with contextlib.ExitStack() as stack:
         settings = serving.with_database(settings, stack)
-        station = Station(settings, notify=note)
-        server = serving.station_server(station, settings, web, tokens)
+        audio = serving.LiveAudio() if web.live_audio else None
+        station = Station(settings, notify=note, attach=audio.attach if audio else None)
+        server = serving.station_server(station, settings, web, tokens, audio)
         server.start()
         stack.callback(server.stop)
         station.start()

@@ -31,7 +31,7 @@ from audiocnn.web.feed import TYPES
 from audiocnn.web.history import VERDICTS, EventFilter, History
 from audiocnn.web.openapi import describe
 from audiocnn.web.site import Site
-from audiocnn.web.sse import stream
+from audiocnn.web.sse import endless, stream
 
 MOST_EVENTS = 500  # in one answer
 LEVEL_POINTS = 1500  # about as many in one answer
@@ -106,6 +106,14 @@ def spectrum(request: Request, site: Site) -> Any:
     if name not in {source["name"] for source in site.sources()}:
         raise HTTPException(404, "no source of this name")
     return site.spectrum(name) or {}
+
+
+async def audio(request: Request, site: Site) -> Response:
+    """Play the live sound of a source, as a WAV without end."""
+    name = request.path_params["name"]
+    if site.audio is None or name not in {source["name"] for source in site.sources()}:
+        raise HTTPException(404, "no live sound of this source")
+    return endless(site.audio.listen(name), "audio/wav")
 
 
 async def events_stream(request: Request, site: Site) -> Response:
@@ -262,6 +270,7 @@ ROUTES = (
     Endpoint("POST", "/api/logout", "", logout),
     Endpoint("GET", "/api/sources", "read", sources),
     Endpoint("GET", "/api/sources/{name}/spectrum", "read", spectrum),
+    Endpoint("GET", "/api/sources/{name}/audio", "audio", audio),
     Endpoint("GET", "/api/stream", "read", events_stream),
     Endpoint("GET", "/api/events", "read", events),
     Endpoint("GET", "/api/events/{id}", "read", event),

@@ -25,6 +25,7 @@ VERDICTS = ("right", "wrong", "other")
 REPLAYED = 2000  # events that a client which was away is sent at most
 LONGEST_LABEL = 200  # characters
 CLIP = ".flac"
+DAY = 86400.0  # seconds
 
 
 @dataclass(frozen=True)
@@ -216,7 +217,8 @@ class History:
         )  # fmt: skip
         gaps = self._query(
             'SELECT source, time AS start, "end" - start AS seconds FROM gaps '
-            f"WHERE time < ?{one}", [bounds[0], *values[2:]],
+            f"WHERE time < ? AND (time > ? OR \"end\" - start > ?){one}",
+            [bounds[0], timestamp(spans[0].start - DAY), DAY, *values[2:]],
         )  # fmt: skip
         return heard_in(spans, [tuple(row) for row in sessions], [tuple(row) for row in gaps])
 

@@ -70,6 +70,7 @@ BODIES: dict[str, dict[str, Any]] = {
     },
 }  # fmt: skip
 MEDIA = {
+    "/api/sources/{name}/audio": "audio/wav",
     "/api/stream": "text/event-stream",
     "/api/events/{id}/clip": "audio/flac",
     "/api/events/{id}/picture": "image/png",

@@ -21,6 +21,7 @@ from audiocnn.streaming.station import Station
 from audiocnn.web.access import Access
 from audiocnn.web.app import make_app
 from audiocnn.web.history import History
+from audiocnn.web.live_audio import LiveAudio
 from audiocnn.web.server import WebServer
 from audiocnn.web.settings import Tokens, WebSettings
 from audiocnn.web.site import Site
@@ -39,6 +40,11 @@ def check_privacy(settings: Settings, web: WebSettings) -> None:
     ArgumentError
         If there are clips or live audio, and no choice.
     """
+    if settings.privacy.speech in ("drop", "mute") and web.live_audio:
+        raise ArgumentError(
+            f"[web] live_audio plays sound as it comes, speech too, which [privacy] speech = "
+            f'"{settings.privacy.speech}" forbids: leave live_audio out, or choose "keep"'
+        )
     if settings.privacy.speech is not None:
         return
     reasons = []
@@ -73,9 +79,15 @@ def history_of(settings: Settings) -> History | None:
 
 
 def station_server(
-    station: Station, settings: Settings, web: WebSettings, tokens: Tokens
+    station: Station,
+    settings: Settings,
+    web: WebSettings,
+    tokens: Tokens,
+    audio: LiveAudio | None = None,
 ) -> WebServer:
     """Make the server of a station, not started.
+
+    ``audio`` is attached to the station, if its live sound may be heard.
 
     Raises
     ------
@@ -85,7 +97,7 @@ def station_server(
     bundles = {source.bundle.name: source.bundle for source in station.sources}
     site = Site(
         station.host, Access(web, tokens), station, history_of(settings),
-        [describe_model(bundle) for bundle in bundles.values()],
+        [describe_model(bundle) for bundle in bundles.values()], audio=audio,
     )  # fmt: skip
     return WebServer(make_app(site), web, site.close)
 

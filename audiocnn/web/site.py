@@ -18,6 +18,7 @@ from audiocnn.streaming.monitor import SourceStatus, SpectrumColumns
 from audiocnn.web.access import Access
 from audiocnn.web.feed import Feed
 from audiocnn.web.history import History
+from audiocnn.web.live_audio import LiveAudio
 from audiocnn.web.metrics import Metrics
 from audiocnn.web.spectrum import to_bytes
 from audiocnn.web.station import LiveStation
@@ -43,6 +44,8 @@ class Site:
         A description of each bundle, as JSON values.
     kind
         "station" or "review".
+    audio
+        The live sound; None if nobody may hear it.
     """
 
     title: str
@@ -51,6 +54,7 @@ class Site:
     history: History | None = None
     models: Sequence[Mapping[str, Any]] = ()
     kind: str = "station"
+    audio: LiveAudio | None = None
     version: str = __version__
     began: float = field(default_factory=time.time)
 
@@ -72,6 +76,9 @@ class Site:
         """End the streams and leave the station."""
         if self._unsubscribe is not None:
             self._unsubscribe()
+            self._unsubscribe = None
+        if self.audio is not None:
+            self.audio.close()
         self.feed.close()
 
     def sources(self) -> list[dict[str, Any]]:

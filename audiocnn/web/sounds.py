@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import math
 import os
+import threading
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,6 +22,7 @@ from audiocnn.web.spectrum import picture
 TYPES = {".flac": "audio/flac", ".wav": "audio/wav", ".ogg": "audio/ogg", ".mp3": "audio/mpeg"}
 LONGEST = 600.0  # seconds of a clip that are drawn
 CACHE = "private, max-age=86400"
+_drawing = threading.Lock()
 
 
 def file_response(path: Path) -> Response:
@@ -45,11 +47,15 @@ def picture_response(request: Request, path: Path, width: int, height: int) -> R
 
 @functools.lru_cache(maxsize=256)
 def draw(path: Path, changed: int, width: int, height: int) -> bytes:
-    """Draw a file; ``changed`` tells versions of it apart."""
+    """Draw a file; ``changed`` tells versions of it apart.
+
+    One at a time: a list of pictures must not take all cores from the live sessions.
+    """
     from audiocnn.io.audio.excerpts import read_excerpt
 
-    excerpt = read_excerpt(path, 0.0, LONGEST)
-    return picture(excerpt.samples.mean(axis=1), excerpt.rate, width, height)
+    with _drawing:
+        excerpt = read_excerpt(path, 0.0, LONGEST)
+        return picture(excerpt.samples.mean(axis=1), excerpt.rate, width, height)
 
 
 def thinned(rows: Sequence[dict[str, Any]], most: int) -> dict[str, Any]:

@@ -26,3 +26,8 @@ class Stream(EventSourceResponse):
 def stream(messages: AsyncIterator[bytes]) -> Response:
     """Make the response of encoded messages."""
     return Stream(messages, ping=PING, send_timeout=SEND_TIMEOUT, sep="\n")
+
+
+def endless(pieces: AsyncIterator[bytes], media_type: str) -> Response:
+    """Make a response of pieces of bytes that goes on until its client leaves."""
+    return Stream(pieces, media_type=media_type, ping=0, send_timeout=SEND_TIMEOUT)

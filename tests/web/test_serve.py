@@ -1,6 +1,7 @@
 """`audiocnn serve` as its user runs it: a microphone, a browser, verdicts, a kill and a restart."""
 
 import contextlib
+import os
 import signal
 import sqlite3
 import subprocess
@@ -213,6 +214,35 @@ def test_it_ends_cleanly_and_says_where_the_page_is(serve: Callable[[], Serving]
     assert time.monotonic() - began < 10
 
 
+def test_a_first_look_with_listen(browser: "playwright.Browser", errors: Errors) -> None:
+    """`listen --web` shows a recording, and keeps nothing when it ends."""
+    command = [sys.executable, "-m", "audiocnn", "listen", "--input", str(DEMO), "--realtime",
+               "--web", "0"]  # fmt: skip
+    process = subprocess.Popen(
+        command, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )  # fmt: skip
+    assert process.stdout is not None
+    assert process.stderr is not None
+    try:
+        link = process.stderr.readline().strip()
+        assert "#token=" in link
+        page = errors.watch(browser.new_page())
+        page.goto(link)
+        page.wait_for_selector(".recent li[data-label=clock_tick]", timeout=30000)
+        page.evaluate("location.hash = '#events'")
+        page.wait_for_selector(".event-row:has-text('clock tick')")
+        page.close()
+        process.send_signal(signal.SIGTERM)
+        _, notes = process.communicate(timeout=30)
+        assert process.returncode == 0, notes
+    finally:
+        process.kill()
+        process.wait()
+        process.stdout.close()
+        process.stderr.close()
+
+
 @pytest.mark.parametrize(
     ("text", "asks"),
     [
@@ -237,6 +267,15 @@ def test_nothing_that_keeps_sound_starts_before_speech_is_decided(
         check_privacy(settings, web)
     for choice in ("drop", "mute", "keep"):
         assert f'speech = "{choice}"' in str(error.value)
+
+
+@pytest.mark.parametrize("speech", ["drop", "mute"])
+def test_live_sound_would_play_speech(tmp_path: Path, speech: str) -> None:
+    path = tmp_path / "settings.toml"
+    path.write_text(f"[web]\nlive_audio = true\n[privacy]\nspeech = '{speech}'")
+    settings = read_settings(path, {"web": WebSettings})
+    with pytest.raises(ArgumentError, match="live_audio plays sound as it comes, speech too"):
+        check_privacy(settings, settings.sections["web"])
 
 
 @pytest.mark.parametrize(

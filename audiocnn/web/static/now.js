@@ -1,7 +1,7 @@
 // Now: for each source its live spectrogram, level, scores against thresholds, newest events.
 
-import { query, request } from "./api.js";
-import { decibels, dot, duration, h, labelText, timeText } from "./dom.js";
+import { address, query, request } from "./api.js";
+import { decibels, dot, duration, h, icon, ICONS, labelText, timeText } from "./dom.js";
 import { LiveSpectrogram } from "./spectrogram.js";
 import { openEvent } from "./events.js";
 
@@ -65,6 +65,7 @@ class SourceCard {
       h("div.source-body", {},
         h("div.panel", {}, h("h3", {}, "Scores"), this.scores, this.why),
         h("div.panel", {}, h("h3", {}, "Latest"), this.events)));
+    if (state.info.rights.audio) this.element.querySelector(".source-name").append(this.listenButton());
     this.update(source);
     this.ranked = 0;
     this.setScores(source.scores);
@@ -83,6 +84,25 @@ class SourceCard {
 
   close() {
     this.picture.close();
+    this.audio?.pause();
+    this.audio?.removeAttribute("src");
+  }
+
+  listenButton() {
+    const button = h("button.button.quiet.listen", { type: "button", "aria-pressed": "false" }, icon(ICONS.play), "Listen");
+    button.addEventListener("click", () => {
+      const playing = button.getAttribute("aria-pressed") === "true";
+      button.setAttribute("aria-pressed", String(!playing));
+      if (playing) {
+        this.audio.pause();
+        this.audio.removeAttribute("src"); // ends the request
+        this.audio.load();
+      } else {
+        this.audio = new Audio(address(`api/sources/${encodeURIComponent(this.source.name)}/audio`));
+        this.audio.play().catch(() => button.setAttribute("aria-pressed", "false"));
+      }
+    });
+    return button;
   }
 
   update(source) {
