@@ -27,6 +27,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from audiocnn.errors import ArgumentError, AudiocnnError, BundleError, DeviceError, did_you_mean
 from audiocnn.frontend.base import FrontEnd
 from audiocnn.frontend.specs import front_of
@@ -327,39 +329,57 @@ def load(
     try:
         bundle = _read_bundle(folder, described, accelerator)
         if check:
-            replay(_read_checked(folder, CHECK, described["checksums"]), bundle.pipeline(), folder)
+            replay(_read_checked(folder, CHECK, described.checksums), bundle.pipeline(), folder)
     except (BundleError, DeviceError):
         raise
-    except (AudiocnnError, AttributeError, KeyError, TypeError, ValueError) as error:
-        raise BundleError(
-            f"{folder / 'bundle.json'}: {type(error).__name__}: {error}; get the model anew"
-        ) from error
+    except (AudiocnnError, TypeError, ValueError) as error:
+        raise BundleError(f"{folder / 'bundle.json'}: {error}; get the model anew") from error
     return bundle
 
 
-def _read_bundle(folder: Path, described: Mapping[str, Any], accelerator: str) -> Bundle:
-    first = described["format"] == 1
-    spec = spec_of_trunk(described["trunk"]) if first else spec_of(described["network"])
-    names = [
-        spec.file,
-        CHECK,
-        *(n for n in (HEAD, WEIGHTS) if first or n in described["checksums"]),
-    ]
-    names = [name for name in names if name != HEAD or not first]
-    files = {name: _read_checked(folder, name, described["checksums"]) for name in names}
+class BundleFile(msgspec.Struct):
+    """Types of ``bundle.json``; ``trunk`` is that of format 1, ``network`` of format 2."""
+
+    labels: tuple[str, ...]
+    front: dict[str, Any]
+    window: float
+    hop: float
+    clip_score: str
+    rules: dict[str, dict[str, float]]
+    calibration: Calibration
+    card: dict[str, Any]
+    checksums: dict[str, str]
+    network: dict[str, Any] | None = None
+    trunk: dict[str, Any] | None = None
+
+    def spec(self) -> NetworkSpec:
+        """Return the network's description, of either format."""
+        if self.network is not None:
+            return spec_of(self.network)
+        if self.trunk is None:
+            raise BundleError("there is no description of a network; get the model anew")
+        return spec_of_trunk(self.trunk)
+
+
+def _read_bundle(folder: Path, described: BundleFile, accelerator: str) -> Bundle:
+    spec = described.spec()
+    optional = (WEIGHTS,) if described.network is None else (HEAD, WEIGHTS)
+    first = described.network is None  # format 1 always has weights
+    names = [spec.file, *(name for name in optional if first or name in described.checksums)]
+    files = {name: _read_checked(folder, name, described.checksums) for name in names}
     if spec.runtime == "onnx" and (location := outside_data(files[spec.file])):
         where = f"{folder / spec.file}: reads another file ({location!r})"
         raise BundleError(f"{where}; a graph must hold its weights itself, so this one is refused")
     return Bundle(
-        labels=tuple(described["labels"]),
-        front=front_of(described["front"]),
+        labels=described.labels,
+        front=front_of(described.front),
         network=spec,
-        window=float(described["window"]),
-        hop=float(described["hop"]),
-        rules={label: EventRule(**rule) for label, rule in described["rules"].items()},
-        calibration=Calibration(**{k: tuple(v) for k, v in described["calibration"].items()}),
-        clip_score=described["clip_score"],
-        card=described["card"],
+        window=described.window,
+        hop=described.hop,
+        rules={label: EventRule(**rule) for label, rule in described.rules.items()},
+        calibration=described.calibration,
+        clip_score=described.clip_score,
+        card=described.card,
         model=files[spec.file],
         name=folder.name,
         accelerator=accelerator,
@@ -367,10 +387,10 @@ def _read_bundle(folder: Path, described: Mapping[str, Any], accelerator: str) -
     )
 
 
-def _read_description(folder: Path) -> dict[str, Any]:
+def _read_description(folder: Path) -> BundleFile:
     path = folder / "bundle.json"
     try:
-        described = json.loads(path.read_text(encoding="utf-8"))
+        described = json.loads(path.read_text(encoding="utf-8"))  # cards may hold NaN
     except FileNotFoundError:
         raise BundleError(f"{folder}: no bundle.json, so this is no model's folder") from None
     except (OSError, ValueError) as error:
@@ -378,17 +398,15 @@ def _read_description(folder: Path) -> dict[str, Any]:
     version = described.get("format") if isinstance(described, dict) else None
     if not isinstance(version, int) or isinstance(version, bool) or version < 1:
         raise BundleError(f"{path}: is not a bundle's description; get the model anew")
-    if described["format"] > FORMAT:
+    if version > FORMAT:
         raise BundleError(
-            f"{path}: has format {described['format']}, this version of audiocnn reads up to "
-            f"{FORMAT}; update it with: pip install -U audiocnn"
+            f"{path}: has format {version}, this version of audiocnn reads up to {FORMAT}; "
+            "update it with: pip install -U audiocnn"
         )
-    front = described.get("front")
-    if not isinstance(front, dict):
-        raise BundleError(f"{path}: front end {front!r} is not known here; get the model anew")
-    if not isinstance(described.get("checksums"), dict):
-        raise BundleError(f"{path}: has no checksums; get the model anew")
-    return dict(described)
+    try:
+        return msgspec.convert(described, BundleFile)
+    except msgspec.ValidationError as error:
+        raise BundleError(f"{path}: {error}; get the model anew") from error
 
 
 def _read_checked(folder: Path, name: str, checksums: Mapping[str, str]) -> bytes:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audiocnn.errors import BundleError, DeviceError
-from audiocnn.inference.runtimes import Array, Runtime, TensorInfo, _lengths
+from audiocnn.inference.runtimes import Array, Runtime, TensorInfo, lengths_of
 
 
 @contextlib.contextmanager
@@ -135,4 +135,4 @@ def _as_stored(values: Array, details: Mapping[str, Any]) -> NDArray[Any]:
 def _info(details: Mapping[str, Any]) -> TensorInfo:
     signature = details.get("shape_signature")
     shape = details["shape"] if signature is None or not len(signature) else signature
-    return TensorInfo(details["name"], _lengths([int(n) for n in shape]))
+    return TensorInfo(details["name"], lengths_of([int(n) for n in shape]))

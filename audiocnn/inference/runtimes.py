@@ -65,12 +65,15 @@ class OnnxRuntime(Runtime):
 
     def __init__(self, session: Any) -> None:
         self.session = session
-        self.inputs = tuple(TensorInfo(i.name, _lengths(i.shape)) for i in session.get_inputs())
-        self.outputs = tuple(TensorInfo(o.name, _lengths(o.shape)) for o in session.get_outputs())
+        self.inputs = tuple(TensorInfo(i.name, lengths_of(i.shape)) for i in session.get_inputs())
+        self.outputs = tuple(TensorInfo(o.name, lengths_of(o.shape)) for o in session.get_outputs())
 
     def run(self, names: Sequence[str], feeds: Mapping[str, Array]) -> list[Array]:
         """Compute the named outputs of the given inputs."""
-        return list(self.session.run(list(names), dict(feeds)))
+        try:
+            return list(self.session.run(list(names), dict(feeds)))
+        except Exception as error:  # ONNX Runtime raises many types, none of them public
+            raise BundleError(f"ONNX Runtime cannot run the network: {error}") from error
 
 
 def open_runtime(
@@ -148,6 +151,6 @@ def _open_onnx(model: bytes, threads: int, accelerator: str) -> OnnxRuntime:
     return opened
 
 
-def _lengths(shape: Sequence[Any]) -> tuple[int | None, ...]:
+def lengths_of(shape: Sequence[Any]) -> tuple[int | None, ...]:
     """Return lengths; names and values below 1 stand for free ones."""
     return tuple(n if isinstance(n, int) and n > 0 else None for n in shape)

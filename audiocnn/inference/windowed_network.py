@@ -25,7 +25,7 @@ from audiocnn.inference.engine import COLUMNS, EMBEDDINGS, Array, Grid, Network
 from audiocnn.inference.runtimes import Runtime
 
 SAMPLES_AT_ONCE = 1 << 18  # a longer block is taken in pieces: memory stays bounded
-BATCH = 16  # windows in a call, where the network takes any number
+BATCH = 8  # windows in a call, where the network takes any number
 SMALLEST = 1e-7  # probabilities nearer to 0 or 1 are taken for this: float32 holds no more
 # How an input is laid out: N windows, P planes, M bands, T frames, 1 a length of one.
 LAYOUTS = (
