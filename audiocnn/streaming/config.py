@@ -58,6 +58,8 @@ class ListenSettings(msgspec.Struct, frozen=True, kw_only=True):
     ----------
     model
         Name or folder of the model.
+    classes
+        Which of its classes; all if it says nothing. Names, or the path of a file with them.
     device
         Microphone, by name or number.
     input
@@ -75,6 +77,7 @@ class ListenSettings(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     model: str | None = None
+    classes: str | tuple[str, ...] | None = None
     device: str | int | None = None
     input: str | None = None
     rate: float | None = None
@@ -98,7 +101,7 @@ class SourceSettings(msgspec.Struct, frozen=True, kw_only=True):
     ----------
     name
         Unique; in every message, row, clip and topic. Made of device or input if empty.
-    model, hop
+    model, classes, hop
         Instead of those of ``[listen]``.
     device
         Microphone, by name or number.
@@ -130,6 +133,7 @@ class SourceSettings(msgspec.Struct, frozen=True, kw_only=True):
 
     name: str = ""
     model: str | None = None
+    classes: str | tuple[str, ...] | None = None
     hop: Seconds | None = None
     device: str | int | None = None
     input: str | None = None

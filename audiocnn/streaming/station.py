@@ -44,6 +44,7 @@ from audiocnn.streaming.session import Session, SessionOptions, SoundFetcher
 from audiocnn.streaming.sinks.clips import Clips
 from audiocnn.streaming.sinks.dispatcher import SinkDispatcher, SinkStatus
 from audiocnn.streaming.sources import is_endless, is_live, open_source, sound_of_file
+from audiocnn.zoo.class_selection import choose_classes
 
 log = logging.getLogger(__name__)
 
@@ -140,11 +141,13 @@ class Station:
         self._subscribers: list[Callable[[Message], None]] = []
         self._stopping = threading.Event()
         self._sessions: dict[str, Session] = {}  # by id, the newest
-        bundles: dict[str, Bundle] = {}
+        bundles: dict[object, Bundle] = {}
         self.sources: list[_Source] = []
         for source in sources_of(settings):
             model = source.model or settings.listen.model or DEFAULT_MODEL
-            bundle = bundles.get(model) or bundles.setdefault(model, load(model))
+            classes = settings.listen.classes if source.classes is None else source.classes
+            key = (model, classes)
+            bundle = bundles.get(key) or bundles.setdefault(key, _load(model, classes))
             changed = change_rules(settings, bundle.rules)
             self.sources.append(_Source(source, bundle, rules(changed) if rules else changed))
         self._refuse_signals_in_sinks()
@@ -448,6 +451,12 @@ def memory_of(settings: Settings) -> float:
     clips = [{**defaults, **sink.options} for sink in settings.sinks if sink.kind == "clips"]
     spans = [sum(options[name] for name in defaults) for options in clips]
     return max(SHORTEST_MEMORY, *(2 * span for span in spans)) if spans else 0.0
+
+
+def _load(model: str, classes: str | tuple[str, ...] | None) -> Bundle:
+    """Load a model with some of its classes; all if none are named."""
+    bundle = load(model)
+    return bundle if classes is None else bundle.select(choose_classes(bundle.labels, classes))
 
 
 def _call_all(calls: list[Callable[[Any], None]]) -> Callable[[Any], None] | None:

@@ -25,7 +25,7 @@ EXACT = "="  # before a name: without what is below it
 SHOWN = 5  # near names in a message
 
 
-def choose_classes(labels: Sequence[str], wanted: str | Path) -> tuple[str, ...]:
+def choose_classes(labels: Sequence[str], wanted: str | Path | Sequence[str]) -> tuple[str, ...]:
     """Find the labels that a user means.
 
     Parameters
@@ -35,7 +35,7 @@ def choose_classes(labels: Sequence[str], wanted: str | Path) -> tuple[str, ...]
     wanted
         Names with commas between them, or a text file with a name a line; empty lines and
         what follows a ``#`` at the start of a line are skipped. A name with a comma in it
-        needs no quotes.
+        needs no quotes. Or a sequence of names.
 
     Returns
     -------
@@ -53,7 +53,10 @@ def choose_classes(labels: Sequence[str], wanted: str | Path) -> tuple[str, ...]
     ('Dog', 'Bark', 'Male speech, man speaking')
     """
     index = _Index(labels)
-    names = _read_names(wanted) if _is_file(wanted) else _split(str(wanted), index)
+    if isinstance(wanted, str | Path):
+        names = _read_names(wanted) if _is_file(wanted) else _split(str(wanted), index)
+    else:
+        names = list(wanted)
     if not names:
         raise ArgumentError(f"no classes are named in {str(wanted)!r}: give names, or a file")
     chosen: set[str] = set()

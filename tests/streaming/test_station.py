@@ -146,3 +146,38 @@ def test_a_subscriber_that_fails_stops_no_other(caplog: pytest.LogCaptureFixture
     station.run()
     assert got[-1].type == "session"
     assert "a subscriber failed" in caplog.text
+
+
+def test_sources_choose_classes(tmp_path: Path) -> None:
+    (tmp_path / "settings.toml").write_text(
+        f"""
+[listen]
+classes = "rain, dog_bark"
+[[source]]
+name = "one"
+input = "{DEMO}"
+[[source]]
+name = "other"
+classes = ["rooster"]
+input = "{DEMO}"
+"""
+    )
+    messages: list[Message] = []
+    station = Station(read_settings(tmp_path / "settings.toml"))
+    assert [source.bundle.labels for source in station.sources] == [
+        ("dog_bark", "rain"), ("rooster",),
+    ]  # fmt: skip
+    station.subscribe(messages.append)
+    station.run()
+    events = [m for m in messages if isinstance(m, EventMessage)]
+    assert {m.label for m in events if m.source == "one"} <= {"dog_bark", "rain"}
+    expected = audiocnn.load("environment").detect(DEMO)
+    for source, labels in (("one", ("dog_bark", "rain")), ("other", ("rooster",))):
+        found = [m.label for m in events if m.source == source]
+        assert sorted(found) == sorted(e.label for e in expected if e.label in labels)
+
+
+def test_unknown_class_is_refused_before_listening() -> None:
+    settings = Settings(ListenSettings(classes="roster", input=str(DEMO)))
+    with pytest.raises(ArgumentError, match=r"no class 'roster' .* did you mean 'rooster'"):
+        Station(settings)

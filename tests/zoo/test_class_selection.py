@@ -34,6 +34,14 @@ def test_order_is_the_models() -> None:
     assert choose_classes(MN04, "=siren,=dog,=speech") == ("Speech", "Dog", "Siren")
 
 
+def test_names_in_a_sequence_may_have_commas() -> None:
+    assert choose_classes(MN04, ["=dog", "male speech, man speaking"]) == (
+        "Male speech, man speaking", "Dog",
+    )  # fmt: skip
+    with pytest.raises(ArgumentError, match="no classes are named"):
+        choose_classes(MN04, [])
+
+
 def test_group_that_is_no_output_takes_what_is_below() -> None:
     chosen = choose_classes(MN04, "domestic animals pets")
     assert {"Dog", "Bark", "Cat", "Meow"} <= set(chosen)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from audiocnn.cli.options.parsing import add_model, add_reading, add_verb
+from audiocnn.cli.options.parsing import add_classes, add_model, add_reading, add_verb
 
 
 def add_listen(verbs: Any) -> None:
@@ -38,6 +38,7 @@ def add_listen(verbs: Any) -> None:
     parser.add_argument("--hop", type=float, metavar="SECONDS", help="from window to window")
     parser.add_argument("--threshold", type=float, metavar="SCORE",
                         help="at which an event of any label begins")  # fmt: skip
+    add_classes(parser)
     parser.add_argument("--record", metavar="FILE", help="keep what is heard: float32, .wav")
     parser.add_argument("--settings", metavar="TOML", help="options, sources, rules and sinks")
     parser.add_argument("--heartbeat", type=float, metavar="SECONDS",
