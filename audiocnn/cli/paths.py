@@ -26,6 +26,7 @@ class ReadingOptions:
     rate: float | None = None
     missing: str | None = None
     labels: str | None = None
+    channel: str | None = None
 
 
 @dataclass(frozen=True)
@@ -62,8 +63,13 @@ def reading_of(
     Raises
     ------
     ArgumentError
-        If there are options for other signals, and the model is one of sound.
+        If there are options for other signals, and the model is one of sound, or the
+        other way round.
     """
+    text = getattr(options, "channel", None)
+    channel = channel_of(text) if text is not None else None
+    if channel is not None and front is not None and not front.sound:
+        raise ArgumentError("--channel is for sound, and the model is for other signals: --columns")
     names = ("columns", "time", "rate", "missing", "labels")
     given: dict[str, Any] = {
         name: value for name in names if (value := getattr(options, name, None)) is not None
@@ -75,7 +81,22 @@ def reading_of(
     if "columns" in given:
         columns = (name.strip() for name in str(given["columns"]).split(","))
         given["columns"] = tuple(name for name in columns if name)
-    return SignalReadOptions(**given)
+    return SignalReadOptions(**given, channel=channel)
+
+
+def channel_of(text: str) -> int | None:
+    """Parse ``--channel``: a number from 0, or ``mix`` for the mean of all channels.
+
+    Raises
+    ------
+    ArgumentError
+        If it is neither.
+    """
+    if text == "mix":
+        return None
+    if not text.isdecimal():
+        raise ArgumentError(f"--channel is a number from 0, or mix, got {text!r}")
+    return int(text)
 
 
 def gather(

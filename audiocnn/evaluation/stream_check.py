@@ -107,11 +107,15 @@ def verify_recording(
     return Verified(str(path), windows, len(found), difference, same, "".join(errors[:1]))
 
 
-def random_blocks(path: str | Path, rate: float, rng: np.random.Generator) -> Iterator[Block]:
+def random_blocks(
+    path: str | Path, rate: float, rng: np.random.Generator, channel: int | None = None
+) -> Iterator[Block]:
     """Read a recording in pieces cut at random, at its own rate and at ``rate``."""
     with open_recording(path) as source:
         longest = max(1, round(LONGEST * source.info.rate))
-        pieces = (cut for piece in source.pieces for cut in random_cuts(mix(piece), longest, rng))
+        pieces = (
+            cut for piece in source.pieces for cut in random_cuts(mix(piece, channel), longest, rng)
+        )
         for block in cut_blocks(pieces, source.info.rate, rate):
             at = block.start
             for cut in random_cuts(block.samples, max(1, round(LONGEST * rate)), rng):
@@ -142,7 +146,7 @@ def _random_blocks(
 ) -> Iterator[Block]:
     front = bundle.front
     if front.sound:
-        return random_blocks(path, front.rate, rng)
+        return random_blocks(path, front.rate, rng, reading.channel)
     longest = max(round(LONGEST * front.rate), grid_of(bundle).window_samples)
     return random_signal_blocks(path, front, longest, rng, reading)
 

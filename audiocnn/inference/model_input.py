@@ -122,7 +122,7 @@ def read_for(
         with open_for(path, front, reading) as signal:
             yield from blocks_of(signal)
         return
-    yield from read_blocks(path, round(front.rate), seconds=seconds)
+    yield from read_blocks(path, round(front.rate), seconds=seconds, channel=reading.channel)
 
 
 def read_part(
@@ -147,7 +147,7 @@ def read_part(
         As `read_audio` and `read_for`; if the part is empty.
     """
     if front.sound:
-        samples = read_audio(path, round(front.rate), start=start, end=end)
+        samples = read_audio(path, round(front.rate), start=start, end=end, channel=reading.channel)
         yield Block(samples, 0, front.rate)
         return
     n = 0

@@ -101,7 +101,8 @@ def plan_chunks(
     """
     if (
         info.format not in SEEKABLE or info.subtype not in EXACT or info.frames is None
-        or info.cut or info.duration is None or info.duration < max(long, 2 * seconds)
+        or info.cut or not info.plain
+        or info.duration is None or info.duration < max(long, 2 * seconds)
     ):  # fmt: skip
         return []
     common = math.gcd(info.rate, int(grid.rate))
@@ -128,7 +129,9 @@ def plan_chunks(
     )
 
 
-def score_chunk(bundle: Bundle, grid: Grid, path: str | Path, chunk: Chunk) -> ChunkScores:
+def score_chunk(
+    bundle: Bundle, grid: Grid, path: str | Path, chunk: Chunk, channel: int | None = None
+) -> ChunkScores:
     """Score the windows that begin in a chunk.
 
     Raises
@@ -141,7 +144,7 @@ def score_chunk(bundle: Bundle, grid: Grid, path: str | Path, chunk: Chunk) -> C
     def blocks() -> Iterator[Block]:
         nonlocal end
         at = chunk.first
-        for samples in _samples(path, chunk, grid):
+        for samples in _samples(path, chunk, grid, channel):
             yield Block(samples, at, grid.rate)
             at = end = at + samples.size
 
@@ -182,7 +185,7 @@ def _own(runs: Iterator[Scores], chunk: Chunk, grid: Grid) -> Iterator[Scores]:
     )
 
 
-def _samples(path: str | Path, chunk: Chunk, grid: Grid) -> Iterator[Samples]:
+def _samples(path: str | Path, chunk: Chunk, grid: Grid, channel: int | None) -> Iterator[Samples]:
     """Give the model samples from the begin of a chunk; more than it needs."""
     with ForwardFile(path) as file:
         rate, skip = file.samplerate, chunk.before * int(grid.rate) // file.samplerate
@@ -190,14 +193,16 @@ def _samples(path: str | Path, chunk: Chunk, grid: Grid) -> Iterator[Samples]:
         if chunk.last is not None:  # its last window, and some for the resampler to settle
             n_out = chunk.last - chunk.first + grid.window_samples
             n = chunk.before + math.ceil(n_out * rate / grid.rate) + round(2 * PREROLL * rate)
-        pieces = _decoded(file, chunk.frame - chunk.before, n)
+        pieces = _decoded(file, chunk.frame - chunk.before, n, channel)
         for samples in resample_blocks(pieces, rate, int(grid.rate)):
             if skip < samples.size:
                 yield samples[skip:]
             skip = max(0, skip - samples.size)
 
 
-def _decoded(file: soundfile.SoundFile, begin: int, n: int | None) -> Iterator[Samples]:
+def _decoded(
+    file: soundfile.SoundFile, begin: int, n: int | None, channel: int | None
+) -> Iterator[Samples]:
     """Decode a stretch; libsndfile raises, or skips a hole in Ogg silently."""
     left = file.frames - begin if n is None else min(n, file.frames - begin)
     end = begin + left
@@ -205,10 +210,12 @@ def _decoded(file: soundfile.SoundFile, begin: int, n: int | None) -> Iterator[S
         file.seek(begin)
         while left > 0:
             frames = file.read(min(READ_FRAMES, left), dtype="float32", always_2d=True)
+            if channel is not None and channel >= frames.shape[1]:
+                raise AudioError(f"{file.name} has no channel {channel}")
             if not len(frames):
                 raise AudioError(f"{file.name}: ends before its header says")
             left -= len(frames)
-            piece = mix(frames)
+            piece = mix(frames, channel)
             if not np.isfinite(piece).all():
                 raise AudioError(f"{file.name}: is not finite everywhere")
             last = frames[-REREAD:]

@@ -245,7 +245,7 @@ def _readable(source: _Source) -> Iterator[Block]:
             return
         if RecordingRef.of(source.path).is_sound:
             source.info = audio_info(source.path)
-        yield from read_for(source.path, source.front)
+        yield from read_for(source.path, source.front, source.reading)
     except AudioError as problem:
         source.error = str(problem).replace(str(source.path), source.name)
     except Exception as problem:  # a fault in a decoder must not cost other recordings

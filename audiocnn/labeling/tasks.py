@@ -169,7 +169,7 @@ def label_task(
     try:
         if task.chunk is not None:
             grid = grid_of(bundle, job.hop)
-            scores = score_chunk(bundle, grid, task.location, task.chunk)
+            scores = score_chunk(bundle, grid, task.location, task.chunk, job.reading.channel)
             return ChunkScores(tuple(joined_runs(scores.runs)), scores.end)
         with local_copy(task.location) as path:
             return _label_file(bundle, job, task, path, observers)

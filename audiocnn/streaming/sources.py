@@ -70,7 +70,9 @@ def open_source(
     if not source.input:
         from audiocnn.streaming.inputs.microphone import Microphone
 
-        return Microphone(source.device, channels=source.channels or 1, notify=notify)
+        return Microphone(
+            source.device, channels=source.channels or 1, channel=reading.channel, notify=notify
+        )
     if is_url(source):
         from audiocnn.streaming.inputs.url import UrlInput
 
@@ -80,10 +82,11 @@ def open_source(
             notify=notify,
         )  # fmt: skip
     if source.input != "-":
-        return FileInput(Path(source.input), realtime=source.realtime)
+        return FileInput(Path(source.input), realtime=source.realtime, channel=reading.channel)
     return PipeInput(
-        sys.stdin.fileno(), round(source.rate or 0), source.channels or 1, source.format or "s16"
-    )
+        sys.stdin.fileno(), round(source.rate or 0), source.channels or 1, source.format or "s16",
+        reading.channel,
+    )  # fmt: skip
 
 
 def _check_sound(source: SourceSettings) -> None:
@@ -121,7 +124,9 @@ def _open_signal(source: SourceSettings, front: FrontEnd, reading: SignalReadOpt
     return SignalFile(Path(source.input), front, reading, realtime=source.realtime)
 
 
-def sound_of_file(source: SourceSettings, bundle: Bundle) -> SoundFetcher | None:
+def sound_of_file(
+    source: SourceSettings, bundle: Bundle, channel: int | None = None
+) -> SoundFetcher | None:
     """Give the sound of a recording that is read faster than it sounds, from the file itself.
 
     None for anything else: there the ring buffer of the session has it.
@@ -138,6 +143,7 @@ def sound_of_file(source: SourceSettings, bundle: Bundle) -> SoundFetcher | None
         start = round(start * rate) / rate
         if start >= last:
             return np.empty(0, np.float32), rate, start
-        return read_audio(path, rate, start=start, end=min(end, last)), rate, start
+        found = read_audio(path, rate, start=start, end=min(end, last), channel=channel)
+        return found, rate, start
 
     return fetch

@@ -364,7 +364,7 @@ class Station:
         )  # fmt: skip
         return Session(
             source_input.rate, self._send, options, source=source.name, host=self.host,
-            fetch=sound_of_file(settings, bundle) if self._clips else None,
+            fetch=sound_of_file(settings, bundle, self._reading.channel) if self._clips else None,
             clip_of=self._clip_of if self._clips else None,
             model=bundle.name, input=source_input.name, hop=grid_of(bundle, hop).hop,
         )  # fmt: skip

@@ -518,3 +518,23 @@ def test_help_and_a_short_label_start_quickly(model, wav):
     assert fastest([*tool, "--help"]) < 0.3
     torch = fastest([sys.executable, "-c", "import torch"])
     assert fastest([*tool, "label", str(wav), "--model", model]) < 0.6 * torch
+
+
+def test_channels_in_opposite_phase_and_the_channel_option(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    x, rate = soundfile.read(Path(__file__).parents[2] / "data/demo.flac", dtype="float32")
+    soundfile.write(tmp_path / "a.wav", np.stack([x, -x], axis=1), rate)
+    assert main(["label", str(tmp_path / "a.wav")]) == 0
+    silent = capsys.readouterr().out
+    assert main(["label", str(tmp_path / "a.wav"), "--channel", "0"]) == 0
+    first = capsys.readouterr().out
+    assert main(["label", str(tmp_path / "a.wav"), "--channel", "mix"]) == 0
+    assert capsys.readouterr().out == silent
+    assert first.count("\n") > silent.count("\n")
+    assert main(["listen", "--input", str(tmp_path / "a.wav"), "--channel", "1", "--json"]) == 0
+    assert '"clock_tick"' in capsys.readouterr().out
+    assert main(["label", str(tmp_path / "a.wav"), "--channel", "left"]) == 2
+    assert "--channel is a number from 0, or mix, got 'left'" in capsys.readouterr().err
+    assert main(["label", str(tmp_path / "a.wav"), "--channel", "2"]) == 1
+    assert "has 2 channels, counted from 0: no 2" in capsys.readouterr().err

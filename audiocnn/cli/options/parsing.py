@@ -61,6 +61,9 @@ def add_verb(verbs: Any, name: str, what: str, examples: Sequence[str]) -> argpa
 
 def add_reading(parser: argparse.ArgumentParser, *, labels: bool = False) -> None:
     """Add what says how signals that are not sound are read."""
+    parser.add_argument("--channel", metavar="N|mix",
+                        help="of sound with several channels: which one, from 0 (default: "
+                        "mix, the mean of all)")  # fmt: skip
     group = parser.add_argument_group("signals other than sound")
     group.add_argument("--columns", metavar="A,B",
                        help="the channels, by name (default: the model's, or all but the "

@@ -124,7 +124,7 @@ def check_dataset(
     if group == BY_NAME and suggest_groups(clips) is None:
         raise no_column(str(path), group, clips[0].columns if clips else ())
     files = list(dict.fromkeys(clip.path for clip in clips))
-    signals = reading != DEFAULT_OPTIONS or any(not clip.recording.is_sound for clip in clips)
+    signals = reading.is_for_signals or any(not clip.recording.is_sound for clip in clips)
     if signals and cache is not None:
         raise ArgumentError(f"{cache}: only what is measured of sound is kept in a cache")
     look = functools.partial(examine_signal, reading=reading) if signals else examine

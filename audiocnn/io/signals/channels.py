@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from audiocnn.errors import ArgumentError, AudioError, did_you_mean
@@ -33,6 +33,8 @@ class SignalReadOptions:
         line).
     labels
         Name of a column that says of each row what it is; no channel.
+    channel
+        Of sound with several channels, which one, counted from 0; None for their mean.
     """
 
     columns: tuple[str, ...] = ()
@@ -40,6 +42,7 @@ class SignalReadOptions:
     rate: float | None = None
     missing: str = "refuse"
     labels: str | None = None
+    channel: int | None = None
 
     def __post_init__(self) -> None:
         """Check the choices."""
@@ -52,6 +55,13 @@ class SignalReadOptions:
             raise ArgumentError(f"a rate must be above 0 Hz, got {self.rate}")
         if len(set(self.columns)) < len(self.columns):
             raise ArgumentError(f"each column is given once, got {', '.join(self.columns)}")
+        if self.channel is not None and self.channel < 0:
+            raise ArgumentError(f"a channel is counted from 0, got {self.channel}")
+
+    @property
+    def is_for_signals(self) -> bool:
+        """Whether anything is said that concerns other signals than sound."""
+        return replace(self, channel=None) != SignalReadOptions()
 
 
 DEFAULT_OPTIONS = SignalReadOptions()

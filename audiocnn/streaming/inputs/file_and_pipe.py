@@ -40,6 +40,8 @@ class FileInput:
         Whether to take as long over it as it lasts.
     seconds
         Length of a piece.
+    channel
+        Which channel, counted from 0; the mean of all if None.
 
     Raises
     ------
@@ -49,12 +51,22 @@ class FileInput:
 
     lost = ""  # why samples are NaN, if they are not so in the recording
 
-    def __init__(self, path: str | Path, *, realtime: bool = False, seconds: float = 0.1) -> None:
+    def __init__(
+        self,
+        path: str | Path,
+        *,
+        realtime: bool = False,
+        seconds: float = 0.1,
+        channel: int | None = None,
+    ) -> None:
         self._opened = contextlib.ExitStack()
         source = self._source = self._opened.enter_context(open_recording(path))
         self.name = str(path)
         self.rate: float = source.info.rate
         self._realtime, self._seconds, self._closed = realtime, seconds, False
+        self._channel = channel
+        if channel is not None and channel >= source.info.channels:
+            raise AudioError(f"{path} has {source.info.channels} channels, from 0: no {channel}")
 
     def chunks(self) -> Iterator[Chunk]:
         """Give the recording, cut to length."""
@@ -76,7 +88,7 @@ class FileInput:
 
     def _arrays(self) -> Iterator[Samples]:
         for frames in self._source.pieces:
-            yield mix(frames)
+            yield mix(frames, self._channel)
         if self._source.damage:
             raise AudioError(f"{self.name} {self._source.damage}; heard up to there")
 
@@ -107,12 +119,21 @@ class PipeInput:
 
     name = "stdin"
 
-    def __init__(self, descriptor: int, rate: int, channels: int = 1, format: str = "s16") -> None:
+    def __init__(
+        self,
+        descriptor: int,
+        rate: int,
+        channels: int = 1,
+        format: str = "s16",
+        channel: int | None = None,
+    ) -> None:
         if format not in FORMATS:
             raise ArgumentError(f"--format must be one of {', '.join(FORMATS)}, got {format!r}")
         if rate < 1 or channels < 1:
             raise ArgumentError(f"--rate and --channels must be 1 or more, got {rate}, {channels}")
-        self.rate, self._channels = rate, channels
+        if channel is not None and channel >= channels:
+            raise ArgumentError(f"--channel {channel} of {channels} (--channels), counted from 0")
+        self.rate, self._channels, self._channel = rate, channels, channel
         self._kind, self._full_scale = FORMATS[format]
         self._frame = np.dtype(self._kind).itemsize * channels
         self._pipe = PipeReader(descriptor)
@@ -144,7 +165,7 @@ class PipeInput:
 
     def _decode(self, data: bytes) -> Samples:
         frames = np.frombuffer(data, self._kind).astype(np.float32)
-        return mix(frames.reshape(-1, self._channels) / np.float32(self._full_scale))
+        return mix(frames.reshape(-1, self._channels) / np.float32(self._full_scale), self._channel)
 
 
 def refuse_file(data: bytes) -> None:

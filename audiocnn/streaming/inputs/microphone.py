@@ -89,6 +89,7 @@ class Microphone:
         device: str | int | None = None,
         *,
         channels: int = 1,
+        channel: int | None = None,
         ring_seconds: float = 10.0,
         notify: Callable[[str], None] | None = None,
     ) -> None:
@@ -97,6 +98,9 @@ class Microphone:
                 "channels must be at least 1 and ring_seconds from 0.1 to 3600, "
                 f"got {channels} and {ring_seconds}"
             )
+        if channel is not None and not 0 <= channel < channels:
+            raise ArgumentError(f"--channel {channel} of {channels} (--channels), counted from 0")
+        self._channel = channel
         self._notify = notify or (lambda sentence: None)
         self._inbox: Inbox = queue.SimpleQueue()
         self._closed = False
@@ -232,7 +236,7 @@ class Microphone:
 
     def _place(self, capture: Capture, heard: DeviceBlock) -> Iterator[Chunk]:
         """Give a block, and NaN before it where samples were lost."""
-        samples = mix(heard.frames)
+        samples = mix(heard.frames, self._channel)
         if heard.lost:
             yield from self._flush()
             n_gap = max(1, round(heard.lost * self._rate / capture.rate))

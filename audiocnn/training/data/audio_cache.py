@@ -130,6 +130,7 @@ def cached_waveforms(
     rate: int,
     folder: Path,
     progress: Callable[[int, int], None] | None = None,
+    channel: int | None = None,
 ) -> Waveforms:
     """Decode clips, or find that it was done before.
 
@@ -143,13 +144,15 @@ def cached_waveforms(
         Where caches lie; made if missing.
     progress
         Called with clips done and in all.
+    channel
+        Which channel, counted from 0; the mean of all if None.
 
     Raises
     ------
     DatasetError
         If clips cannot be read: all of them are named, not the first alone.
     """
-    key = hashlib.sha256(f"{VERSION} {rate}".encode())
+    key = hashlib.sha256(f"{VERSION} {rate} {channel}".encode())
     missing: list[str] = []
     for clip in clips:
         try:
@@ -163,7 +166,7 @@ def cached_waveforms(
     stem = folder / key.hexdigest()[:24]
     if not stem.with_suffix(".npz").exists():
         folder.mkdir(parents=True, exist_ok=True)
-        _decode(clips, rate, stem, progress)
+        _decode(clips, rate, channel, stem, progress)
     with np.load(stem.with_suffix(".npz"), allow_pickle=False) as index:
         arrays = {name: index[name] for name in index.files}
     pcm = stem.with_suffix(".pcm")  # of no clips at all it is empty, and cannot be mapped
@@ -172,11 +175,15 @@ def cached_waveforms(
 
 
 def _decode(
-    clips: Sequence[Clip], rate: int, stem: Path, progress: Callable[[int, int], None] | None
+    clips: Sequence[Clip],
+    rate: int,
+    channel: int | None,
+    stem: Path,
+    progress: Callable[[int, int], None] | None,
 ) -> None:
     starts, scales, levels, level_starts, bad = [0], [], [], [0], []
     with replacing(stem.with_suffix(".pcm")) as part, part.open("wb") as file:
-        for done, spooled in enumerate(_spooled(clips, rate, stem.parent), 1):
+        for done, spooled in enumerate(_spooled(clips, rate, channel, stem.parent), 1):
             if isinstance(spooled, str):
                 bad.append(spooled)
                 continue
@@ -198,9 +205,11 @@ def _decode(
         )
 
 
-def _spooled(clips: Sequence[Clip], rate: int, folder: Path) -> Iterator[Spool | str]:
+def _spooled(
+    clips: Sequence[Clip], rate: int, channel: int | None, folder: Path
+) -> Iterator[Spool | str]:
     for path, parts in itertools.groupby(clips, lambda clip: clip.path):
-        yield from spool_parts(path, list(parts), rate, folder)
+        yield from spool_parts(path, list(parts), rate, folder, channel)
 
 
 def _store(spooled: Spool, file: IO[bytes], rate: int) -> tuple[int, float, NDArray[np.float32]]:

@@ -17,7 +17,7 @@ SPOOLED = 1 << 22  # bytes of a clip that are held in memory before it goes to d
 
 
 def spool_parts(
-    path: Path, parts: Sequence[Clip], rate: int, folder: Path
+    path: Path, parts: Sequence[Clip], rate: int, folder: Path, channel: int | None = None
 ) -> Iterator[Spool | str]:
     """Read parts of one recording in one pass; give each in turn, or why it cannot be read.
 
@@ -29,7 +29,7 @@ def spool_parts(
     reading = _Reading(path, parts, rate, folder)
     try:
         try:
-            for block in read_blocks(path, rate):
+            for block in read_blocks(path, rate, channel=channel):
                 reading.take(block)
                 while reading.is_next_whole():
                     yield reading.give()

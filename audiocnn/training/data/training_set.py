@@ -72,7 +72,9 @@ def store_for(recipe: TrainingConfig, reading: SignalReadOptions, folder: Path) 
     """Give what reads clips once, for a recipe's front end, and keeps them in a folder."""
     front = recipe.front
     if front.sound:
-        return lambda clips: cached_waveforms(clips, round(front.rate), folder)
+        return lambda clips: cached_waveforms(
+            clips, round(front.rate), folder, channel=reading.channel
+        )
     n_window = round(recipe.window * front.rate)
 
     def store(clips: Sequence[Clip]) -> Stored:
