@@ -11,7 +11,7 @@ from pathlib import Path
 from audiocnn.annotations.records import Row, end_of, event_of, one_line
 from audiocnn.errors import ArgumentError, DatasetError
 from audiocnn.inference.events import Event
-from audiocnn.io.files.tables import read_lines
+from audiocnn.io.files.tables import is_number, read_lines
 
 
 def audacity_lines(rows: Iterable[Row], timed: bool) -> Iterator[str]:
@@ -42,4 +42,8 @@ def read_audacity(path: Path) -> Iterator[Event]:
             continue  # a backslash begins the line of a label's frequencies
         if len(cells) < 2:
             raise DatasetError(f"{place}: not start, end and label between tabs, found {line!r}")
-        yield event_of(place, cells[0], cells[1] or cells[0], "".join(cells[2:]), "", "")
+        label, tab, rest = "".join(cells[2:]).partition("\t")
+        score = rest.strip() if is_number(rest) else ""  # as BirdNET-Analyzer adds it
+        if not score:
+            label += tab + rest
+        yield event_of(place, cells[0], cells[1] or cells[0], label, score, "")

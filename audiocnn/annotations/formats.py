@@ -15,11 +15,13 @@ one by one: the events of a million recordings need not fit in memory.
 
 from __future__ import annotations
 
+import csv
 import functools
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from audiocnn.annotations.audacity import audacity_lines, read_audacity
+from audiocnn.annotations.birdnet import read_birdnet
 from audiocnn.annotations.kaleidoscope import kaleidoscope_lines, read_kaleidoscope
 from audiocnn.annotations.parquet import check_parquet, import_pyarrow, read_parquet, write_parquet
 from audiocnn.annotations.plain import csv_lines, jsonl_lines, read_csv, read_jsonl
@@ -29,6 +31,7 @@ from audiocnn.annotations.start_times import Clock, moment, start_time
 from audiocnn.errors import ArgumentError
 from audiocnn.inference.events import Event
 from audiocnn.io.files.atomic import replacing
+from audiocnn.io.files.tables import read_lines, sniff_delimiter
 
 FORMATS = {
     ".selections.txt": "raven",
@@ -37,6 +40,11 @@ FORMATS = {
     ".jsonl": "jsonl",
     ".parquet": "parquet",
     ".txt": "audacity",
+}
+CONTENTS = {  # columns by which tables of others are recognised, whatever they are called
+    "raven": {"begin time (s)", "end time (s)"},
+    "birdnet": {"start (s)", "end (s)"},
+    "kaleidoscope": {"in file", "offset", "duration"},
 }
 _LINES: dict[str, Callable[[Iterable[Row], bool], Iterator[str]]] = {
     "audacity": audacity_lines,
@@ -47,6 +55,7 @@ _LINES: dict[str, Callable[[Iterable[Row], bool], Iterator[str]]] = {
 }
 _READERS: dict[str, Callable[[Path], Iterator[Event]]] = {
     "audacity": read_audacity,
+    "birdnet": read_birdnet,
     "csv": read_csv,
     "jsonl": read_jsonl,
     "kaleidoscope": read_kaleidoscope,
@@ -196,8 +205,10 @@ def check_format(format: str) -> str:
     ArgumentError
         If it is.
     """
-    if format not in _READERS:
-        raise ArgumentError(f"no format {format!r}: there are {', '.join(_READERS)}")
+    if format not in FORMATS.values():
+        raise ArgumentError(
+            f"no format {format!r}: there are {', '.join(sorted(FORMATS.values()))}"
+        )
     if format == "parquet":
         import_pyarrow()
     return format
@@ -205,7 +216,28 @@ def check_format(format: str) -> str:
 
 def iter_events(path: str | Path) -> Iterator[Event]:
     """Read events one by one, as `read_events` does; memory does not grow with the file."""
-    return _READERS[format_of(path)](Path(path))
+    return _READERS[content_of(path)](Path(path))
+
+
+def content_of(path: str | Path) -> str:
+    """Return the format of an existing file, by its header where that is known, or its name.
+
+    Raises
+    ------
+    ArgumentError
+        If neither says it.
+    DatasetError
+        If the file cannot be read.
+    """
+    name = str(path).lower()
+    if name.endswith((".txt", ".csv", ".tsv")):
+        first = next((line for _, line in read_lines(path) if line.strip()), "")
+        cells = next(csv.reader([first], delimiter=sniff_delimiter(first)), [])
+        header = {cell.strip().lower() for cell in cells}
+        for format, columns in CONTENTS.items():
+            if columns <= header:
+                return format
+    return format_of(path)
 
 
 def read_events(path: str | Path) -> list[Event]:
@@ -214,7 +246,8 @@ def read_events(path: str | Path) -> list[Event]:
     Parameters
     ----------
     path
-        Ends in one of `FORMATS`. Other columns than ours are passed over, and ours
+        Ends in one of `FORMATS`, or is a table of Raven, BirdNET-Analyzer or Kaleidoscope
+        under another name (see `CONTENTS`). Other columns than ours are passed over, and ours
         may stand in any order.
 
     Returns

@@ -52,7 +52,7 @@ def _cells(row: Row, timed: bool) -> list[str]:
 
 def read_csv(path: Path) -> Iterator[Event]:
     """Read events from CSV; columns may stand in any order."""
-    for place, row in read_table(path, ("start", "end", "label")):
+    for place, row in read_table(path, ("start", "end", "label"), optional=("path", "score")):
         texts = (row["start"], row["end"], row["label"], row.get("score", ""), row.get("path", ""))
         yield event_of(place, *texts)
 

@@ -17,13 +17,15 @@ from pathlib import Path
 
 from audiocnn.annotations.records import Row, end_of, event_of, one_line
 from audiocnn.inference.events import Event
-from audiocnn.io.files.tables import no_column, parse_seconds, read_table
+from audiocnn.io.files.tables import no_column, parse_seconds, read_lines, read_table
 
 COLUMNS = (
     "Selection", "View", "Channel", "Begin Time (s)", "End Time (s)", "Low Freq (Hz)",
     "High Freq (Hz)", "Begin Path", "File Offset (s)", "Annotation", "Score",
 )  # fmt: skip
+TIMES = ("Begin Time (s)", "End Time (s)")
 LABELS = ("annotation", "label", "common name", "species", "species code", "class", "type")
+SCORES = ("score", "confidence")
 HIGH = 20_000.0  # Hz; a box in Raven has frequencies, and an event has none
 
 
@@ -49,7 +51,8 @@ def read_raven(path: Path) -> Iterator[Event]:
         if label is None:
             raise no_column(place, "Annotation", row)
         parse_seconds(place, "End Time (s)", row["End Time (s)"])
-        found, score = row.get("Begin Path", row.get("Begin File", "")), row.get("Score", "")
+        found = row.get("Begin Path") or row.get("Begin File") or ""
+        score = next((row[names[name]] for name in SCORES if name in names), "")
         begin, end = row["Begin Time (s)"], row["End Time (s)"]
         event = event_of(place, begin, end, row[label], score, found)
         if offset := row.get("File Offset (s)"):  # in its own file; the others run on over all
@@ -70,4 +73,7 @@ def _has_views(path: Path) -> bool:
 
 
 def _table(path: Path) -> Iterator[tuple[str, dict[str, str]]]:
-    return read_table(path, ("Begin Time (s)", "End Time (s)"), delimiter="\t")
+    # Raven's own tables have tabs and no quotes; a spreadsheet may have saved them with others.
+    first = next((line for _, line in read_lines(path)), "")
+    delimiter = "\t" if "\t" in first or TIMES[0] not in first else None
+    return read_table(path, TIMES, delimiter=delimiter)

@@ -7,6 +7,7 @@
     SITE_0+1_20210605$043000.wav            Song Meter SM2 and SM3
     20210605T043000+1000_SITE.flac          ISO 8601, with or without a UTC offset
     2021-06-05T04:30:00.250Z.wav            the same with separators (also _ . - for T and :)
+    G024_20210510_180000Z.wav               Swift: UTC; also 20210510_180000_Z
 
 A name that says something impossible (a 13th month) says nothing. The clock of a
 recorder is not known to be right, and unless the name has an offset, nor where it
@@ -15,6 +16,8 @@ was set: then times are naive, as the name has them, until somebody says a zone.
 
 from __future__ import annotations
 
+import functools
+import logging
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone
@@ -27,8 +30,9 @@ STAMP = re.compile(
     r"(?P<t>[-T_ $.]?)"
     r"(?P<hour>\d\d)(?P<b>[-_.:hH]?)(?P<minute>\d\d)(?:(?P=b)|[mM])(?P<second>\d\d)"
     r"(?:[.,](?P<fraction>\d{1,6})(?!\d))?"
-    r"(?!\d)(?P<offset>Z(?![A-Za-z])|[+-]\d\d:?(?:00|15|30|45)(?!\d))?"
+    r"(?!\d)(?P<offset>[_ ]?Z(?![A-Za-z0-9])|[+-]\d\d:?(?:00|15|30|45)(?!\d))?"
 )
+LOG = logging.getLogger(__name__)
 HEXADECIMAL = re.compile(r"[0-9A-F]{8}")
 AUDIOMOTH_YEARS = (2016, 2038)  # what eight digits may mean: the first were sold in 2017
 
@@ -100,9 +104,21 @@ def start_time(path: str, clock: Clock = NAIVE) -> datetime | None:
             found = _from_stamp(stamp)
     if found is None or clock.zone is None:
         return found
-    return (
-        found.replace(tzinfo=clock.zone) if found.tzinfo is None else found.astimezone(clock.zone)
-    )
+    if found.tzinfo is not None:
+        return found.astimezone(clock.zone)
+    local = found.replace(tzinfo=clock.zone)
+    if local.astimezone(UTC).astimezone(clock.zone).replace(tzinfo=None) != found:
+        _log_skipped(name, found, clock.zone.key)
+    return local
+
+
+@functools.lru_cache(maxsize=1 << 12)  # each name once
+def _log_skipped(name: str, time: datetime, zone: str) -> None:
+    LOG.warning(
+        "%s says %s, a time that %s skipped when its clocks were set forward: was the recorder's "
+        "clock set to UTC, or to winter time? Give --timezone for where it was set",
+        name, time.isoformat(" "), zone,
+    )  # fmt: skip
 
 
 def moment(start: datetime, seconds: float) -> datetime:
@@ -129,9 +145,10 @@ def _from_stamp(stamp: re.Match[str]) -> datetime | None:
     fraction = int((stamp["fraction"] or "0").ljust(6, "0"))
     try:
         found = datetime(year, month, day, hour, minute, second, fraction)
-        # Behind another separator than T, a sign and digits are rather a number.
-        if stamp["offset"] and stamp["t"] == "T":
-            return found.replace(tzinfo=_offset(stamp["offset"]))
+        # Behind another separator than T, a sign and digits are rather a number; Z is UTC.
+        offset = (stamp["offset"] or "").lstrip("_ ")
+        if offset == "Z" or (offset and stamp["t"] == "T"):
+            return found.replace(tzinfo=_offset(offset))
         return found
     except ValueError:
         return None

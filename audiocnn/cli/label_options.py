@@ -6,10 +6,13 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from audiocnn.annotations.start_times import Clock, parse_zone
 from audiocnn.cli.paths import ReadingOptions
-from audiocnn.errors import ArgumentError
+from audiocnn.errors import ArgumentError, DatasetError
+from audiocnn.io.files.near_paths import find_near
+from audiocnn.io.files.tables import read_lines
 from audiocnn.io.recording import RecordingRef
 from audiocnn.labeling.remote import is_url
 
@@ -70,12 +73,23 @@ class LabelOptions(ReadingOptions):
             yield from (line.rstrip("\r\n") for line in sys.stdin if line.strip())
         elif self.list:
             try:
-                with open(self.list, encoding="utf-8", errors="surrogateescape") as file:
-                    yield from (line.rstrip("\r\n") for line in file if line.strip())
-            except OSError as error:
-                raise ArgumentError(
-                    f"--list {self.list} cannot be read: {error.strerror}"
-                ) from error
+                for _, line in read_lines(self.list):
+                    if line.strip():
+                        yield listed_path(line)
+            except DatasetError as error:
+                raise ArgumentError(f"--list: {error}") from error
+
+
+def listed_path(line: str) -> str:
+    """Return the path on a line of a list: quotes, and how another system writes it, are undone."""
+    name = line.rstrip("\r\n")
+    if is_url(name) or RecordingRef.of(name).file.exists():
+        return name
+    bare = name.strip()
+    if len(bare) > 1 and bare[0] == bare[-1] == '"':
+        bare = bare[1:-1]
+    near = find_near(Path(bare))
+    return name if near is None else str(near)
 
 
 def clock_from(times: str | None) -> Clock | None:

@@ -16,14 +16,17 @@ once and `read_manifest` the first.
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 
+from audiocnn.datasets.annotation_files import Annotations, read_annotations
 from audiocnn.datasets.clip import Clip
 from audiocnn.datasets.row_labels import clips_of_rows
-from audiocnn.datasets.strong_labels import clips_of, find_annotations, read_strong_labels
+from audiocnn.datasets.strong_labels import clips_of, strong_labels
 from audiocnn.errors import AudioError, DatasetError, did_you_mean
 from audiocnn.io.audio.reader import AUDIO_SUFFIXES, find_recordings, search_folder
+from audiocnn.io.files.near_paths import find_near
 from audiocnn.io.files.tables import check_text, no_column, parse_seconds, read_lines, read_table
 from audiocnn.io.recording import SERIES_SUFFIXES, SIGNAL_SUFFIXES, RecordingRef
 from audiocnn.io.signals.channels import DEFAULT_OPTIONS, SignalReadOptions
@@ -31,6 +34,7 @@ from audiocnn.io.signals.discovery import find_signals, lists_recordings
 from audiocnn.io.signals.series import expand, series_in
 from audiocnn.io.signals.tabular import column_names
 
+LOG = logging.getLogger(__name__)
 OWN_COLUMNS = ("path", "label", "start", "end")
 METADATA = ("metadata.csv", "metadata.jsonl")
 SPLITS = frozenset({"dev", "eval", "evaluation", "test", "train", "training", "val", "valid",
@@ -99,8 +103,11 @@ def _from_folder(folder: Path) -> tuple[list[Clip], list[str]]:
         recordings = find_recordings([*folders, *loose]) if folders or loose else []
     except AudioError:
         recordings = []
-    if annotations := find_annotations(recordings):
-        bare = [recording for recording in recordings if recording not in annotations]
+    annotations = read_annotations(recordings)
+    for note in annotations.notes:
+        LOG.warning("%s", note)
+    if annotations.events:
+        bare = [recording for recording in recordings if recording not in annotations.events]
         return _annotated(annotations), _without_annotations(folder, bare)
     return _classes_in(folder, find_recordings, AUDIO_SUFFIXES)
 
@@ -195,9 +202,12 @@ def _class_folders(folder: Path, find: Find, suffixes: Suffixes) -> tuple[list[C
     return clips, faults
 
 
-def _annotated(annotations: dict[Path, list[Path]]) -> list[Clip]:
-    strong = read_strong_labels(annotations)
-    return [clip for path, events in strong.items() for clip in clips_of(path, events)]
+def _annotated(annotations: Annotations) -> list[Clip]:
+    return [
+        clip
+        for path, events in sorted(annotations.events.items())
+        for clip in clips_of(path, strong_labels(events))
+    ]
 
 
 def _without_annotations(folder: Path, bare: list[Path]) -> list[str]:
@@ -207,9 +217,16 @@ def _without_annotations(folder: Path, bare: list[Path]) -> list[str]:
     more = f" and {len(bare) - FEW} more" if len(bare) > FEW else ""
     return [
         f"{folder}: {len(bare)} recordings have no annotations beside them, though others have:"
-        f" {shown}{more}; annotate them, put an empty {bare[0].stem}.txt beside one in which"
-        " none of the classes is to be heard, or move them away"
+        f" {shown}{more}; annotate them, {_empty_file(bare)}or move them away"
     ]
+
+
+def _empty_file(bare: Sequence[Path]) -> str:
+    """Advise an empty file for a recording without events, where no file has that name."""
+    free = next((p for p in bare if not p.with_suffix(".txt").exists()), None)
+    if free is None:
+        return ""
+    return f"put an empty {free.stem}.txt beside one in which none of the classes is to be heard, "
 
 
 def _folders_in(folder: Path) -> list[Path]:
@@ -232,26 +249,40 @@ def _with_split(folder: Path, table: Path) -> Iterator[Clip]:
         raise DatasetError(f"{table} has no rows")
     for clip in clips:
         columns = dict(clip.columns)
-        if table.parent != folder and table.parent.name.lower() in SPLITS:
-            columns.setdefault("split", table.parent.name)
+        if split := _split_of(clip.path, folder):
+            columns.setdefault("split", split)
         yield Clip(clip.path, clip.labels, clip.start, clip.end, columns)
+
+
+def _split_of(path: Path, folder: Path) -> str:
+    """Return the first folder below ``folder`` that is called as a split is; "" if none is."""
+    parts = path.relative_to(folder).parts[:-1] if path.is_relative_to(folder) else ()
+    return next((part for part in parts if part.lower() in SPLITS), "")
 
 
 def _from_table(table: Path) -> Iterator[Clip]:
     names = column_names(table)
-    if names and not names & {"path", "label"} and not did_you_mean("path", names):
+    if (
+        names
+        and not {n.lower() for n in names} & {"path", "label"}
+        and not did_you_mean("path", names)
+    ):
         raise DatasetError(
             f"{table}: no column 'path', so it lists no recordings; there are: "
             f"{', '.join(sorted(names))}. If its rows are samples, say which column has their "
             "labels: --labels COLUMN"
         )
-    for place, row in read_table(table, ("path", "label")):
+    for place, row in read_table(table, ("path", "label"), optional=("start", "end")):
         yield _clip(table, place, row, "path")
 
 
 def _from_metadata(table: Path) -> Iterator[Clip]:
     """Read Hugging Face's metadata: file_name, and a label or several."""
-    rows = _json_rows(table) if table.suffix.lower() == ".jsonl" else read_table(table)
+    rows = (
+        _json_rows(table)
+        if table.suffix.lower() == ".jsonl"
+        else read_table(table, optional=("file_name", "label", "start", "end"))
+    )
     for place, row in rows:
         if "file_name" not in row:
             raise no_column(place, "file_name", row)
@@ -296,4 +327,8 @@ def _clip(table: Path, place: str, row: dict[str, str], path: str) -> Clip:
     labels = tuple(dict.fromkeys(name for name in names if name))
     own = {*OWN_COLUMNS, path}
     columns = {name: text.strip() for name, text in row.items() if name not in own}
-    return Clip(table.parent / row[path], labels, start, end, columns)
+    written = table.parent / row[path]
+    found = find_near(RecordingRef.of(written).file)
+    if found is not None and RecordingRef.of(written).member is None:
+        written = found
+    return Clip(written, labels, start, end, columns)

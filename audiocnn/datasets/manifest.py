@@ -7,6 +7,7 @@ together, and parts of one file are a group of their own accord.
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 from audiocnn.datasets.clip import Clip
 from audiocnn.datasets.layouts import list_clips
 from audiocnn.errors import ArgumentError, DatasetError, did_you_mean
+from audiocnn.io.files.near_paths import why_missing
 from audiocnn.io.files.tables import no_column
 from audiocnn.io.signals.channels import DEFAULT_OPTIONS, SignalReadOptions
 
@@ -83,9 +85,10 @@ def read_manifest(
     clips = filter_clips(path, clips, where or {})
     missing = [clip.path for clip in clips if not clip.recording.file.is_file()]
     if missing:
+        shown = str(missing[0]).encode("utf-8", "surrogateescape").decode("utf-8", "replace")
         raise DatasetError(
             f"{path}: {len(missing)} of {len(clips)} recordings are missing, the first is"
-            f" {missing[0]}; paths are relative to the folder of the table"
+            f" {shown}{why_missing(missing[0])}; paths are relative to the folder of the table"
         )
     return clips
 
@@ -96,7 +99,8 @@ def parse_where(conditions: Iterable[str]) -> dict[str, tuple[str, ...]]:
     Parameters
     ----------
     conditions
-        Each ``COLUMN=VALUE,VALUE``; the values of a column named twice add up.
+        Each ``COLUMN=VALUE,VALUE``; the values of a column named twice add up. A value
+        with a comma stands in double quotes: ``label="Dog, barking",cat``.
 
     Returns
     -------
@@ -115,9 +119,19 @@ def parse_where(conditions: Iterable[str]) -> dict[str, tuple[str, ...]]:
             raise ArgumentError(
                 f"a condition is COLUMN=VALUE,VALUE (as in fold=1,2): {condition!r}"
             )
-        new = tuple(value.strip() for value in values.split(","))
+        new = tuple(_split_values(condition, values))
         found[column.strip()] = found.get(column.strip(), ()) + new
     return found
+
+
+def _split_values(condition: str, values: str) -> list[str]:
+    try:
+        (cells,) = csv.reader([values], skipinitialspace=True, strict=True)
+    except csv.Error as error:
+        raise ArgumentError(f'{condition!r}: {error}; quote a value as in label="a, b"') from error
+    except ValueError:
+        cells = [values]
+    return [cell.strip() for cell in cells] or [""]
 
 
 def labels_of(clips: Iterable[Clip]) -> tuple[str, ...]:
@@ -234,8 +248,10 @@ def filter_clips(path: Path, clips: list[Clip], where: Mapping[str, Collection[s
         for value in sorted(wanted - there):
             known = sorted(there)
             more = f" and {len(known) - SHOWN} more" if len(known) > SHOWN else ""
+            quoted = next((f'{column}="{k}"' for k in known if "," in k and value in k), "")
+            hint = f" (with the comma in quotes: {quoted})" if quoted else ""
             raise DatasetError(
-                f"{path}: no row has {column}={value}{did_you_mean(value, known)};"
+                f"{path}: no row has {column}={value}{did_you_mean(value, known)}{hint};"
                 f" there are: {', '.join(known[:SHOWN])}{more}"
             )
         kept = [clip for clip in kept if _cell(path, clip, column) in wanted]

@@ -26,6 +26,7 @@ from audiocnn.datasets.manifest import Clip
 from audiocnn.errors import ArgumentError, DatasetError, did_you_mean
 from audiocnn.inference.events import Event
 from audiocnn.io.files.atomic import replacing
+from audiocnn.io.files.near_paths import find_near
 from audiocnn.io.files.tables import check_text, parse_number, parse_seconds, read_table
 from audiocnn.io.recording import RecordingRef
 
@@ -138,7 +139,7 @@ def read_reviews(path: str | Path, labels: Collection[str]) -> list[Clip]:
     """
     path, clips = Path(path), []
     said: dict[tuple[str, ...], tuple[str, str]] = {}
-    for place, row in read_table(path, COLUMNS[:5] + COLUMNS[6:]):
+    for place, row in read_table(path, COLUMNS[:5] + COLUMNS[6:], optional=("score",)):
         verdict = check_text(place, "verdict", row["verdict"]).strip()
         if not verdict:
             continue
@@ -189,11 +190,15 @@ def _clip(path: Path, place: str, row: dict[str, str], labels: tuple[str, ...]) 
     columns = {"recording": row["path"], "from": str(start), "to": str(end),
                "verdict": row["verdict"].strip()}  # fmt: skip
     clip, drawn = path.parent / row["clip"], row["clip"].endswith(DRAWN)
+    clip = find_near(clip) or clip
     if clip.is_file() and not drawn:
         offset = parse_seconds(place, "offset", row["offset"])
         return Clip(clip, labels, offset, offset + end - start, columns)
-    if RecordingRef.of(row["path"]).file.is_file():
-        return Clip(Path(row["path"]), labels, start, end, columns)
+    ref = RecordingRef.of(row["path"])
+    if ref.file.is_file():
+        return Clip(ref.path, labels, start, end, columns)
+    if ref.member is None and (near := find_near(ref.file)) is not None:
+        return Clip(near, labels, start, end, columns)
     if drawn:
         raise DatasetError(
             f"{place}: the recording {row['path']} is not there, and a drawing teaches nothing: "

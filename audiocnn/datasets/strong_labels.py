@@ -1,8 +1,5 @@
 """Long recordings with annotations beside them, as clips: what sounds when, and when nothing.
 
-    night.wav  night.txt                       Audacity
-    night.wav  night.selections.txt            Raven, also night.Table.1.selections.txt
-
     annotated      |--- rain ------------------|        |dog|
                           |dog|
     clips          [rain ][r+d][ rain          ]        [dog]
@@ -17,11 +14,10 @@ sounds ring on, so a margin beside each mark is neither.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from audiocnn.annotations.formats import read_events
 from audiocnn.datasets.clip import Clip
 from audiocnn.errors import AudioError, DatasetError
 from audiocnn.inference.events import Event
@@ -31,77 +27,36 @@ MARGIN = 0.5  # seconds beside a mark that are neither class nor background
 SHORTEST_BACKGROUND = 1.0  # seconds
 SLIVER = 0.1  # seconds; shorter overlaps are how exactly somebody clicked
 BEYOND_END = 0.1  # seconds by which a mark may pass the end: programs round
-RAVEN = re.compile(r"(\.Table\.\d+)?\.selections\.txt", re.IGNORECASE)
-TIMES = re.compile(r"\s*\d+(\.\d*)?\t\s*\d*(\.\d*)?(\t|$)")
 
 
-def find_annotations(recordings: Sequence[Path]) -> dict[Path, list[Path]]:
-    """Find the annotation files that lie beside recordings.
-
-    Returns
-    -------
-    dict
-        Files by recording, for those that have any. An ``x.txt`` beside ``x.wav`` is one
-        if its first line begins with two times between tabs; one without a word in it
-        (nothing was heard) is one if other recordings have annotations.
-    """
-    names: dict[Path, list[str]] = {}
-    found: dict[Path, list[Path]] = {}
-    empty: dict[Path, Path] = {}
-    for recording in recordings:
-        folder = recording.parent
-        if folder not in names:
-            names[folder] = sorted(entry.name for entry in folder.iterdir())
-        raven = [folder / n for n in _beside(recording, names[folder]) if _is_raven(recording, n)]
-        if raven:
-            found[recording] = raven
-        labels = recording.with_suffix(".txt")
-        if labels.name in names[folder] and labels.is_file():
-            first = _first_line(labels)
-            if first is None:
-                empty[recording] = labels
-            elif TIMES.match(first):
-                found.setdefault(recording, []).append(labels)
-    if found:
-        found |= {recording: [file] for recording, file in empty.items() if recording not in found}
-    return found
-
-
-def read_strong_labels(annotations: Mapping[Path, Sequence[Path]]) -> dict[Path, list[Event]]:
-    """Read what people heard, and when, by recording.
+def strong_labels(events: Iterable[Event]) -> list[Event]:
+    """Prepare the annotated events of a recording for training.
 
     Parameters
     ----------
-    annotations
-        Annotation files by recording, as `find_annotations` gives them.
+    events
+        As annotated, see `annotation_files.read_annotations`.
 
     Returns
     -------
-    dict
-        Events by recording, in the order of onset; ``source`` is the recording. An
-        event without a label marks what nobody could name.
+    list of Event
+        In the order of onset, one for each of several labels (``a|b``). An event without
+        a label marks what nobody could name.
 
     Raises
     ------
     DatasetError
-        If a file cannot be read, or a mark has no length.
+        If a mark has no length.
     """
-    events: dict[Path, list[Event]] = {}
-    for recording, files in annotations.items():
-        found = []
-        for file in files:
-            for event in read_events(file):
-                if event.end is None or event.end <= event.start:
-                    raise DatasetError(
-                        f"{file}: {event.label!r} at {event.start:g} s is a point: mark it from"
-                        " where it begins to where it ends"
-                    )
-                found += [
-                    Event(label, event.start, event.end, event.score, str(recording))
-                    for label in _names(event.label) or ("",)
-                ]
-        events[recording] = sorted(found, key=lambda e: (e.start, e.end or 0.0, e.label))
-    return events
+    found = []
+    for event in events:
+        if event.end is None or event.end <= event.start:
+            raise DatasetError(
+                f"{event.source}: its annotation {event.label!r} at {event.start:g} s is a point: "
+                "mark it from where it begins to where it ends"
+            )
+        found += [replace(event, label=label) for label in _names(event.label) or ("",)]
+    return sorted(found, key=lambda e: (e.start, e.end or 0.0, e.label))
 
 
 def clips_of(recording: Path, events: Sequence[Event]) -> list[Clip]:
@@ -112,7 +67,7 @@ def clips_of(recording: Path, events: Sequence[Event]) -> list[Clip]:
     recording
         The file; its header is read, for its length.
     events
-        All that was marked in it, see `read_strong_labels`.
+        All that was marked in it, see `strong_labels`.
 
     Returns
     -------
@@ -186,18 +141,3 @@ def _between(recording: Path, events: Iterable[Event], duration: float | None) -
 
 def _names(label: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name.strip() for name in label.split("|") if name.strip()))
-
-
-def _beside(recording: Path, names: Sequence[str]) -> Iterator[str]:
-    return (name for name in names if name.startswith(recording.stem))
-
-
-def _is_raven(recording: Path, name: str) -> bool:
-    rests = (name.removeprefix(begin) for begin in (recording.name, recording.stem))
-    return any(rest != name and RAVEN.fullmatch(rest) for rest in rests)
-
-
-def _first_line(path: Path) -> str | None:
-    """Give the first line with anything on it; None if there is none."""
-    with path.open(encoding="utf-8-sig", errors="replace") as file:
-        return next((line for line in file if line.strip()), None)

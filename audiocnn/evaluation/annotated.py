@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from audiocnn.annotations.formats import FORMATS, read_events
+from audiocnn.datasets.annotation_files import read_annotations
 from audiocnn.datasets.manifest import Clip, read_manifest
 from audiocnn.errors import DatasetError
 from audiocnn.evaluation.threshold_search import clip_runs
@@ -21,6 +22,8 @@ from audiocnn.inference.model_input import find_for
 from audiocnn.inference.windows import calibrate
 from audiocnn.io.audio.reader import find_recordings
 from audiocnn.io.signals.channels import DEFAULT_OPTIONS, SignalReadOptions
+
+LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -65,9 +68,8 @@ def read_annotated(
     data
         A CSV (or a folder with a ``clips.csv``) whose rows are events: path, start, end,
         label; a row without a label marks a recording without events.
-        Or a folder of recordings with annotations beside them, of the same name: night.wav
-        and night.txt (Audacity), .selections.txt (Raven), .csv or .jsonl; recordings
-        without annotations are left out.
+        Or a folder of recordings with annotations beside them, as for training (see
+        `annotation_files`); recordings without annotations are left out.
     where
         Values by column: only rows that have them.
     front
@@ -87,11 +89,11 @@ def read_annotated(
         return [Annotated(path, tuple(events)) for path, events in by_path.items()]
     if where:
         raise DatasetError(f"{data} has no clips.csv, so --where has no columns to select by")
-    found = []
-    for path in find_recordings([data]) if front is None else find_for([data], front):
-        beside = [path.with_name(path.stem + suffix) for suffix in FORMATS]
-        if here := [file for file in beside if file != path and file.exists()]:
-            found.append(Annotated(path, tuple(read_events(here[0]))))
+    recordings = find_recordings([data]) if front is None else find_for([data], front)
+    annotations = read_annotations(recordings)
+    for note in annotations.notes:
+        LOG.warning("%s", note)
+    found = [Annotated(path, tuple(events)) for path, events in sorted(annotations.events.items())]
     if not found:
         raise DatasetError(
             f"{data}: no recording has annotations beside it; night.wav needs night.txt (Audacity),"

@@ -94,3 +94,36 @@ def test_where_no_zones_are_installed(monkeypatch: pytest.MonkeyPatch) -> None:
     zoneinfo.ZoneInfo.clear_cache()
     with pytest.raises(ArgumentError, match=r"no time zones are installed.*pip install tzdata"):
         parse_zone("Europa/Berlin")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "G024_V1_U1_20210510_180000Z.wav",
+        "Queens_20210510_180000_Z.wav",
+        "20210510T180000Z_G024.wav",
+    ],
+)
+def test_names_with_z_are_utc(name: str) -> None:
+    clock = Clock(zoneinfo.ZoneInfo("America/New_York"))
+    assert start_time(name, clock) == datetime(2021, 5, 10, 18, tzinfo=UTC)
+    assert start_time(name) == datetime(2021, 5, 10, 18, tzinfo=UTC)
+
+
+def test_a_word_that_begins_with_z_is_no_zone() -> None:
+    found = start_time("20210510_180000_Zoo.wav")
+    assert found is not None
+    assert found.tzinfo is None
+
+
+def test_a_time_that_a_clock_change_skipped_is_said(caplog: pytest.LogCaptureFixture) -> None:
+    clock = Clock(zoneinfo.ZoneInfo("Europe/Berlin"))
+    start_time("SITE_20210328_023000.wav", clock)
+    assert "SITE_20210328_023000.wav says 2021-03-28 02:30:00, a time that Europe/Berlin" in (
+        caplog.text
+    )
+    caplog.clear()
+    for name in ("SITE_20210328_013000.wav", "SITE_20210328_033000.wav"):
+        start_time(name, clock)
+    start_time("SITE_20211031_023000.wav", clock)  # comes twice: the first is taken
+    assert not caplog.text

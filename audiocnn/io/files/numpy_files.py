@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from audiocnn.errors import AudioError
 
 Array = NDArray[Any]
+LOWEST_RATE = 1e-6  # Hz: a sample in twelve days; lower ones are times in another unit
 BARE = ""  # the name of the array in an .npy
 
 
@@ -75,6 +76,10 @@ def rate_of(path: str | Path, array: Array) -> float:
     AudioError
         If it is not one number above 0.
     """
-    if array.size != 1 or array.dtype.kind not in "biuf" or not 0 < array.item() < math.inf:
+    if (
+        array.size != 1
+        or array.dtype.kind not in "biuf"
+        or not LOWEST_RATE <= array.item() < math.inf
+    ):
         raise AudioError(f"{path}: rate must be one number above 0 Hz, got {array.tolist()!r:.60}")
     return float(array.item())

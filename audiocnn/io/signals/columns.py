@@ -20,6 +20,7 @@ from audiocnn.io.files.numpy_files import check_numbers
 
 Numbers = NDArray[np.float64]
 AT_ONCE = 8192  # rows in a chunk
+UNNAMED = "Unnamed: 0"  # what a table that pandas wrote with its index leaves unnamed
 NO_VALUE = frozenset({"", "-", "?", "na", "n/a", "nan", "none", "null"})
 
 
@@ -120,13 +121,14 @@ def is_value(text: str) -> bool:
 
 
 def check_names(where: str, names: Sequence[str]) -> tuple[str, ...]:
-    """Refuse columns without a name, and two of one.
+    """Refuse columns without a name (but the first, an index), and two of one.
 
     Raises
     ------
     AudioError
         If there are such.
     """
+    names = [name or (UNNAMED if at == 0 else "") for at, name in enumerate(names)]
     if not all(names):
         raise AudioError(f"{where}: column {list(names).index('')} has no name: give it one")
     twice = [name for at, name in enumerate(names) if name in names[:at]]

@@ -16,6 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audiocnn.errors import AudioError
+from audiocnn.io.files.numpy_files import LOWEST_RATE
+from audiocnn.io.signals.channels import time_unit
 from audiocnn.io.signals.columns import Rows
 
 Numbers = NDArray[np.float64]
@@ -51,6 +53,9 @@ def timed(where: str, rows: Rows, names: tuple[str, ...], time: str) -> tuple[fl
     """
     chunks = rows.read(names, time)
     first = next(chunks, np.empty((0, 1 + len(names))))
+    unit = time_unit(time, float(first[0, 0])) if len(first) else 1.0
+    first = _scaled(first, unit)
+    chunks = (_scaled(chunk, unit) for chunk in chunks)
     times = first[:, 0]
     if len(times) < 2:
         raise AudioError(
@@ -68,7 +73,21 @@ def timed(where: str, rows: Rows, names: tuple[str, ...], time: str) -> tuple[fl
             "give --rate to take them as they come"
         )
     rate = _rate(times, steps, step)
+    if rate < LOWEST_RATE:
+        raise AudioError(
+            f"{where}: {time!r} goes on by {step:.6g} s, a rate of {rate:.3g} Hz: is it in another "
+            "unit? Write it into the name, as 'time (ms)', or give --rate"
+        )
     return rate, _on_grid(itertools.chain([first], chunks), rate, rows, time)
+
+
+def _scaled(chunk: Numbers, unit: float) -> Numbers:
+    """Give rows whose times are in seconds."""
+    if unit == 1.0:
+        return chunk
+    chunk = chunk.copy()
+    chunk[:, 0] *= unit
+    return chunk
 
 
 def _rate(times: Numbers, steps: Numbers, step: float) -> float:
