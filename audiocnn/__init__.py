@@ -2,9 +2,11 @@
 
     import audiocnn
     bundle = audiocnn.load("environment")
-    blocks = audiocnn.read_blocks("night.flac", bundle.rate)
-    for event in audiocnn.find_events(audiocnn.listen(bundle, blocks), bundle.rules):
+    for event in bundle.detect("night.flac"):
         print(event)
+
+    stream = bundle.stream()         # from an audio callback
+    events = stream.push(samples)    # the same events as from the file
 
 Names are imported when they are first used: ``import audiocnn`` itself is instant.
 """
