@@ -202,3 +202,15 @@ def test_a_model_that_is_damaged_on_its_way(cluster: TwoNodes, recordings: Path)
                 ray, WorkerJob(LabelJob(None, load("environment").rules), files), [task]
             )
         )
+
+
+@pytest.mark.parametrize("name", ["waveform", "frames-head"])
+def test_networks_with_an_input_window_and_heads(
+    cluster: TwoNodes, windowed_folders: dict[str, Path], tmp_path: Path, name: str
+) -> None:
+    one, many = tmp_path / "one.csv", tmp_path / "many.csv"
+    args = ["label", str(ROOT / "data"), "--model", str(windowed_folders[name]), "--hop", "0.3"]
+    assert main([*args, "-o", str(one)]) == 0
+    assert main([*args, "-o", str(many), "--cluster", cluster.address]) == 0
+    assert many.read_text() == one.read_text()
+    assert len(one.read_text().splitlines()) > 2
