@@ -28,7 +28,7 @@ from audiocnn.inference.bundle import Bundle, grid_of, require_labels
 from audiocnn.inference.engine import Grid
 from audiocnn.inference.events import Event, find_events
 from audiocnn.inference.model_input import read_part
-from audiocnn.inference.windows import Calibration, calibrate, window_times
+from audiocnn.inference.windows import Calibration, calibrate
 from audiocnn.io.signals.channels import DEFAULT_OPTIONS, SignalReadOptions
 
 
@@ -78,7 +78,7 @@ def score_clip(
     grid = grid_of(bundle)
     bare = list(require_labels(bundle).pipeline().uncalibrated.scores(blocks))
     runs = [replace(run, values=calibrate(run.values, bundle.calibration)) for run in bare]
-    begins = np.concatenate([window_times(run)[0] for run in runs])
+    begins = np.concatenate([run.times[0] for run in runs])
     audible = np.ones(begins.size, bool)  # a signal at rest carries information, silence does not
     if bundle.front.sound:
         audible = window_power(blocks[0].samples, begins, grid) >= SILENCE_POWER

@@ -20,7 +20,7 @@ from audiocnn.inference.bundle import Bundle, grid_of
 from audiocnn.inference.events import Event, find_events
 from audiocnn.inference.model_input import open_for, read_for
 from audiocnn.inference.pipeline import listen
-from audiocnn.inference.windows import Scores, window_times
+from audiocnn.inference.windows import Scores
 from audiocnn.io.audio.blocks import Block, cut_blocks, mix
 from audiocnn.io.audio.decoder import open_recording
 from audiocnn.io.signals.channels import DEFAULT_OPTIONS, SignalReadOptions
@@ -168,7 +168,7 @@ def largest_difference(whole: list[Scores], pieces: list[Scores]) -> float:
     if not whole or not pieces:
         return 0.0 if whole == pieces else float("inf")
     times, times_in_pieces = (
-        np.concatenate([window_times(run) for run in runs], axis=1) for runs in (whole, pieces)
+        np.concatenate([run.times for run in runs], axis=1) for runs in (whole, pieces)
     )
     if times.shape != times_in_pieces.shape or np.any(np.abs(times - times_in_pieces) > SAME_TIME):
         return float("inf")

@@ -15,7 +15,6 @@ from audiocnn.datasets.manifest import Clip
 from audiocnn.errors import AudioError
 from audiocnn.inference.bundle import Bundle, require_labels
 from audiocnn.inference.model_input import read_for, read_part
-from audiocnn.inference.windows import window_times
 from audiocnn.io.audio.blocks import Block
 from audiocnn.io.signals.channels import DEFAULT_OPTIONS, SignalReadOptions
 
@@ -75,7 +74,7 @@ def clip_logits(
     times: list[Times] = []
     for run in require_labels(bundle).pipeline().uncalibrated.scores(blocks):
         logits.append(run.values)
-        times.append(window_times(run) + clip.start)
+        times.append(run.times + clip.start)
         if run.last:
             begins, ends = np.concatenate(times, axis=1)
             segment = np.zeros(begins.size, np.int64)

@@ -173,18 +173,6 @@ def _blocks_again(
         yield from blocks_of(signal, round(start * (signal.rate or front.rate)))
 
 
-def check_block(block: Block, front: FrontEnd) -> Block:
-    """Refuse a block that a model cannot take.
-
-    Raises
-    ------
-    ArgumentError
-        As `FrontEnd.check_samples`.
-    """
-    front.check_samples(block.samples, block.rate)
-    return block
-
-
 def blocks_of(signal: Signal, first: int = 0) -> Iterator[Block]:
     """Cut a signal into blocks; ``start`` jumps over what is missing in any channel.
 

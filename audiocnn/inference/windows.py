@@ -52,11 +52,6 @@ class Scores:
         return np.stack((begins, begins + self.window - self.padded))
 
 
-def window_times(run: Scores) -> NDArray[np.float64]:
-    """Return `Scores.times`."""
-    return run.times
-
-
 @dataclass(frozen=True)
 class Calibration:
     """Window logits to probabilities: ``sigmoid(slope * logit + offset)`` per class.
@@ -200,11 +195,3 @@ class WindowScorer:
         timed = self._grid if run.rate is None else replace(self._grid, rate=run.rate)
         padded = run.padded / timed.rate
         return Scores(sample / timed.rate, timed.window, timed.hop, values, padded, last)
-
-
-def score_columns(run: Columns, calibration: Calibration) -> Array | None:
-    """Score every column alone (C, T): where in a window a sound is.
-
-    The calibration was fitted on windows; for single columns it is a guide.
-    """
-    return None if run.values is None else calibrate(run.values[0], calibration)

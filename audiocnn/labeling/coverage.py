@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from audiocnn.inference.windows import Scores, window_times
+from audiocnn.inference.windows import Scores
 from audiocnn.io.audio.blocks import Block
 from audiocnn.io.audio.decoder import AudioInfo
 from audiocnn.io.signals.reader import Signal
@@ -117,7 +117,7 @@ def watch_blocks(blocks: Iterable[Block], meter: CoverageMeter) -> Iterator[Bloc
 def watch_windows(runs: Iterable[Scores], meter: CoverageMeter) -> Iterator[Scores]:
     """Pass scores on and count each second that windows cover, once."""
     for run in runs:
-        begins, ends = window_times(run)
+        begins, ends = run.times
         meter.padded += run.padded
         if begins.size:
             before = begins[0] if meter.scored_to is None else meter.scored_to

@@ -22,7 +22,7 @@ from audiocnn.inference.engine import Columns
 from audiocnn.inference.events import Event, EventRule, find_events
 from audiocnn.inference.model_input import blocks_of, open_for, read_for
 from audiocnn.inference.pipeline import Pipeline
-from audiocnn.inference.windows import Scores, window_times
+from audiocnn.inference.windows import Scores
 from audiocnn.io.audio.blocks import Block
 from audiocnn.io.audio.reader import AudioInfo, audio_info
 from audiocnn.io.recording import RecordingRef
@@ -264,7 +264,7 @@ def _report_progress(
 def _report_windows(runs: Iterable[Scores], report: Callable[..., None]) -> Iterator[Scores]:
     for run in runs:
         if run.values.shape[1]:
-            report(window_times(run), run.values)
+            report(run.times, run.values)
         yield run
 
 

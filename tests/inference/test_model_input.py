@@ -5,8 +5,7 @@ import pytest
 import soundfile
 
 from audiocnn.errors import ArgumentError, AudioError
-from audiocnn.inference.model_input import check_block, read_for, read_part
-from audiocnn.io.audio.blocks import Block
+from audiocnn.inference.model_input import read_for, read_part
 from audiocnn.io.signals.channels import SignalReadOptions
 from tests.bundles import FRONT, SIGNAL_FRONTS
 
@@ -112,7 +111,7 @@ def test_other_recordings_than_the_model_knows(tmp_path, how, reading, message):
 )
 def test_blocks_that_a_model_cannot_hear(front, shape, rate, message):
     with pytest.raises(ArgumentError, match=message):
-        check_block(Block(np.zeros(shape, np.float32), 0, rate), front)
+        front.check_samples(np.zeros(shape, np.float32), rate)
 
 
 def test_nothing_of_use(tmp_path):

@@ -251,6 +251,20 @@ def test_every_layout_is_what_its_letters_say(layout):
     np.testing.assert_array_equal(found.ravel(), whole.ravel())
 
 
+def test_columns_have_scores_of_their_own(bundle):
+    """A column's score is that of a window of this column alone; not where columns are joined."""
+    pipeline, runs = bundle.pipeline(), []
+    list(pipeline.scores([Block(SOUND, 0, RATE)], observe=runs.append))
+    found = pipeline.column_scores(runs[0])
+    assert pipeline.column_scores(dataclasses.replace(runs[0], values=None)) is None
+    if bundle.head and bundle.head.pooling == "concat":
+        assert found is None
+        return
+    alone = dataclasses.replace(pipeline, grid=dataclasses.replace(pipeline.grid, size=1, step=1))
+    expected = windows_of(list(alone.scores([Block(SOUND, 0, RATE)])))[1]
+    np.testing.assert_allclose(found, expected[:, : found.shape[1]], atol=ALLOWED)
+
+
 # Heads and embeddings ---------------------------------------------------------------------
 
 

@@ -1,6 +1,5 @@
 """Columns to window scores, held against a slow and plain reference."""
 
-import dataclasses
 from itertools import pairwise
 
 import numpy as np
@@ -15,7 +14,6 @@ from audiocnn.inference.windows import (
     Scores,
     calibrate,
     pool_windows,
-    score_columns,
     score_windows,
 )
 
@@ -179,14 +177,6 @@ def test_scores_are_calibrated_and_bare_logits_are_not():
     for (_, logits), (_, score) in zip(bare, scored, strict=True):
         np.testing.assert_allclose(score, calibrate(logits[:, None], told)[:, 0], atol=1e-7)
     assert all(np.all((score > 0) & (score < 1)) for _, score in scored)
-
-
-def test_columns_have_scores_of_their_own():
-    columns = some_columns(5)
-    told = Calibration((1.0, 1.0, 2.0), (0.0, 0.3, 0.0))
-    run = Columns(0, columns)
-    np.testing.assert_allclose(score_columns(run, told), calibrate(columns[0], told))
-    assert score_columns(dataclasses.replace(run, values=None), told) is None
 
 
 @pytest.mark.parametrize(
