@@ -8,14 +8,16 @@ from hypothesis import strategies as st
 from audiocnn.errors import ArgumentError
 from audiocnn.frontend.log_mel import MelSpec
 from audiocnn.frontend.signals import RawSpec, SpectrumSpec
-from audiocnn.frontend.specs import front_of
+from audiocnn.frontend.specs import KINDS, front_of
+from audiocnn.frontend.waveform import WaveformSpec
 
 NAMES = ("x", "y", "z")
 OFFSET, SCALE = (0.0, -9.81, 1000.0), (0.5, 2.0, 30.0)
 RAW = RawSpec(52.5, NAMES, OFFSET, SCALE)
 SPECTRUM = SpectrumSpec(1000.0, 64, 20, NAMES, OFFSET, SCALE)
 SOUND = MelSpec(8000, 256, 100, 16, 50.0, 4000.0)
-FRONTS = [RAW, SPECTRUM, SOUND]
+WAVEFORM = WaveformSpec(8000, gain=2.0)
+FRONTS = [RAW, SPECTRUM, SOUND, WAVEFORM]
 # float32 has 7 digits: numbers about 1000 with a deviation of 30 keep 1e-5 of it.
 TOLERANCE = 2e-5
 
@@ -82,7 +84,7 @@ def test_spectra_are_those_of_the_definition():
 def test_nothing_is_silence_or_every_channel_at_its_mean():
     assert np.array_equal(SOUND.padding(3), np.zeros(3, np.float32))
     assert np.array_equal(whole(RAW, RAW.padding(4)), np.zeros((1, 3, 4), np.float32))
-    assert [front.sound for front in FRONTS] == [False, False, True]
+    assert [front.sound for front in FRONTS] == [False, False, True, True]
 
 
 @pytest.mark.parametrize("front", FRONTS, ids=lambda f: f.kind)
@@ -111,3 +113,7 @@ def test_what_is_described_comes_back(front):
 def test_what_makes_no_sense_is_refused(described, message):
     with pytest.raises(ArgumentError, match=message):
         front_of(described)
+
+
+def test_every_front_end_is_under_test():
+    assert {front.kind for front in FRONTS} == set(KINDS)
