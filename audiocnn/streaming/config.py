@@ -167,8 +167,8 @@ class PrivacySettings(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     speech: Literal["drop", "mute", "keep"] | None = None
-    threshold: float = 0.3
-    margin: Seconds = 0.5
+    threshold: float = 0.05
+    margin: Seconds = 1.0
 
 
 SECTIONS: dict[str, type[msgspec.Struct]] = {"listen": ListenSettings, "privacy": PrivacySettings}

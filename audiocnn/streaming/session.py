@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from audiocnn.errors import ArgumentError
+from audiocnn.errors import ArgumentError, AudiocnnError
 from audiocnn.frontend.sound_level import SoundLevel
 from audiocnn.inference.events import Event
 from audiocnn.inference.windows import Scores
@@ -38,6 +38,11 @@ from audiocnn.streaming.stream_clock import StreamClock
 MAX_GAPS = 1000  # that are kept for the summary
 AHEAD = 15.0  # seconds by which samples may be early: what waited in a pipe at the start
 SETTLED = 60.0  # seconds after which an input is known to deliver in real time
+
+
+class SpeechFound(AudiocnnError):
+    """A stretch of sound contains speech, and must not be kept: see `privacy`."""
+
 
 SoundFetcher = Callable[[float, float], tuple[Samples, float, float]]
 

@@ -34,10 +34,11 @@ from audiocnn.streaming.config import (
     make_sinks,
     source_name,
 )
-from audiocnn.streaming.inputs.chunk import Input
+from audiocnn.streaming.inputs.chunk import Input, Samples
 from audiocnn.streaming.level_meter import LevelMeter
 from audiocnn.streaming.messages import EventMessage, Message, host_name
 from audiocnn.streaming.monitor import SourceMonitor, SourceStatus, SpectrumColumns
+from audiocnn.streaming.privacy import SpeechGate
 from audiocnn.streaming.recorder import Recorder
 from audiocnn.streaming.run import Observer, run_session
 from audiocnn.streaming.session import Session, SessionOptions, SoundFetcher
@@ -54,6 +55,9 @@ FILES_WAIT = 10.0  # seconds that a recording, which can wait, waits for a sink
 PAUSES = (2.0, 60.0)  # seconds between two attempts to open a source: the first, the longest
 CLOSING = 10.0  # seconds that `stop` grants the sessions
 OLD_SESSIONS = 20  # whose sound clips may still be cut from
+
+
+ClipNamer = Callable[[EventMessage], str | None]
 
 
 @dataclass(frozen=True)
@@ -261,6 +265,33 @@ class Station:
         session = self._sessions.get(message.id.rpartition("-")[0])
         return None if session is None else session.fetch_sound
 
+    def listen_in(
+        self, source: str, callback: Callable[[Samples, float], None]
+    ) -> Callable[[], None]:
+        """Call a function with the sound of a source, as `[privacy]` lets it out.
+
+        Parameters
+        ----------
+        source
+            Its name.
+        callback
+            Called with samples (N,), NaN where they were lost, and their sample rate, in the
+            session's thread; must return at once.
+
+        Returns
+        -------
+        Callable
+            Ends it.
+        """
+        listeners = self.source(source).listeners
+        listeners.append(callback)
+
+        def end() -> None:
+            with contextlib.suppress(ValueError):
+                listeners.remove(callback)
+
+        return end
+
     def source(self, name: str) -> _Source:
         """Find a source.
 
@@ -324,24 +355,7 @@ class Station:
             source_input = open_source(settings, bundle, notify, self._reading)
             stack.callback(source_input.close)
             session = self._session(source, source_input)
-            hooks = self._attach(session, source_input, bundle) if self._attach else Hooks()
-            observers: list[Observer] = list(hooks.observers)
-            on_scores, explain = list(hooks.on_scores), list(hooks.explain)
-            closing: list[Callable[[], None]] = []
-            if settings.record:
-                recorder = Recorder(settings.record, source_input.rate, notify)
-                stack.callback(recorder.close)
-                observers.insert(0, recorder)
-            if settings.level and bundle.front.sound:
-                meter = LevelMeter(session, settings.level_offset)
-                observers.append(meter)
-                closing.append(meter.close)
-            if self._monitor:
-                monitor = SourceMonitor(session, source.rules, bundle.front.sound)
-                observers.append(monitor)
-                on_scores.append(monitor.scored)
-                explain.append(monitor.decided)
-                source.monitor = monitor
+            parts = self._parts(source, source_input, session, notify, stack)
             source.input, source.session = source_input, session
             source.state, source.error = "listening", None
             self._remember(session)
@@ -349,9 +363,65 @@ class Station:
                 session.stop()
             session.begin()
             run_session(
-                bundle, source_input, session, rules=source.rules, observers=observers,
-                on_scores=_call_all(on_scores), explain=_call_all(explain), closing=closing,
+                bundle, source_input, session, rules=source.rules, observers=parts.observers,
+                on_scores=_call_all(parts.on_scores), explain=_call_all(parts.explain),
+                closing=parts.closing,
             )  # fmt: skip
+
+    def _parts(
+        self, source: _Source, source_input: Input, session: Session,
+        notify: Callable[[str], None], stack: contextlib.ExitStack,
+    ) -> _Parts:  # fmt: skip
+        """Make all that observes a session."""
+        settings, sound = source.settings, source.bundle.front.sound
+        hooks = self._attach(session, source_input, source.bundle) if self._attach else Hooks()
+        parts = _Parts(list(hooks.observers), list(hooks.on_scores), list(hooks.explain))
+        gate = self._gate(source, session, notify)
+        outputs = _Outputs(gate)
+        if gate is not None:
+            parts.observers.append(gate)
+            parts.on_scores.append(gate.scored)
+            parts.closing.append(gate.close)
+        else:
+            parts.observers.insert(0, outputs)
+        if settings.record:
+            recorder = Recorder(settings.record, source_input.rate, notify)
+            stack.callback(recorder.close)
+            outputs.append(recorder.add)
+        outputs.append(source.play)
+        if settings.level and sound:
+            meter = LevelMeter(session, settings.level_offset)
+            parts.observers.append(meter)
+            parts.closing.append(meter.close)
+        if self._monitor:
+            monitor = SourceMonitor(session, source.rules, sound)
+            parts.observers.append(monitor)
+            parts.on_scores.append(monitor.scored)
+            parts.explain.append(monitor.decided)
+            source.monitor = monitor
+        return parts
+
+    def _gate(
+        self, source: _Source, session: Session, notify: Callable[[str], None]
+    ) -> SpeechGate | None:
+        """Make what keeps speech from being stored, if that is wanted."""
+        privacy = self.settings.privacy
+        if privacy.speech in (None, "keep") or not source.bundle.front.sound:
+            return None
+        gate = SpeechGate(session, privacy, source.rules, notify)
+        session.fetch = gate.protect(session.fetch or session.recent.fetch)
+        session.clip_of = self._clip_without_speech(gate, session.clip_of)
+        return gate
+
+    def _clip_without_speech(self, gate: SpeechGate, clip_of: ClipNamer | None) -> ClipNamer | None:
+        """Name no clip of an event in which speech was found."""
+        if clip_of is None or gate.mode == "mute":
+            return clip_of
+
+        def named(message: EventMessage) -> str | None:
+            return None if gate.has_speech(message.start, message.end) else clip_of(message)
+
+        return named
 
     def _session(self, source: _Source, source_input: Input) -> Session:
         listen, settings, bundle = self.settings.listen, source.settings, source.bundle
@@ -400,10 +470,20 @@ class _Source:
     session: Session | None = None
     monitor: SourceMonitor | None = None
     thread: threading.Thread | None = None
+    listeners: list[Callable[[Samples, float], None]] = field(default_factory=list)
     name: str = field(init=False)
 
     def __post_init__(self) -> None:
         self.name = source_name(self.settings)
+
+    def play(self, samples: Samples) -> None:
+        """Give sound to those that listen in."""
+        if self.listeners and self.session is not None:
+            for listener in tuple(self.listeners):
+                try:
+                    listener(samples, self.session.rate)
+                except Exception:  # whatever a listener does, the session goes on
+                    log.exception("a listener failed")
 
     def fail(self, error: Exception) -> None:
         self.state, self.error = "failed", error
@@ -421,6 +501,33 @@ class _Source:
         if self.state != "listening":
             found = replace(found, state=self.state, reason=reason, active=(), scores=None)
         return found
+
+
+@dataclass
+class _Parts:
+    """What observes one session: see `run_session`."""
+
+    observers: list[Observer]
+    on_scores: list[Callable[[Scores], None]]
+    explain: list[Explain]
+    closing: list[Callable[[], None]] = field(default_factory=list)
+
+
+class _Outputs:
+    """What stores or plays sound: fed by the speech gate, or by the session where there is none."""
+
+    def __init__(self, gate: SpeechGate | None) -> None:
+        self._outputs: list[Callable[[Samples], None]] = [] if gate is None else gate.outputs
+
+    def append(self, output: Callable[[Samples], None]) -> None:
+        self._outputs.append(output)
+
+    def add(self, samples: Samples) -> None:
+        for output in self._outputs:
+            output(samples)
+
+    def tick(self, session: Session) -> None:
+        """Do nothing: sound is passed on as it comes."""
 
 
 def sources_of(settings: Settings) -> list[SourceSettings]:

@@ -22,12 +22,12 @@ from numpy.typing import NDArray
 
 from audiocnn.errors import ArgumentError
 from audiocnn.streaming.messages import EventMessage, Message, format_message
-from audiocnn.streaming.session import SoundFetcher
+from audiocnn.streaming.session import SoundFetcher, SpeechFound
 from audiocnn.streaming.sinks.base import MessageFilter
 from audiocnn.streaming.sinks.clip_folder import ClipError, ClipFolder, ClipLimits
 from audiocnn.streaming.units import Seconds
 
-PATIENCE = 5.0  # seconds that the sound after an event may be late
+PATIENCE = 15.0  # seconds that the sound after an event may be late
 MAX_PENDING = 20  # clips that wait at once: of 30 s at 48 kHz, 115 MB of memory
 PRUNE = 600.0  # seconds between two searches for clips that are too old
 
@@ -155,6 +155,8 @@ class Clips:
                     self._folder.save(clip.message, _encode(clip))
                 else:
                     self._pending.append(clip)
+            except SpeechFound:
+                self._folder.release(clip.message)
             except Exception as error:  # of this clip; the others are saved
                 self._folder.release(clip.message)
                 reason = getattr(error, "strerror", None) or error
