@@ -381,6 +381,31 @@ def test_a_file_s_bytes_are_no_samples(form, tmp_path):
     os.close(reading)
 
 
+def piped(data: bytes, format: str) -> list[Chunk]:
+    reading, writing = os.pipe()
+    threading.Thread(target=lambda: (os.write(writing, data), os.close(writing))).start()
+    source = PipeInput(reading, RATE, format=format)
+    try:
+        return list(source.chunks())
+    finally:
+        source.close()
+        for thread in threading.enumerate():  # the reader, or it would read what has the
+            if thread.name == "pipe":  # descriptor's number next
+                thread.join(5)
+        os.close(reading)
+
+
+@pytest.mark.parametrize("level", [1e-3, 0.05, 0.9])
+@pytest.mark.parametrize("lead", [0, 4000])
+def test_samples_in_the_other_format_are_refused(level: float, lead: int) -> None:
+    x = np.concatenate((np.zeros(lead), level * noise(1) / np.abs(noise(1)).max()))
+    as_s16, as_f32 = (32767 * x).astype("<i2").tobytes(), x.astype("<f4").tobytes()
+    for data, good, bad in ((as_s16, "s16", "f32"), (as_f32, "f32", "s16")):
+        assert sum(chunk.samples.size for chunk in piped(data, good)) == x.size
+        with pytest.raises(AudioError, match=f"look like {good}, .* give --format {good}"):
+            piped(data, bad)
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [({"rate": 0}, "--rate"), ({"channels": 0}, "--channels"), ({"format": "u8"}, "s16, f32")],
@@ -476,6 +501,8 @@ def test_an_input_on_the_command_line_takes_the_place_of_the_settings_microphone
         (["--input", "-"], "--input - needs --rate"),
         (["--input", DEMO, "--rate", 8000], "--rate is for raw samples"),
         (["--input", DEMO, "--device", "USB"], "one of them"),
+        (["--device", "a", "--device", "b"], "--device is given twice: to listen to several"),
+        (["--input", "ftp://host/a"], "ftp:// cannot be listened to; there are: rtsp,"),
         (["--input", DEMO, "--hop", "0"], "hop must be above 0"),
         (["--input", DEMO, "--seconds", "-1"], "seconds must be above 0"),
         (["--settings", "none.toml"], "no such settings file: none.toml"),

@@ -26,6 +26,8 @@ FORMATS = {"s16": ("<i2", 32768.0), "f32": ("<f4", 1.0)}
 FILES = {b"RIFF": "WAV", b"fLaC": "FLAC", b"OggS": "Ogg", b"ID3": "MP3"}  # by how they begin
 PATIENCE = 0.2  # seconds without sound after which an empty piece is given
 WAITING = 64  # pieces of a pipe that wait at most
+CERTAIN = 500  # values that are not silence, from which on the format can be told
+SMALLEST_LIKELY, LARGEST_LIKELY = 1e-7, 16.0  # of float samples; full scale is 1
 AT_ONCE = 1 << 16  # bytes of a pipe that are read at once, at most
 
 
@@ -146,7 +148,7 @@ class PipeInput:
         AudioError
             If it is a file's content that comes.
         """
-        rest, began = b"", False
+        rest, began, checked = b"", False, False
         for new, when in self._pipe.reads():
             data = rest + new
             if not began and len(data) >= 4:
@@ -154,6 +156,8 @@ class PipeInput:
                 began = True
             whole = len(data) // self._frame * self._frame
             rest = data[whole:]
+            if not checked and whole:
+                checked = self._check_format(data[:whole])
             if whole:
                 yield Chunk(self._decode(data[:whole]), when)
             elif when is None:
@@ -162,6 +166,27 @@ class PipeInput:
     def close(self) -> None:
         """Stop giving pieces."""
         self._pipe.close()
+
+    def _check_format(self, data: bytes) -> bool:
+        """Refuse samples that are in the other format; True if it is certain that they are not.
+
+        Of 16-bit samples read in pairs as floats, many are huge, tiny or no number: a quiet
+        negative sample has the exponent of infinity. Floats of sound are all of a likely size.
+        """
+        words = np.frombuffer(data[: len(data) // 4 * 4], "<u4")
+        words = words[(words & 0x7FFFFFFF) != 0]  # silence is the same in both
+        if len(words) < CERTAIN:
+            return False
+        size = np.abs(words.view("<f4"))
+        likely = float(np.mean((size > SMALLEST_LIKELY) & (size < LARGEST_LIKELY)))
+        found = "f32" if likely > 0.99 else "s16" if likely < 0.9 else ""
+        given = "f32" if self._kind == "<f4" else "s16"
+        if found and found != given:
+            raise AudioError(
+                f"stdin: the samples look like {found}, and are read as {given}: give --format "
+                f"{found}, or have them sent as {given}"
+            )
+        return True
 
     def _decode(self, data: bytes) -> Samples:
         frames = np.frombuffer(data, self._kind).astype(np.float32)

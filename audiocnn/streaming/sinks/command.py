@@ -72,10 +72,7 @@ class Command:
         if time_limit <= 0:
             raise ArgumentError(f"{name}: time_limit must be above 0 seconds, got {time_limit}")
         for argument in arguments:
-            for place in filter(None, PLACE.findall(argument)):
-                if place not in PLACES:
-                    near = did_you_mean(place, PLACES)
-                    raise ArgumentError(f"{name}: no placeholder {{{place}}}{near}")
+            check_places(argument, name)
         program = shutil.which(os.path.expanduser(arguments[0]))
         if program is None:
             raise ArgumentError(f"{name}: there is no program {arguments[0]!r} that can be run")
@@ -124,6 +121,19 @@ class Command:
 
     def close(self) -> None:
         """Nothing is left running."""
+
+
+def check_places(text: str, name: str) -> None:
+    """Refuse a text with a placeholder that no message has.
+
+    Raises
+    ------
+    ArgumentError
+        If there is one; says which was probably meant.
+    """
+    for place in filter(None, PLACE.findall(text)):
+        if place not in PLACES:
+            raise ArgumentError(f"{name}: no placeholder {{{place}}}{did_you_mean(place, PLACES)}")
 
 
 def fill(argument: str, message: Message) -> str:

@@ -163,13 +163,19 @@ class Server:
     def __init__(self) -> None:
         self.answers: list[int | float] = []  # status codes, or seconds to sleep first
         self.headers: dict[str, str] = {}
+        self.methods: list[str] = []
         self.got: list[tuple[dict[str, str], dict[str, Any]]] = []
         outer = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
+            def do_PUT(self) -> None:
+                self.do_POST()
+
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
-                outer.got.append((dict(self.headers), json.loads(body)))
+                is_json = "json" in self.headers["Content-Type"]
+                outer.methods.append(self.command)
+                outer.got.append((dict(self.headers), json.loads(body) if is_json else body))
                 code = outer.answers.pop(0) if outer.answers else 200
                 if isinstance(code, float):
                     time.sleep(code)
@@ -212,6 +218,19 @@ def test_a_webhook_gets_json_and_the_secret(
     assert headers["Content-Type"] == "application/json"
     assert headers["Idempotency-Key"] == "event-sKauz_-3"
     assert SECRET not in repr(sink)
+
+
+def test_a_webhook_sends_a_body_of_ones_own(server: Server) -> None:
+    body = '{"text": "{label} in {source}: {score}", "file": "{clip}", "braces": "{{x"}'
+    sink = Webhook(server.url, method="PUT", body=body, headers={"x-room": "attic"})
+    sink.handle(event(3, label='a "quoted" \\ dog\n'))
+    sink = Webhook(server.url, body="{label}!", headers={"content-type": "text/plain"})
+    sink.handle(event(3, label='a "quoted" dog'))
+    (headers, found), (other_headers, text) = server.got
+    assert server.methods == ["PUT", "POST"]
+    assert found == {"text": 'a "quoted" \\ dog\n in garden: 0.900', "file": "", "braces": "{x"}
+    assert headers["X-Room"] == "attic"
+    assert (text, other_headers["Content-Type"]) == (b'a "quoted" dog!', "text/plain")
 
 
 def test_a_failing_webhook_is_tried_again(server: Server) -> None:
@@ -580,6 +599,11 @@ def test_a_real_broker_gives_the_last_will(mqtt: Any, tmp_path: Path) -> None:
         (lambda: Webhook("http://me:pw@host/"), "no passwords in the address; use secret_env"),
         (lambda: Webhook("http://host", secret_env="NOT_SET"), "variable 'NOT_SET' is not set"),
         (lambda: Webhook("http://host", header="A: b"), "'A: b' is no name of a header"),
+        (lambda: Webhook("http://host", method="GET"), "method must be POST, PUT, PATCH, got"),
+        (lambda: Webhook("http://host", body="{lable}"), "{lable} (did you mean 'label'?)"),
+        (lambda: Webhook("http://host", body='{"a": {label}}'), "body is no JSON"),
+        (lambda: Webhook("http://host", headers={"X-Api-Key": "1"}), "carries a secret: give"),
+        (lambda: Webhook("http://host", headers={"a b": "1"}), "'a b' is no header"),
         (lambda: Webhook("http://host", timeout=0), "timeout must be above 0 seconds, got 0"),
     ],
 )
