@@ -282,7 +282,8 @@ def grid_of(bundle: Bundle, hop: float | None = None) -> Grid:
     hop = bundle.hop if hop is None else hop
     if not 0 < hop < float("inf"):
         raise ArgumentError(f"hop must be above 0 seconds, got {hop}")
-    return bundle.opened.grid(bundle.window, hop)
+    grid = bundle.opened.grid(bundle.window, hop)
+    return replace(grid, centred=True) if bundle.network.short == "centre" else grid
 
 
 def checksum(bundle: Bundle) -> str:

@@ -15,6 +15,7 @@ from audiocnn.inference.streaming_network import open_streaming
 from audiocnn.inference.windowed_network import WindowedNetwork
 
 KINDS = ("streaming", "windowed", "rocket")
+PLACES = ("start", "centre")
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,9 @@ class NetworkSpec:
         What a windowed network's scores have gone through: "none", "sigmoid", "softmax".
     classes
         Indices of the scores that are given, in their order; None for all.
+    short
+        Where in a window a recording lies that is shorter: at its "start", with zeros
+        behind it, or in its "centre", with zeros on both sides.
     details
         Further facts, for people and for training: architecture, parameters, costs.
     """
@@ -59,6 +63,7 @@ class NetworkSpec:
     embeddings: str = ""
     activation: str = "none"
     classes: tuple[int, ...] | None = None
+    short: str = "start"
     details: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -68,6 +73,8 @@ class NetworkSpec:
                 f"network kind {self.kind!r} is not known here, but {', '.join(KINDS)}; update "
                 "audiocnn with: pip install -U audiocnn"
             )
+        if self.short not in PLACES:
+            raise BundleError(f"network: short must be {' or '.join(PLACES)}, got {self.short!r}")
         counts = {"length": self.length, "period": self.period}
         if self.kind == "streaming":
             counts = {"receptive_field": self.receptive_field or 0, "stride": self.stride or 0}

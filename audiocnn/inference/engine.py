@@ -45,6 +45,9 @@ class Grid:
         Columns in a window.
     step
         Columns from one window to the next; may be more than ``size``.
+    centred
+        Whether a segment shorter than a window lies in its middle, with zeros on both
+        sides, rather than at its start.
     """
 
     rate: float
@@ -52,6 +55,7 @@ class Grid:
     reach: int
     size: int
     step: int
+    centred: bool = False
 
     @property
     def window_samples(self) -> int:
@@ -261,6 +265,7 @@ class SegmentRun:
         self._state = network.begin(grid, output)
         self._start = self._at = 0  # where the segment and its next column begin
         self._n_samples, self._rate = 0, grid.rate
+        self._held: list[Array] | None = [] if grid.centred else None  # until a window is full
 
     def push(self, block: Block) -> Iterator[Columns]:
         """Take the next block; yield the columns that it completes."""
@@ -268,20 +273,35 @@ class SegmentRun:
             self._start = self._at = block.start
         self._rate = block.rate
         self._n_samples += block.samples.shape[-1]
+        samples = block.samples
+        if self._held is not None:
+            self._held.append(samples)
+            if self._n_samples < self._grid.window_samples:
+                return
+            samples, self._held = np.concatenate(self._held, axis=-1), None
+        yield from self._step(samples)
+
+    def _step(self, samples: Array) -> Iterator[Columns]:
         at_once = self._network.samples_at_once
-        for cut in range(0, block.samples.shape[-1], at_once):
-            piece = block.samples[..., cut : cut + at_once]
-            columns, self._state = self._network.step(self._state, piece)
+        for cut in range(0, samples.shape[-1], at_once):
+            columns, self._state = self._network.step(
+                self._state, samples[..., cut : cut + at_once]
+            )
             if columns is not None:
                 yield Columns(self._at, columns, rate=self._rate)
                 self._at += columns.shape[-1] * self._grid.period
 
     def close(self) -> Iterator[Columns]:
-        """End the segment: zeros behind one shorter than a window, and the last column."""
+        """End the segment: zeros beside one shorter than a window, and the last column."""
         if not self._n_samples:
             return
         padded = max(0, self._grid.window_samples - self._n_samples)
-        rest, self._state = self._network.end(self._state, padded)
+        before = 0
+        if self._held is not None:
+            before = padded // 2
+            zeros = self._network.front.padding(before)
+            yield from self._step(np.concatenate((zeros, *self._held), axis=-1))
+        rest, self._state = self._network.end(self._state, padded - before)
         closing = self._network.finish(self._state)
         end = Columns(self._at, rest, padded, True, self._rate)
         if closing is not None:

@@ -1,6 +1,7 @@
 """From samples to columns: where windows lie, and a graph that may be fed in any pieces."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -17,6 +18,7 @@ from audiocnn.inference import streaming_network
 from audiocnn.inference.bundle import grid_of
 from audiocnn.inference.engine import Columns, make_grid, run_network, segments
 from audiocnn.inference.streaming_network import StreamingState, open_streaming
+from tests.bundles import windowed_bundle
 
 RATE = 8000
 FRONT = MelSpec(RATE, 256, 100, 16, 50.0, 4000.0)
@@ -314,3 +316,40 @@ def test_columns_come_as_soon_as_they_are_complete(bundle):
     assert run.values.shape[-1] == 1
     assert taken[-1] == grid.reach
     assert grid.window_samples > grid.reach  # the window is not complete yet
+
+
+@pytest.mark.parametrize("n", [1, 700, 2000, 3999])
+def test_a_short_segment_lies_in_the_centre_of_its_window(n):
+    """With "centre", zeros go before and behind; times and pieces do not change."""
+    bundle = windowed_bundle("waveform")
+    centred = replace(bundle, network=replace(bundle.network, short="centre"))
+    samples = np.random.default_rng(n).standard_normal(n).astype(np.float32) / 5
+    window = bundle.pipeline().grid.window_samples
+    assert n < window
+    before = (window - n) // 2
+    whole = np.pad(samples, (before, window - n - before))
+    wanted = next(bundle.pipeline().scores([Block(whole, 0, bundle.rate)]))
+    cuts = np.array_split(samples, 3)
+    starts = np.cumsum([0, *map(len, cuts)])
+    blocks = [Block(x, int(at), bundle.rate) for x, at in zip(cuts, starts, strict=False) if len(x)]
+    runs = [run for run in centred.pipeline().scores(blocks) if run.values.size]
+    assert len(runs) == 1
+    np.testing.assert_array_equal(runs[0].values, wanted.values)
+    np.testing.assert_allclose(runs[0].times[:, 0], [0, n / bundle.rate])
+
+
+def test_a_long_segment_is_scored_alike_wherever_short_ones_lie():
+    bundle = windowed_bundle("frames")
+    centred = replace(bundle, network=replace(bundle.network, short="centre"))
+    samples = np.random.default_rng(0).standard_normal(9000).astype(np.float32) / 5
+    found = [
+        np.concatenate([run.values for run in b.pipeline().scores(cut)], axis=1)
+        for b, cut in (
+            (bundle, [Block(samples, 0, bundle.rate)]),
+            (
+                centred,
+                [Block(samples[:100], 0, bundle.rate), Block(samples[100:], 100, bundle.rate)],
+            ),
+        )
+    ]
+    np.testing.assert_allclose(*found, atol=1e-6)
