@@ -21,7 +21,13 @@ from audiocnn.cli.options.live import add_bench, add_devices, add_listen, add_se
 from audiocnn.cli.options.parsing import Parser
 from audiocnn.cli.options.recordings import add_label, add_verify
 from audiocnn.cli.options.shipped import add_info, add_models
-from audiocnn.cli.options.training import add_evaluate, add_report, add_train
+from audiocnn.cli.options.training import (
+    add_add_class,
+    add_evaluate,
+    add_improve,
+    add_report,
+    add_train,
+)
 from audiocnn.errors import ArgumentError, AudiocnnError
 from audiocnn.inference.malloc import keep_freed_memory
 
@@ -30,15 +36,15 @@ EXAMPLES = """examples:
   audiocnn label recordings/ -o events.csv       a folder; also .jsonl .txt .selections.txt
   audiocnn listen                                what the microphone hears, live
   audiocnn verify night.flac                     does the stream equal the file, here?
-  audiocnn train my_sounds/ -o my_model          needs: pip install 'audiocnn[train]'
+  audiocnn train my_sounds/ -o my_model --backbone mn04
   audiocnn evaluate clips.csv --model my_model
 """
 
 
 VERBS = (
     add_label, add_summary, add_clips, add_review, add_listen, add_serve, add_verify, add_check,
-    add_train, add_report, add_evaluate, add_tune, add_diff, add_embed, add_search, add_models,
-    add_info, add_devices, add_bench,
+    add_train, add_add_class, add_improve, add_report, add_evaluate, add_tune, add_diff,
+    add_embed, add_search, add_models, add_info, add_devices, add_bench,
 )  # fmt: skip
 
 
@@ -81,7 +87,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if args.verb not in ("listen", "serve"):  # its blocks are small, and it runs for months
         keep_freed_memory(everything=args.verb == "train")
     try:
-        status: int = importlib.import_module(f"audiocnn.cli.{args.verb}").run(args)
+        status: int = importlib.import_module(f"audiocnn.cli.{args.verb.replace('-', '_')}").run(
+            args
+        )
         sys.stdout.flush()
         return status
     except BrokenPipeError:  # `| head` has seen enough

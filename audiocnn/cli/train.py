@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from audiocnn.cli.report import write
 from audiocnn.cli.run_summary import counted
 from audiocnn.datasets.doctor.doctor import check_dataset
 from audiocnn.datasets.manifest import parse_where
-from audiocnn.errors import AudiocnnError
+from audiocnn.errors import ArgumentError, AudiocnnError
 
 CHOICES = (
     "arch", "size", "window", "epochs", "batch", "learning_rate", "balance", "patience",
@@ -22,8 +22,25 @@ CHOICES = (
 )  # fmt: skip
 
 
+HEAD_CHOICES = ("window", "hop", "hidden", "balance", "copies")
+# Of the options of `train`, those that concern a network that is fitted itself.
+NETWORK_OPTIONS = (
+    "arch", "size", "epochs", "batch", "learning_rate", "patience", "precision", "start", "front",
+)  # fmt: skip
+HEAD_OPTIONS = ("hidden", "hop", "copies", "no_embeddings")
+
+
 def run(args: argparse.Namespace) -> int:
-    """Train, and say how it goes on stderr."""
+    """Train, and report progress on stderr."""
+    if not args.backbone and not args.fine_tune and _has_default_backbone(args):
+        args.backbone = "auto"
+    if args.backbone and not args.fine_tune:
+        return _train_head(args)
+    if args.backbone:
+        args.start, args.backbone = args.backbone, None
+    elif args.fine_tune:
+        raise ArgumentError("--fine-tune needs --backbone NAME: the model to train further")
+    _refuse(args, HEAD_OPTIONS, "needs --backbone NAME, without --fine-tune")
     try:
         from audiocnn.training.train import train_bundle
     except ModuleNotFoundError as error:
@@ -68,6 +85,79 @@ def _train(args: argparse.Namespace, train_bundle: Callable[..., Any]) -> int:
     if bundle is not None:  # else another process says it
         print(args.output)
     return 0
+
+
+def _has_default_backbone(args: argparse.Namespace) -> bool:
+    """Whether a head is fitted where nobody says how to train: on sound, with a backbone."""
+    if any(getattr(args, name) for name in NETWORK_OPTIONS) or args.devices != 1:
+        return False
+    if args.log != "csv" or args.labels or args.columns:
+        return False
+    from audiocnn.training.heads.compare import general_backbones
+    from audiocnn.training.preparation import gather_clips, others
+
+    clips = gather_clips(args.data, parse_where(args.where), reading_of(args))
+    if others(clips) or not (names := general_backbones()):
+        return False
+    print(f"on a backbone at hand ({', '.join(names)}), the default; for a network from scratch: "
+          "--arch cnn2d", file=sys.stderr)  # fmt: skip
+    return True
+
+
+def _train_head(args: argparse.Namespace) -> int:
+    """Train a head on a backbone: without PyTorch."""
+    from audiocnn.training.heads.train import train_head
+
+    _refuse(args, NETWORK_OPTIONS, "has no meaning with --backbone: only a head is fitted; for "
+            "the whole network add --fine-tune")  # fmt: skip
+    chosen = {n: getattr(args, n) for n in HEAD_CHOICES if getattr(args, n) is not None}
+    if chosen.get("balance") in ("sampling", "loss"):  # a head draws nothing: it weighs
+        chosen["balance"] = "weights"
+    try:
+        with _showing() as (tell, _):
+            train_head(
+                args.data,
+                args.output,
+                args.backbone,
+                where=parse_where(args.where),
+                valid=parse_where([args.valid]) if args.valid else None,
+                folds=args.folds,
+                group=args.group,
+                background=args.background,
+                reviews=args.reviews,
+                cache=args.cache,
+                reading=reading_of(args),
+                seed=args.seed,
+                overwrite=args.overwrite,
+                keep_embeddings=not args.no_embeddings,
+                compare=not args.no_comparison,
+                progress=tell,
+                **chosen,
+            )
+            if not args.no_report:
+                _report(args, tell)
+    except KeyboardInterrupt:
+        print(f"\nstopped; the embeddings that are computed are kept in {args.output}.run: the "
+              "same command continues with them", file=sys.stderr)  # fmt: skip
+        raise
+    print(args.output)
+    return 0
+
+
+def _report(args: argparse.Namespace, tell: Callable[[str], None]) -> None:
+    """Write the report; a missing drawing library does not undo a training."""
+    try:
+        tell(f"report: {write(Path(args.output), findings=_findings(args, tell))}")
+    except AudiocnnError as error:
+        tell(f"no report: {error}")
+
+
+def _refuse(args: argparse.Namespace, names: Sequence[str], why: str) -> None:
+    """Refuse options that were given and have no effect."""
+    given = [name for name in names if getattr(args, name)]
+    if given:
+        option = "--from" if given[0] == "start" else f"--{given[0].replace('_', '-')}"
+        raise ArgumentError(f"{option} {why}")
 
 
 def _findings(args: argparse.Namespace, tell: Callable[[str], None]) -> list[Any]:

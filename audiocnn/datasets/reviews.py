@@ -128,7 +128,7 @@ def read_reviews(path: str | Path, labels: Collection[str]) -> list[Clip]:
         One for each row with a verdict: the event's own time in its clip, with its
         label, the true labels, or none. Its columns are ``recording``, ``from`` and ``to``
         (where the event was found: what comes of one recording belongs together) and
-        ``verdict``. Where a
+        ``verdict``, and ``detected``, the label of the event. Where a
         clip is gone, the recording itself stands for it, if that is there.
 
     Raises
@@ -188,7 +188,7 @@ def _clip(path: Path, place: str, row: dict[str, str], labels: tuple[str, ...]) 
     if end <= start:
         raise DatasetError(f"{place}: the end must lie after the start, found {start} to {end}")
     columns = {"recording": row["path"], "from": str(start), "to": str(end),
-               "verdict": row["verdict"].strip()}  # fmt: skip
+               "verdict": row["verdict"].strip(), "detected": row["label"]}  # fmt: skip
     clip, drawn = path.parent / row["clip"], row["clip"].endswith(DRAWN)
     clip = find_near(clip) or clip
     if clip.is_file() and not drawn:

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from audiocnn.evaluation.calibration import fit_calibration
 from audiocnn.inference.windows import Calibration
-from audiocnn.training.config import TrainingConfig
+from audiocnn.training.config import JudgingConfig
 from audiocnn.training.predictions import Predictions, audible
 
 
@@ -15,7 +15,7 @@ def calibrate_on(
     kept: Predictions,
     quiet: Predictions | None,
     targets: NDArray[np.float32],
-    recipe: TrainingConfig,
+    recipe: JudgingConfig,
     group: NDArray[np.generic],
 ) -> Calibration:
     """Fit the calibration: windows with energy of held-out clips, and background beside them.

@@ -3,12 +3,25 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from audiocnn.errors import ArgumentError
 from audiocnn.frontend.base import FrontEnd
 
 BALANCES = ("sampling", "loss", "none")
+
+
+class JudgingConfig(Protocol):
+    """What judging asks of any training's config: windows, silence, and scores of clips."""
+
+    @property
+    def hop(self) -> float: ...  # noqa: D102
+    @property
+    def silence_db(self) -> float: ...  # noqa: D102
+    @property
+    def faint_db(self) -> float: ...  # noqa: D102
+    @property
+    def clip_score(self) -> str: ...  # noqa: D102
 
 
 @dataclass(frozen=True)

@@ -31,7 +31,7 @@ from audiocnn.training.run_results import Curve
 class Fits:
     """The fits of a training: a fold each, if folds there are, and the final one."""
 
-    material: TrainingSet
+    material: TrainingSet[TrainingConfig]
     run: Path
     tell: Callable[[str], None]
     watcher: Watcher | None
@@ -62,6 +62,18 @@ class Fits:
             held_out.append(clips)
             quiet += [others] if others else []
         return held_out, quiet, model
+
+    def resumed(self) -> str:
+        """Say where a training that was stopped continues; nothing for a new one."""
+        done = sum((self.folder(part) / DONE).exists() for part in self.parts)
+        folders = [*map(self.folder, self.parts), self.run / "final"]
+        begun = [f for f in folders if (f / CHECKPOINT).exists() and not (f / DONE).exists()]
+        if not done and not begun:
+            return ""
+        epochs = len(read_curve(begun[0] / "curve.csv", "").loss) if begun else 0
+        return f"continuing a training that was stopped: {done} of {len(folders)} fits are done" + (
+            f", and {epochs} epochs of the next one" if epochs else ""
+        )
 
     def fit_fold(self, part: int) -> None:
         """Fit without a part and keep what the network says of it, unless that is done."""

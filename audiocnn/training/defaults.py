@@ -18,7 +18,7 @@ LOOKED_AT = 50  # clips
 # How long to train: as many windows in all as serve a few hundred clips well, within
 # limits; many clips need to be seen less often, few clips are quickly seen often. Half of
 # it where training goes on from a bundle.
-PASSES, FEWEST, MOST = 100_000, 12, 200
+PASSES, FEWEST, MOST = 100_000, 12, 100
 
 
 @dataclass(frozen=True)

@@ -23,12 +23,13 @@ from audiocnn.inference.events import Event, EventRule, find_events
 from audiocnn.inference.windows import Calibration, calibrate
 from audiocnn.training.bootstrap import group_bounds
 from audiocnn.training.calibrate import calibrate_on
-from audiocnn.training.config import TrainingConfig
+from audiocnn.training.config import JudgingConfig
 from audiocnn.training.predictions import Predictions, audible, join
 from audiocnn.training.run_results import NEVER
 
 Array = NDArray[np.float32]
 Mask = NDArray[np.bool_]
+LEFT_OUT = 0.05  # of true clips: what a threshold may reject where recall matters most
 FALSE_ALARMS = 5.0  # an hour, over all labels, where a background allows to choose for it
 
 
@@ -43,6 +44,10 @@ class HeldOut:
         (K, C).
     background, background_part
         The same of sounds that are none of the classes; None if there are none.
+    alike
+        (K,) clips that calibration counts as one; those of a group if None. Where parts
+        are speakers, thousands of clips of four of them say little of the fifth, and
+        offsets fitted to them would do harm.
     """
 
     clips: Predictions
@@ -51,6 +56,7 @@ class HeldOut:
     targets: Array
     background: Predictions | None
     background_part: NDArray[np.int64]
+    alike: NDArray[np.int64] | None = None
 
 
 @dataclass(frozen=True)
@@ -74,7 +80,7 @@ class Judgement:
     figures: dict[str, Any]
 
 
-def judge(held: HeldOut, labels: tuple[str, ...], recipe: TrainingConfig, grid: Grid) -> Judgement:
+def judge(held: HeldOut, labels: tuple[str, ...], recipe: JudgingConfig, grid: Grid) -> Judgement:
     """Choose calibration and rules, and measure what they and the networks are worth.
 
     Parameters
@@ -122,15 +128,16 @@ def judge(held: HeldOut, labels: tuple[str, ...], recipe: TrainingConfig, grid: 
 
 
 def _choose(
-    held: HeldOut, labels: tuple[str, ...], recipe: TrainingConfig, grid: Grid, without: int | None
+    held: HeldOut, labels: tuple[str, ...], recipe: JudgingConfig, grid: Grid, without: int | None
 ) -> tuple[Calibration, dict[str, EventRule]]:
     """Fit calibration and rules on all parts, or on all but one."""
     clips, background = held.clips, held.background
+    alike = held.group if held.alike is None else held.alike
     if without is not None:
         clips = clips.of(held.part != without)
         background = background and background.of(np.not_equal(held.background_part, without))
     background = None if background is None or not background.clip.size else background
-    calibration = calibrate_on(clips, background, held.targets, recipe, held.group)
+    calibration = calibrate_on(clips, background, held.targets, recipe, alike)
     # Clips without a label are background too.
     nothing = clips.of(np.logical_not(held.targets.any(1)))
     if not nothing.clip.size:
@@ -159,7 +166,7 @@ def _score_clips(
     own: Predictions,
     calibration: Calibration,
     rules: Mapping[str, EventRule],
-    recipe: TrainingConfig,
+    recipe: JudgingConfig,
     scores: Array,
     sure: NDArray[np.bool_],
 ) -> None:
@@ -199,11 +206,17 @@ def _figures(
     return told | {
         "macro_f1_bounds": list(bounds["macro_f1"]),
         "mean_average_precision_bounds": list(bounds["mean_average_precision"]),
+        "accepting_threshold": accepting_threshold(scores[known][labelled]),
         "unlabelled": int((~labelled).sum()),
         "unlabelled_heard": sum(bool(heard[rows[k]]) for k in np.flatnonzero(~labelled).tolist()),
         "groups": len(set(held.group[known].tolist())),
         "by_part": [round(float(right[part == p].mean()), 4) for p in np.unique(part)],
     }
+
+
+def accepting_threshold(scores: Array) -> float | None:
+    """Return the threshold that the best scores of all but `LEFT_OUT` of clips (K, C) reach."""
+    return float(np.quantile(scores.max(axis=1), LEFT_OUT)) if len(scores) else None
 
 
 def _background_figures(

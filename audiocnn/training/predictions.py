@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +13,15 @@ from numpy.typing import NDArray
 from audiocnn.io.files.atomic import replacing
 
 Array = NDArray[np.float32]
+
+
+class HasPower(Protocol):
+    """Windows of clips: ``clip`` (W,) of which each is, and its mean ``power`` (W,)."""
+
+    @property
+    def clip(self) -> NDArray[np.int64]: ...  # noqa: D102
+    @property
+    def power(self) -> Array: ...  # noqa: D102
 
 
 @dataclass(frozen=True)
@@ -66,7 +76,7 @@ def load_predictions(path: Path) -> Predictions:
         return Predictions(**{name: stored[name] for name in stored.files})
 
 
-def audible(predictions: Predictions, silence_db: float, faint_db: float) -> NDArray[np.bool_]:
+def audible(predictions: HasPower, silence_db: float, faint_db: float) -> NDArray[np.bool_]:
     """Say which windows (W,) have enough energy to carry their clip's label."""
     loudest = np.zeros(int(predictions.clip.max()) + 1)
     np.maximum.at(loudest, predictions.clip, predictions.power)

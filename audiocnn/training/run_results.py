@@ -31,9 +31,11 @@ from audiocnn.inference.events import EventRule
 from audiocnn.inference.windows import Calibration
 from audiocnn.io.files.atomic import replacing
 from audiocnn.training.config import Augmentation, TrainingConfig
+from audiocnn.training.heads.config import HeadConfig, Variation
 from audiocnn.training.predictions import Predictions, load_predictions
 
 FORMAT = 1
+EMBEDDINGS = "clip_embeddings.npz"
 NEVER = -1  # the `fold` of a clip that was in no held-out part
 
 
@@ -105,11 +107,16 @@ class Training:
         Those of the bundle.
     figures
         Of the held-out clips: see `audiocnn.training.metrics`; plain values.
+    groups
+        (K,) clips of one number belong together; empty where no embeddings are stored.
+    clip_embeddings
+        (K, F) mean features of each clip, of a head's training; NaN for clips without
+        windows, None for a network's training.
     """
 
     data: str
     labels: tuple[str, ...]
-    recipe: TrainingConfig
+    recipe: TrainingConfig | HeadConfig
     clips: tuple[Clip, ...]
     fold: NDArray[np.int64]
     held_out: Predictions
@@ -120,6 +127,8 @@ class Training:
     background: tuple[Clip, ...] = ()
     background_held_out: Predictions | None = None
     figures: Mapping[str, Any] = field(default_factory=dict)
+    groups: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
+    clip_embeddings: NDArray[np.float32] | None = None
 
     @property
     def targets(self) -> NDArray[np.float32]:
@@ -148,6 +157,7 @@ def save_training(training: Training, folder: Path) -> None:
     else:
         training.background_held_out.save(quiet)
     _write_predictions(training, folder / "predictions.csv")
+    _write_embeddings(training, folder / EMBEDDINGS)
     told = {
         "format": FORMAT,
         "data": training.data,
@@ -197,6 +207,7 @@ def load_training(folder: str | Path) -> Training:
             background=tuple(map(_read_clip, told["background"])),
             background_held_out=load_predictions(quiet) if quiet.exists() else None,
             figures=told["figures"],
+            **_read_embeddings(folder / EMBEDDINGS),
         )
     except FileNotFoundError as error:
         raise DatasetError(
@@ -207,8 +218,14 @@ def load_training(folder: str | Path) -> Training:
         raise DatasetError(f"{path}: {type(error).__name__}: {error}; train again") from error
 
 
-def read_recipe(told: Mapping[str, Any]) -> TrainingConfig:
-    """Make a recipe of what JSON gives back: lists are tuples again."""
+def read_recipe(told: Mapping[str, Any]) -> TrainingConfig | HeadConfig:
+    """Make a config of what JSON gives back: lists are tuples again."""
+    if "backbone" in told:
+        variation: dict[str, Any] = {
+            n: tuple(v) if isinstance(v, list) else v for n, v in told["variation"].items()
+        }
+        front = front_of(told["front"])
+        return HeadConfig(**{**told, "front": front, "variation": Variation(**variation)})
     values: dict[str, Any] = {n: tuple(v) if isinstance(v, list) else v for n, v in told.items()}
     varied: dict[str, Any] = {
         n: tuple(v) if isinstance(v, list) else v for n, v in told["augmentation"].items()
@@ -216,6 +233,22 @@ def read_recipe(told: Mapping[str, Any]) -> TrainingConfig:
     front = front_of({"kind": "log-mel", **told["front"]})  # the only kind, once
     values |= {"front": front, "augmentation": Augmentation(**varied)}
     return TrainingConfig(**values)
+
+
+def _write_embeddings(training: Training, path: Path) -> None:
+    if training.clip_embeddings is None:
+        path.unlink(missing_ok=True)
+        return
+    with replacing(path) as part, part.open("wb") as file:
+        np.savez(file, groups=training.groups,
+                 clips=training.clip_embeddings.astype(np.float16))  # fmt: skip
+
+
+def _read_embeddings(path: Path) -> dict[str, Any]:
+    if not path.exists():
+        return {}
+    with np.load(path, allow_pickle=False) as stored:
+        return {"groups": stored["groups"], "clip_embeddings": np.float32(stored["clips"])}
 
 
 def _write_predictions(training: Training, path: Path) -> None:

@@ -35,6 +35,7 @@ from audiocnn.training.fine_tuning import open_start, start_choices, start_netwo
 from audiocnn.training.fit import resolved_precision
 from audiocnn.training.metrics import HeldOut, judge
 from audiocnn.training.model_card import in_words, make_card
+from audiocnn.training.pace import estimate_seconds
 from audiocnn.training.pack import pack
 from audiocnn.training.predictions import Predictions, join
 from audiocnn.training.preparation import (
@@ -46,7 +47,7 @@ from audiocnn.training.preparation import (
     only_training,
     others,
 )
-from audiocnn.training.progress import Watcher
+from audiocnn.training.progress import Watcher, clock
 from audiocnn.training.run_results import Curve, Training, save_training, targets_of
 from audiocnn.training.signal_defaults import count_windows, signal_in_words, signal_recipe
 
@@ -159,6 +160,7 @@ def train_bundle(
         store = store_for(recipe, reading, sounds)
         material = gather(clips, labels, split, background, recipe, first, store, length)
         fits = Fits(material, run, tell, watcher, devices, log)
+        tell(fits.resumed() or _announcement(material))
         held_out, quiet, model = fits.all()
         if not is_first_process():
             return None
@@ -201,7 +203,7 @@ def _propose(
 
 
 def judge_and_pack(
-    m: TrainingSet,
+    m: TrainingSet[TrainingConfig],
     model: Classifier,
     held_out: Sequence[Predictions],
     quiet: Sequence[Predictions],
@@ -214,7 +216,9 @@ def judge_and_pack(
     part = judging_parts(m.clips, m.split, group, m.recipe.seed)
     background = join(quiet) if quiet else None
     clips = join(held_out)
-    held = HeldOut(clips, part, m.split.group, m.targets, background, m.background_part)
+    held = HeldOut(
+        clips, part, m.split.group, m.targets, background, m.background_part, m.split.alike
+    )
     r = m.recipe
     grid = make_grid(r.front, model.receptive_field, model.stride, r.window, r.hop)
     judged = judge(held, m.labels, r, grid)
@@ -226,6 +230,17 @@ def judge_and_pack(
         judged.calibration, judged.rules, tuple(m.background), background, figures,
     )  # fmt: skip
     return bundle, training
+
+
+def _announcement(m: TrainingSet[TrainingConfig]) -> str:
+    """Say how long it will take, from steps that are measured."""
+    seconds = estimate_seconds(m)
+    n = len(m.split.parts) + 1 if m.split.crossed else 1
+    fits = f"{n} fits" if n > 1 else "one fit"
+    return (
+        f"about {clock(seconds)} for {fits} of {m.recipe.epochs} epochs, by steps measured here; "
+        "it can be stopped at any time, and the same command continues it"
+    )
 
 
 def _plan(

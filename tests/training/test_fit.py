@@ -138,13 +138,13 @@ def test_precision_is_that_of_the_machine():
 def test_how_long_to_train_depends_on_how_much_there_is(tmp_path):
     clips = read_manifest(make_dataset(tmp_path / "d", 4))
     few = default_recipe(clips)
-    assert (few.epochs, few.batch) == (200, 16)
+    assert (few.epochs, few.batch) == (100, 16)
     look = look_at(clips)
     assert (look.rate, look.n_clips) == (RATE, 12)
     many = default_recipe(clips, dataclasses.replace(look, n_clips=2000))
     assert many.batch == 64
     assert 12 <= many.epochs < 50
-    assert default_recipe(clips, start="a model").epochs == 100
+    assert default_recipe(clips, start="a model").epochs == 50
     assert default_recipe(clips, epochs=7, batch=8).epochs == 7
     assert default_recipe(clips, window=0.5).hop == 0.125
 

@@ -13,6 +13,7 @@ def add_train(verbs: Any) -> None:
     parser = add_verb(verbs, "train", "make a model of a dataset", [
         "audiocnn train my_sounds/ -o my_model --background other_sounds/",
         "audiocnn train clips.csv -o my_model --folds fold --group source --arch cnn1d",
+        "audiocnn train my_sounds/ -o my_model --backbone mn04      in seconds, without PyTorch",
         "audiocnn train my_birds/ -o my_model --from environment",
         "audiocnn train clips.csv -o my_model --valid split=test",
         "audiocnn train X_TRAIN.ts -o my_model                other signals than sound",
@@ -32,6 +33,26 @@ def add_train(verbs: Any) -> None:
     parser.add_argument(
         "--background", metavar="FOLDER", help="sounds that are none of the classes"
     )
+    parser.add_argument("--backbone", metavar="NAME",
+                        help="fit a classifier on the embeddings of a trained network: shipped, "
+                        "installed (`audiocnn models`) or a bundle's folder; auto: the best at "
+                        "hand in a quick cross-validation (the default where a general one is at "
+                        "hand); takes seconds, and needs no PyTorch")  # fmt: skip
+    parser.add_argument("--no-comparison", action="store_true",
+                        help="with --backbone NAME: do not try the other backbones at hand on a "
+                        "sample of the clips")  # fmt: skip
+    parser.add_argument("--hidden", type=int, metavar="N",
+                        help="with --backbone: also try a hidden layer of N units, and keep it "
+                        "where it is better")  # fmt: skip
+    parser.add_argument("--fine-tune", action="store_true",
+                        help="with --backbone: train its network further too; needs PyTorch, and "
+                        "a network of ours")  # fmt: skip
+    parser.add_argument("--copies", type=int, metavar="N",
+                        help="with --backbone: varied copies of each window to fit on (default: "
+                        "1; 0 is faster)")  # fmt: skip
+    parser.add_argument("--no-embeddings", action="store_true",
+                        help="with --backbone: leave the features of the training windows out of "
+                        "the bundle; add-class and improve need them")  # fmt: skip
     parser.add_argument("--from", dest="start", metavar="M",
                         help="train on from a model, shipped or a folder, with other "
                         "classes: half the time, and better where clips are few and "
@@ -62,6 +83,9 @@ def _add_judging(parser: argparse.ArgumentParser) -> None:
 def _add_fitting(parser: argparse.ArgumentParser) -> None:
     """Add what says how it is fitted."""
     parser.add_argument("--window", type=float, metavar="SECONDS", help="length of a window")
+    parser.add_argument("--hop", type=float, metavar="SECONDS",
+                        help="with --backbone: from window to window (default: a half or a quarter "
+                        "of the window)")  # fmt: skip
     parser.add_argument("--epochs", type=int, help="how often the data is gone through")
     parser.add_argument("--batch", type=int, metavar="N", help="windows a step (default: 64)")
     parser.add_argument("--learning-rate", type=float, metavar="R",
@@ -85,6 +109,42 @@ def _add_fitting(parser: argparse.ArgumentParser) -> None:
                         "kept)")  # fmt: skip
     parser.add_argument("--no-report", action="store_true",
                         help="write no BUNDLE.html (`audiocnn report` makes it later)")  # fmt: skip
+
+
+def add_add_class(verbs: Any) -> None:
+    """Add `audiocnn add-class`."""
+    parser = add_verb(verbs, "add-class", "add a class to a model from a few clips, in seconds", [
+        "audiocnn add-class my_model bell/ -o with_bell            a folder of recordings of bells",
+        "audiocnn add-class my_model new_clips/ -o more --overwrite     a folder a class",
+    ])  # fmt: skip
+    parser.add_argument("model", metavar="MODEL",
+                        help="what `train --backbone` wrote; the recordings it was fitted on are "
+                        "not needed")  # fmt: skip
+    parser.add_argument("clips", metavar="CLIPS",
+                        help="recordings of one class, a folder of class folders, or a CSV; five "
+                        "clips are a start")  # fmt: skip
+    parser.add_argument("-o", "--output", required=True, metavar="BUNDLE", help="the new folder")
+    parser.add_argument("--overwrite", action="store_true", help="replace a model that is there")
+    parser.add_argument("--label", metavar="NAME", help="of the class (default: the folder's name)")
+    parser.add_argument("--where", action="append", default=[], metavar="COLUMN=VALUE,VALUE",
+                        help="only these rows of a CSV")  # fmt: skip
+    add_reading(parser)
+
+
+def add_improve(verbs: Any) -> None:
+    """Add `audiocnn improve`."""
+    parser = add_verb(verbs, "improve", "correct a model by verdicts on its events, in seconds", [
+        "audiocnn improve my_model --reviews review/review.csv -o better",
+        "audiocnn improve my_model --reviews monday.csv --reviews tuesday.csv -o better --json",
+    ])  # fmt: skip
+    parser.add_argument("model", metavar="MODEL", help="what `train --backbone` wrote")
+    parser.add_argument("--reviews", action="append", required=True, metavar="CSV",
+                        help="a model's events with your verdicts (see clips); may be given "
+                        "again")  # fmt: skip
+    parser.add_argument("-o", "--output", required=True, metavar="BUNDLE", help="the new folder")
+    parser.add_argument("--overwrite", action="store_true", help="replace a model that is there")
+    parser.add_argument("--json", action="store_true", help="old against new, for a program")
+    add_reading(parser)
 
 
 def add_report(verbs: Any) -> None:

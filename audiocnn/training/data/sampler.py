@@ -177,16 +177,16 @@ def _draw_batch(
             samples[row] = _background(examples, n_window, rng, speed)
             continue
         targets[row] = examples.targets[clip]
-        samples[row] = _clip_window(examples.waveforms, clip, starts[clip], n_window, rng, speed)
+        samples[row] = clip_window(examples.waveforms, clip, starts[clip], n_window, rng, speed)
         if rng.random() < a.roll and examples.waveforms.length(clip) > n_window:
             samples[row] = np.roll(samples[row], rng.integers(n_window), axis=-1)
         if rng.random() < a.background:
             snr = rng.uniform(*a.background_snr_db)
-            under[row] = _at_snr(_background(examples, n_window, rng, 1.0), samples[row], snr)
+            under[row] = at_snr(_background(examples, n_window, rng, 1.0), samples[row], snr)
     return Batch(samples, under, targets, int(rng.integers(2**62)))
 
 
-def _clip_window(
+def clip_window(
     waves: Stored, clip: int, starts: NDArray[np.int64], n_window: int,
     rng: np.random.Generator, speed: float,
 ) -> Array:  # fmt: skip
@@ -221,7 +221,7 @@ def _background(examples: Examples, n_window: int, rng: np.random.Generator, spe
     return stretch(waves.read(clip, start, n_read), n_window)
 
 
-def _at_snr(background: Array, samples: Array, snr_db: float) -> Array:
+def at_snr(background: Array, samples: Array, snr_db: float) -> Array:
     """Scale a background to lie ``snr_db`` under the samples."""
     own, other = float(np.mean(samples**2)), float(np.mean(background**2))
     if own == 0 or other == 0:

@@ -46,12 +46,20 @@ class Split:
     n_judged
         How many of the clips, the first ones, are judged; the others are learnt from
         alone, also where a part is theirs. None for all.
+    named
+        Whether a column of the data names the parts: speakers, rooms, days.
     """
 
     part: NDArray[np.int64]
     crossed: bool
     group: NDArray[np.int64]
     n_judged: int | None = None
+    named: bool = False
+
+    @property
+    def alike(self) -> NDArray[np.int64]:
+        """(K,) clips of one number show no more than one: of a named part, or of a group."""
+        return self.part if self.named else self.group
 
     @property
     def parts(self) -> list[int]:
@@ -106,7 +114,7 @@ def split_clips(
     if valid:
         split = Split(_valid_part(clips, valid), False, names)
     elif isinstance(folds, str) and not folds.isdecimal():
-        split = Split(_column_parts(clips, folds), True, names)
+        split = Split(_column_parts(clips, folds), True, names, named=True)
     else:
         split = _dealt(clips, names, windows, None if folds is None else int(folds), group, seed)
     _check_learnable(clips, split)

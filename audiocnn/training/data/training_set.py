@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,14 +20,18 @@ from audiocnn.training.data.reviewed import held_with_background
 from audiocnn.training.data.sampler import Examples
 from audiocnn.training.data.signal_cache import cached_signals, require_fit
 from audiocnn.training.data.splits import Length, Split, split_background
+from audiocnn.training.heads.config import HeadConfig
 from audiocnn.training.run_results import targets_of
 
 if TYPE_CHECKING:  # it imports PyTorch, which heads on backbones do not need
     from audiocnn.networks.classifier import Classifier
 
 
+Config = TypeVar("Config", TrainingConfig, HeadConfig)
+
+
 @dataclass(frozen=True)
-class TrainingSet:
+class TrainingSet(Generic[Config]):
     """All that a training works with, once it is read and decoded.
 
     Parameters
@@ -54,7 +58,7 @@ class TrainingSet:
     background: list[Clip]
     background_part: NDArray[np.int64]
     background_waveforms: Stored | None
-    recipe: TrainingConfig
+    recipe: Config
     start: Classifier | None
 
     def without(self, part: int | None) -> Examples:
@@ -68,7 +72,9 @@ class TrainingSet:
 Store = Callable[[Sequence[Clip]], Stored]
 
 
-def store_for(recipe: TrainingConfig, reading: SignalReadOptions, folder: Path) -> Store:
+def store_for(
+    recipe: TrainingConfig | HeadConfig, reading: SignalReadOptions, folder: Path
+) -> Store:
     """Give what reads clips once, for a recipe's front end, and keeps them in a folder."""
     front = recipe.front
     if front.sound:
@@ -87,8 +93,8 @@ def store_for(recipe: TrainingConfig, reading: SignalReadOptions, folder: Path) 
 
 def gather(
     clips: list[Clip], labels: tuple[str, ...], split: Split, background: str | Path | None,
-    recipe: TrainingConfig, start: Classifier | None, store: Store, length: Length,
-) -> TrainingSet:  # fmt: skip
+    recipe: Config, start: Classifier | None, store: Store, length: Length,
+) -> TrainingSet[Config]:  # fmt: skip
     """Read everything once, and refuse what nothing can be learnt from."""
     others: list[Clip] = []
     part, other_waves = np.zeros(0, np.int64), None

@@ -23,7 +23,7 @@ ROWS = 12  # classes drawn under a spectrogram
 
 def inside_section(subject: Subject) -> Section:
     """Show kernels, maps and evidence."""
-    body = kernel_picture(subject.network)
+    body = kernel_picture(subject.trunk)
     examples = subject.examples()
     if examples:
         body += "<h3>From the first layer to the last</h3>"
@@ -105,7 +105,7 @@ def _layers(subject: Subject, label: str, samples: Samples) -> str:
     cells = [f"<h4>{text(label)}: what goes in</h4><small>{frames.shape[0] * frames.shape[1]} "
              f"bands x {frames.shape[2]} frames</small>"
              + drawing.picture_of(frames, front, "input", 2.6)]  # fmt: skip
-    for number, (kind, maps) in enumerate(layer_maps(subject.network, frames), 1):
+    for number, (kind, maps) in enumerate(layer_maps(subject.trunk, frames), 1):
         joined = maps if maps.ndim == 2 else maps.reshape(maps.shape[0], -1, maps.shape[-1])
         shape = " x ".join(map(str, maps.shape[1:]))
         name = f"layer {number}"

@@ -124,7 +124,8 @@ def recipe_section(subject: Subject) -> Section:
     """List how it was trained: for those who want to repeat it."""
     t = subject.training
     recipe = t.recipe.described()
-    varied, front = recipe.pop("augmentation"), recipe.pop("front")
+    varied = recipe.pop("augmentation" if "augmentation" in recipe else "variation")
+    front = recipe.pop("front")
     body = paragraph(f"Data: {t.data}. The recipe is stored in the bundle too.")
     for title, values in (("Recipe", recipe), ("Front end", front), ("Augmentation", varied)):
         body += details(title, _listed(values))

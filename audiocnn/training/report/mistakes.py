@@ -12,6 +12,7 @@ from audiocnn.datasets.manifest import Clip
 from audiocnn.evaluation.threshold_search import clip_runs
 from audiocnn.inference.events import Event, find_events
 from audiocnn.training.report import drawing
+from audiocnn.training.report.embedding_map import nearest_clips
 from audiocnn.training.report.page import Section, grid, paragraph, table, text
 from audiocnn.training.report.subject import Subject
 from audiocnn.training.report.summary import counted, number, percent
@@ -34,7 +35,7 @@ def mistakes_section(subject: Subject) -> Section:
     if wrong:
         order = [i for i in order if lead[i] > 0]
     cards = [
-        _clip_card(subject, t.clips[int(known[i])], scores[i], [
+        _clip_card(subject, int(known[i]), scores[i], [
             label for label, true in zip(subject.labels, targets[i], strict=True) if true
         ]) for i in order
     ]  # fmt: skip
@@ -57,7 +58,8 @@ def mistakes_section(subject: Subject) -> Section:
     return Section("mistakes", "The worst mistakes", paragraph(head) + grid(cards, said, "cards"))
 
 
-def _clip_card(subject: Subject, clip: Clip, scores: Array, true: list[str]) -> str:
+def _clip_card(subject: Subject, at: int, scores: Array, true: list[str]) -> str:
+    clip = subject.training.clips[at]
     best = int(scores.argmax())
     said, truth = subject.labels[best], " and ".join(true)
     verdict = "right" if said in true else "wrong"
@@ -66,7 +68,19 @@ def _clip_card(subject: Subject, clip: Clip, scores: Array, true: list[str]) -> 
         f'<h4>{text(truth)}</h4><p>It said <b class="{verdict}">{text(said)}</b> '
         f"({scores[best]:.2f}); {text(truth)} had {own:.2f}</p>"
     )
-    return words + _seen_and_heard(subject, clip, truth) + _name_of(clip)
+    near = _nearest(subject, at)
+    return words + _seen_and_heard(subject, clip, truth) + _name_of(clip) + near
+
+
+def _nearest(subject: Subject, at: int) -> str:
+    """Name the clips of other groups that sound most like one to the backbone."""
+    clips = subject.training.clips
+    rows = [
+        f"{text(' and '.join(clips[k].labels) or 'none of the classes')}: "
+        f"{text(clips[k].path.name)} ({similarity:.2f})"
+        for k, similarity in nearest_clips(subject, at)
+    ]
+    return f'<p class="name">most similar: {"; ".join(rows)}</p>' if rows else ""
 
 
 def _seen_and_heard(subject: Subject, clip: Clip, said: str, begin: float = 0.0) -> str:

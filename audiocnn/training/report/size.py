@@ -10,7 +10,7 @@ from audiocnn.training.report.subject import Subject
 
 def size_section(subject: Subject) -> Section:
     """Compare parameters layer by layer."""
-    layers = dense_layers(subject.network)
+    layers = dense_layers(subject.trunk)
     shared, dense = sum(x.parameters for x in layers), sum(x.dense for x in layers)
     trunk = subject.bundle.network.details
     reach = subject.grid.reach / subject.rate

@@ -6,20 +6,21 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from audiocnn.datasets.manifest import Clip
 from audiocnn.errors import DatasetError
 from audiocnn.inference.bundle import Bundle, grid_of, load
 from audiocnn.inference.engine import Grid
-from audiocnn.networks.classifier import Classifier
-from audiocnn.training.pack import load_network
+from audiocnn.training.config import TrainingConfig
 from audiocnn.training.report.sounds import Room, Samples, player, read_clip
 from audiocnn.training.run_results import NEVER, Training, load_training
+
+if TYPE_CHECKING:  # it imports PyTorch, which a report of a head does not need
+    from audiocnn.networks.classifier import Classifier
 
 EXAMPLES = 4  # classes that are looked at closely
 
@@ -30,8 +31,10 @@ class Subject:
 
     Parameters
     ----------
-    training, bundle, network
+    training, bundle
         Of one training.
+    network
+        Of PyTorch; None where a head was trained on a backbone.
     findings
         Of the dataset doctor, as ``audiocnn check --json`` prints them: ``severity``,
         ``kind``, ``message``, ``advice`` and ``places`` (``path``, ``detail``); None if it
@@ -42,9 +45,21 @@ class Subject:
 
     training: Training
     bundle: Bundle
-    network: Classifier
+    network: Classifier | None
     findings: Sequence[Mapping[str, Any]] | None = None
     room: Room = field(default_factory=Room)
+
+    @property
+    def trunk(self) -> Classifier:
+        """The network, where one was trained."""
+        assert self.network is not None, "sections on the network are not made for a head"
+        return self.network
+
+    @property
+    def config(self) -> TrainingConfig:
+        """How the network was trained, where one was."""
+        assert isinstance(self.training.recipe, TrainingConfig)
+        return self.training.recipe
 
     @property
     def rate(self) -> float:
@@ -131,17 +146,21 @@ class Subject:
 
     def columns(self, samples: Samples) -> NDArray[np.float32]:
         """Give the network's columns (2, C, T') of a sound: evidence, and how much it counts."""
+        import torch  # here: a report of a head does without
+
         frames = torch.from_numpy(self.frames(samples))[None]
         with torch.no_grad():
-            return np.asarray(self.network(frames)[0].numpy())
+            return np.asarray(self.trunk(frames)[0].numpy())
 
     def probabilities(self, windows: Sequence[Samples]) -> NDArray[np.float64]:
         """Score windows (W of them, one window long each): (C, W), calibrated."""
+        import torch
+
         logits = []
         for at in range(0, len(windows), 32):
             frames = np.stack([self.frames(x) for x in windows[at : at + 32]])
             with torch.no_grad():
-                evidence, weight = self.network(torch.from_numpy(frames)).unbind(1)
+                evidence, weight = self.trunk(torch.from_numpy(frames)).unbind(1)
             logits.append(((evidence * weight).sum(-1) / weight.sum(-1)).numpy())
         slope, offset = (
             np.array(v) for v in (self.bundle.calibration.slope, self.bundle.calibration.offset)
@@ -165,4 +184,8 @@ def open_subject(
             f"{model} has the labels {', '.join(bundle.labels)}, and {run} those of another "
             f"training ({', '.join(training.labels)}): name the bundle with --model"
         )
+    if bundle.head is not None:
+        return Subject(training, bundle, None, findings)
+    from audiocnn.training.pack import load_network
+
     return Subject(training, bundle, load_network(bundle, model), findings)

@@ -75,6 +75,12 @@ def _others(figures: Mapping[str, Any]) -> list[tuple[str, str, str]]:
 
 def _size(subject: Subject) -> tuple[str, str, str]:
     trunk = subject.bundle.network.details
+    if (head := subject.bundle.head) is not None:
+        n = sum(weights.size + biases.size for weights, biases in head.layers)
+        base = subject.bundle.card["backbone"]["name"]
+        return ("Size", f"{n:,}",
+                f"numbers were fitted, on the embeddings of {base}; its own stayed as they "
+                "were.")  # fmt: skip
     return ("Size", f"{trunk['parameters']:,}",
             f"numbers were learnt; a second of sound costs {trunk['mmac_per_second']:.3g} million "
             "multiplications.")  # fmt: skip

@@ -72,7 +72,7 @@ def variation_section(subject: Subject) -> Section:
     title, examples = "How what it learnt from was varied", subject.examples()
     if not examples:
         return Section("variation", title, paragraph("No recording is there any more to show it."))
-    a = subject.training.recipe.augmentation
+    a = subject.config.augmentation
     sound = _gather(subject, examples)
     front = subject.bundle.front
     lowest = front.log_floor

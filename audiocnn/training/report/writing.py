@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from audiocnn.io.files.atomic import replacing
-from audiocnn.training.report.inside import inside_section
+from audiocnn.training.report.embedding_map import map_section
 from audiocnn.training.report.judged import (
     class_section,
     confusion_section,
@@ -17,17 +17,37 @@ from audiocnn.training.report.judged import (
 from audiocnn.training.report.learning import curve_section, data_section, recipe_section
 from audiocnn.training.report.mistakes import background_section, mistakes_section
 from audiocnn.training.report.page import LIMIT, Section, page
-from audiocnn.training.report.shifting import shifting_section
-from audiocnn.training.report.size import size_section
 from audiocnn.training.report.subject import Subject, open_subject
 from audiocnn.training.report.summary import counted, in_short
-from audiocnn.training.report.variation import variation_section
 
-SECTIONS: tuple[Callable[[Subject], Section], ...] = (
+Make = Callable[[Subject], Section]
+FIRST: tuple[Make, ...] = (
     in_short, class_section, confusion_section, mistakes_section, background_section,
-    precision_section, reliability_section, curve_section, data_section, variation_section,
-    inside_section, shifting_section, size_section, recipe_section,
+    precision_section, reliability_section,
 )  # fmt: skip
+
+
+def sections_for(subject: Subject) -> tuple[Make, ...]:
+    """List the sections: of a head, those that need no network in PyTorch."""
+    if subject.network is None:
+        return (*FIRST, map_section, data_section, recipe_section)
+    from audiocnn.training.report.inside import inside_section
+    from audiocnn.training.report.shifting import shifting_section
+    from audiocnn.training.report.size import size_section
+    from audiocnn.training.report.variation import variation_section
+
+    return (
+        *FIRST, curve_section, data_section, variation_section, inside_section,
+        shifting_section, size_section, recipe_section,
+    )  # fmt: skip
+
+
+def made_of(subject: Subject) -> str:
+    """Name the network, or the backbone that a head was fitted on."""
+    details = subject.bundle.network.details
+    if subject.network is None:
+        return f"a head on {subject.bundle.card['backbone']['name']}"
+    return f"{details['arch']} {details['size']}"
 
 
 def write_report(
@@ -70,14 +90,14 @@ def write_report(
     """
     out = Path(out)
     subject = open_subject(Path(run), Path(model), findings)
-    name, details = subject.bundle.name, subject.bundle.network.details
+    name = subject.bundle.name
     under = (
         f"{counted(len(subject.labels), 'class', 'classes')}, "
         f"{counted(len(subject.training.clips), 'clip', 'clips')}; "
-        f"{details['arch']} {details['size']}, windows of "
+        f"{made_of(subject)}, windows of "
         f"{subject.grid.window:.3g} s at {subject.rate:g} Hz. Made by audiocnn train."
     )
-    written = page(f"What {name} learnt", under, [make(subject) for make in SECTIONS])
+    written = page(f"What {name} learnt", under, [make(subject) for make in sections_for(subject)])
     encoded = written.encode("utf-8", errors="replace")
     assert len(encoded) < LIMIT, f"the report has {len(encoded)} bytes"
     with replacing(out) as part:
