@@ -160,7 +160,7 @@ def in_context(clip: Clip, window: float) -> Clip:
 def kept_apart(recordings: NDArray[np.int64]) -> NDArray[np.bool_]:
     """Choose the verdicts (R,) to compare by: of every third recording; of one alone, none."""
     n = int(recordings.max(initial=-1)) + 1
-    return (recordings % APART == APART - 1) if n >= APART else (recordings == 1)
+    return np.asarray(recordings % APART == APART - 1 if n >= APART else recordings == 1)
 
 
 def compare(
