@@ -16,7 +16,7 @@ from typing import Any
 import torch
 
 from audiocnn.errors import ArgumentError
-from audiocnn.inference.bundle import Bundle, load
+from audiocnn.inference.bundle import WEIGHTS, Bundle, load
 from audiocnn.inference.installed import folder_of
 from audiocnn.networks.classifier import Classifier, TrunkSpec
 from audiocnn.training.config import TrainingConfig
@@ -34,6 +34,11 @@ def open_start(model: str | Path) -> tuple[Bundle, Classifier]:
         A shipped name or a bundle's folder.
     """
     bundle = load(model)
+    if bundle.network.kind != "streaming" or not (folder_of(model) / WEIGHTS).exists():
+        raise ArgumentError(
+            f"{bundle.name} cannot be trained further: its network is not there in PyTorch's form; "
+            "train a head on it with --backbone, without --fine-tune and --from"
+        )
     return bundle, load_network(bundle, folder_of(model))
 
 

@@ -312,3 +312,21 @@ def test_no_embeddings_on_request(dataset, backbone, tmp_path):
     assert not (tmp_path / "m" / "embeddings.npz").exists()
     shutil.rmtree(tmp_path / "m.run")
     audiocnn.load(tmp_path / "m")
+
+
+def test_a_network_of_others_is_not_fine_tuned(dataset, backbone, tmp_path, capsys):
+    command = ["train", str(dataset), "-o", str(tmp_path / "m"), "--backbone", str(backbone)]
+    assert main([*command, "--fine-tune"]) == 2
+    assert "noisy cannot be trained further" in capsys.readouterr().err
+
+
+def test_fine_tuning_trains_the_network_of_a_backbone(dataset, tmp_path):
+    base = random_bundle("cnn1d", tmp_path / "base")
+    command = ["train", str(dataset), "-o", str(tmp_path / "m"), "--backbone",
+               str(tmp_path / "base"), "--fine-tune", "--epochs", "1", "--folds", "1",
+               "--no-report"]  # fmt: skip
+    assert main(command) == 0
+    bundle = audiocnn.load(tmp_path / "m")
+    assert bundle.head is None
+    assert bundle.model != base.model
+    assert bundle.network.details["arch"] == "cnn1d"
