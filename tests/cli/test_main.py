@@ -22,8 +22,9 @@ from audiocnn.cli.main import main
 
 RATE = 8000
 VERBS = (
-    "label", "summary", "clips", "listen", "verify", "check", "train", "report", "evaluate", "tune",
-    "diff", "embed", "models", "info", "devices", "bench",
+    "label", "summary", "clips", "review", "listen", "serve", "verify", "check", "train",
+    "add-class", "improve", "report", "evaluate", "tune", "diff", "embed", "search", "models",
+    "info", "devices", "bench",
 )  # fmt: skip
 ROOT = Path(__file__).parents[2]
 
