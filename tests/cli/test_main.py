@@ -66,7 +66,7 @@ def test_the_verbs_that_are_listed_are_there(capsys):
     ]
     assert names == list(VERBS)
     for verb in VERBS:
-        assert (ROOT / "audiocnn" / "cli" / f"{verb}.py").exists()
+        assert (ROOT / "audiocnn" / "cli" / f"{verb.replace('-', '_')}.py").exists()
 
 
 @pytest.mark.parametrize(
