@@ -88,7 +88,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         keep_freed_memory(everything=args.verb == "train")
     if args.verb in ("train", "add-class", "improve"):
         # Before NumPy is imported: products of this size only wait for each other in threads
-        # (on two busy cores, a head took 137 s with two threads and 12 s with one).
+        # (on two busy cores a head took 137 s with two threads, the whole training 29 s with one).
         os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     try:
         status: int = importlib.import_module(f"audiocnn.cli.{args.verb.replace('-', '_')}").run(
