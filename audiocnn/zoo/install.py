@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import importlib.util
 import re
 import shutil
 import uuid
@@ -19,7 +20,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from audiocnn.errors import ArgumentError, did_you_mean
+from audiocnn.errors import ArgumentError, BundleError, did_you_mean
 from audiocnn.inference.bundle import load
 from audiocnn.inference.installed import (
     cache_folder,
@@ -87,6 +88,7 @@ def install(
     described = describe_network(name)
     if not overwrite and name in installed_models():
         return Installed(name, models_folder() / name, new=False)
+    check_packages(described)
     downloads = cache_folder() / "downloads" / name
 
     def write(folder: Path) -> None:
@@ -97,6 +99,21 @@ def install(
     folder = place(name, write, overwrite=overwrite)
     shutil.rmtree(downloads, ignore_errors=True)
     return Installed(name, folder, new=True)
+
+
+def check_packages(described: Described) -> None:
+    """Refuse a network whose packages are missing, before anything is downloaded.
+
+    Raises
+    ------
+    BundleError
+        If one is missing; names the command that installs it.
+    """
+    for extra, package in described.needs.items():
+        if importlib.util.find_spec(package) is None:
+            raise BundleError(
+                f"{described.name} needs the package {package}: pip install 'audiocnn[{extra}]'"
+            )
 
 
 def convert(described: Described, files: Mapping[str, Path], folder: Path) -> None:

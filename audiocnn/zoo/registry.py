@@ -92,6 +92,8 @@ class Described:
         Length of its embedding.
     paper
         To cite.
+    needs
+        Packages that converting or running it needs, by the extra that brings them.
     """
 
     name: str
@@ -101,6 +103,7 @@ class Described:
     n_classes: int
     n_features: int
     paper: str
+    needs: Mapping[str, str]
 
     @property
     def size(self) -> int:
@@ -132,6 +135,7 @@ NETWORKS: Mapping[str, Described] = {
             896,
             "F. Schmid, K. Koutini, G. Widmer, Efficient Large-Scale Audio Tagging via "
             "Transformer-to-CNN Knowledge Distillation, ICASSP 2023",
+            {"zoo": "onnx"},
         ),
         Described(
             "speech-embedding",
@@ -165,6 +169,7 @@ NETWORKS: Mapping[str, Described] = {
             96,
             "J. Lin, K. Kilgour, D. Roblek, M. Sharifi, Training Keyword Spotters with Limited "
             "and Synthesized Speech Data, ICASSP 2020",
+            {"zoo": "onnx"},
         ),
         Described(
             "yamnet",
@@ -185,6 +190,7 @@ NETWORKS: Mapping[str, Described] = {
             1024,
             "M. Plakal, D. Ellis, YAMNet, github.com/tensorflow/models/tree/master/research/"
             "audioset/yamnet, 2020",
+            {"litert": "ai_edge_litert"},
         ),
     )
 }

@@ -1,6 +1,7 @@
 """From published files to an installed model: whole, checked, or not at all."""
 
 import hashlib
+import importlib.util
 import os
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from audiocnn.inference.installed import installed_models
 from audiocnn.io.files.locks import alone
 from audiocnn.zoo import convert, install, registry
 from audiocnn.zoo.fetch import FetchError
+from audiocnn.zoo.onnx_writer import OnnxWriter
 from audiocnn.zoo.registry import Content, Described, Licence, Source
 from tests.zoo.reference_mobilenet import MobileNet
 
@@ -39,7 +41,7 @@ def published(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     content = Content(path.stat().st_size, hashlib.sha256(path.read_bytes()).hexdigest())
     described = Described(
         "random", "random weights", (Source("random.pt", "http://127.0.0.1:9/random.pt", content),),
-        Licence("MIT", True, "nobody"), 527, 896, "none",
+        Licence("MIT", True, "nobody"), 527, 896, "none", {"zoo": "onnx"},
     )  # fmt: skip
     monkeypatch.setitem(registry.NETWORKS, "random", described)  # type: ignore[arg-type]
     monkeypatch.setitem(convert.CONVERTERS, "random", convert.convert_mn04)  # type: ignore[arg-type]
@@ -151,6 +153,24 @@ def test_cache_that_cannot_be_written(published: Path, cache: Path) -> None:
     (cache / "models").write_text("a file")
     with pytest.raises(FetchError, match=r"models: .*AUDIOCNN_CACHE; nothing was installed"):
         install.install("random", [published])
+
+
+def test_missing_package_is_named_before_anything_is_fetched(
+    published: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    find = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name: None if name == "onnx" else find(name)
+    )
+    with pytest.raises(BundleError, match=r"needs the package onnx: pip install 'audiocnn\[zoo\]'"):
+        install.install("random", [published])
+    assert not cache.exists()
+
+
+def test_graph_cannot_be_built_without_the_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "onnx", None)
+    with pytest.raises(BundleError, match=r"pip install 'audiocnn\[zoo\]'"):
+        OnnxWriter("none")
 
 
 def test_unknown_network() -> None:
