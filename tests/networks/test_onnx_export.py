@@ -7,7 +7,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from audiocnn.frontend.signals import SpectrumSpec
+from audiocnn.frontend.base import FrontEnd
+from audiocnn.frontend.signals import RawSpec, SpectrumSpec
 from audiocnn.inference.streaming_network import StreamingNetwork, open_streaming
 from audiocnn.networks.classifier import Classifier, TrunkSpec
 from audiocnn.networks.onnx_export import OPSET, export_graph
@@ -18,10 +19,13 @@ ALLOWED = 1e-5
 
 def opened(model: Classifier) -> StreamingNetwork:
     spec = model.spec  # the tests give frames; samples never come
-    names = tuple(map(str, range(spec.planes)))
-    front = SpectrumSpec(
-        100.0, 2 * spec.n_bands - 2, 8, names, (0.0,) * spec.planes, (1.0,) * spec.planes
-    )
+
+    def channels(n: int) -> tuple[tuple[str, ...], tuple[float, ...], tuple[float, ...]]:
+        return tuple(map(str, range(n))), (0.0,) * n, (1.0,) * n
+
+    front: FrontEnd = RawSpec(100.0, *channels(spec.n_bands))
+    if spec.planes > 1:
+        front = SpectrumSpec(100.0, 2 * spec.n_bands - 2, 8, *channels(spec.planes))
     return open_streaming(front, export_graph(model), model.receptive_field, model.stride)
 
 
