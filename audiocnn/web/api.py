@@ -23,12 +23,12 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from audiocnn.errors import ArgumentError, AudiocnnError
+from audiocnn.streaming.calendar import days_between, hours_of, parse_day, timestamp, zone
+from audiocnn.streaming.store import VERDICTS, EventFilter, History
 from audiocnn.web import sounds
 from audiocnn.web.access import COOKIE_AGE, Rights, cookie_header, problem
-from audiocnn.web.calendar import days_between, hours_of, parse_day, timestamp, zone
 from audiocnn.web.clip_details import clip_details
 from audiocnn.web.feed import TYPES
-from audiocnn.web.history import VERDICTS, EventFilter, History
 from audiocnn.web.openapi import describe
 from audiocnn.web.site import Site
 from audiocnn.web.sse import endless, stream

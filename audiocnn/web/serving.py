@@ -18,9 +18,9 @@ from audiocnn.errors import ArgumentError
 from audiocnn.inference.bundle import Bundle, grid_of
 from audiocnn.streaming.config import Settings, SinkSettings
 from audiocnn.streaming.station import Station
+from audiocnn.streaming.store import History
 from audiocnn.web.access import Access
 from audiocnn.web.app import make_app
-from audiocnn.web.history import History
 from audiocnn.web.live_audio import LiveAudio
 from audiocnn.web.server import WebServer
 from audiocnn.web.settings import Tokens, WebSettings

@@ -15,9 +15,9 @@ from typing import Any
 from audiocnn import __version__
 from audiocnn.streaming.messages import Message, format_message
 from audiocnn.streaming.monitor import SourceStatus, SpectrumColumns
+from audiocnn.streaming.store import History
 from audiocnn.web.access import Access
 from audiocnn.web.feed import Feed
-from audiocnn.web.history import History
 from audiocnn.web.live_audio import LiveAudio
 from audiocnn.web.metrics import Metrics
 from audiocnn.web.spectrum import to_bytes

@@ -14,9 +14,9 @@ import soundfile
 
 from audiocnn.streaming.monitor import SourceStatus
 from audiocnn.streaming.sinks.sqlite import open_database
+from audiocnn.streaming.store import History
 from audiocnn.web.access import Access
 from audiocnn.web.app import make_app
-from audiocnn.web.history import History
 from audiocnn.web.server import WebServer
 from audiocnn.web.settings import Tokens, WebSettings
 from audiocnn.web.site import Site

@@ -112,7 +112,7 @@ def test_clips_are_given_in_ranges(client: httpx.Client) -> None:
 def test_a_clip_that_is_being_written_can_be_asked_for_again(
     client: httpx.Client, tmp_path: Path
 ) -> None:
-    from audiocnn.web.calendar import timestamp
+    from audiocnn.streaming.calendar import timestamp
 
     with sqlite3.connect(tmp_path / "heard.db") as connection:
         connection.execute(

@@ -23,8 +23,8 @@ from audiocnn.inference.events import Event
 from audiocnn.io.audio.excerpts import Excerpt, read_excerpt
 from audiocnn.labeling.event_clips import choose_events
 from audiocnn.labeling.finished_run import open_run
+from audiocnn.streaming.store import EventFilter, History
 from audiocnn.web.clip_details import clip_details
-from audiocnn.web.history import EventFilter, History
 from audiocnn.web.review.verdicts import Key, Verdict, VerdictFile, key_of
 
 MARGIN = 3.0  # seconds of sound before and after an event

@@ -107,6 +107,15 @@ async function start() {
   await show();
 }
 
+// A browser has six connections to a server for all of its tabs: one that nobody looks at
+// lets go of its own after a while, and goes on where it was when it is looked at again.
+let resting = 0;
+document.addEventListener("visibilitychange", () => {
+  clearTimeout(resting);
+  if (document.hidden) resting = setTimeout(() => live.close(), 30000);
+  else if (live.types && !live.source) live.connect();
+});
+
 themeButton();
 await useToken();
 addEventListener("hashchange", () => (state.info && state.info.rights.read ? show() : start()));

@@ -26,15 +26,16 @@ const bytes = (n) => (n >= 1e9 ? `${(n / 1e9).toFixed(1)} GB` : `${Math.round(n 
 
 function sections(found, models) {
   const lost = found.sources.reduce((sum, source) => sum + source.lost, 0);
-  const wrong = found.sources.filter((source) => source.state !== "listening").length +
+  const wrong = found.sources.filter((source) => ["lost", "failed"].includes(source.state)).length +
     Object.values(found.sinks || {}).filter((sink) => sink.away).length;
+  const ended = found.sources.length > 0 && found.sources.every((source) => source.state === "ended");
   const load = Math.max(0, ...found.sources.map((source) => source.load));
   return [
     h("section.card.overview", {}, h("dl.facts-grid", {},
-      fact("State", wrong ? `${wrong} ${wrong === 1 ? "problem" : "problems"}` : "all well", wrong ? "bad" : "good"),
+      fact("State", wrong ? `${wrong} ${wrong === 1 ? "problem" : "problems"}` : ended ? "ended" : "all well", wrong ? "bad" : ended ? "" : "good"),
       fact("Running for", duration(found.uptime)),
       fact("Lost", lost > 0.05 ? duration(lost) : "nothing", lost > 0.05 ? "warn" : ""),
-      fact("Load", `${(100 * load).toFixed(1)} % of a core`),
+      fact("Load of a core", `${(100 * load).toFixed(1)} %`),
       found.disk ? fact("Disk free", bytes(found.disk.free)) : null,
       fact("Browsers", String(found.clients)),
       fact("Version", found.version))),
@@ -59,12 +60,15 @@ function sections(found, models) {
 }
 
 function model(model) {
-  const short = ([, value]) => list(value).length < 400; // long tables are in `audiocnn info --json`
   const list = (value) => (value && typeof value === "object" ? Object.entries(value).map(([k, v]) => `${k}: ${typeof v === "object" ? JSON.stringify(v) : v}`).join("; ") : String(value));
+  const shown = (value) => {
+    const text = list(value);
+    return text.length < 300 ? text : h("details.long", {}, h("summary", {}, `${text.slice(0, 80)} …`), text);
+  };
   return h("section.card", {}, h("h2", {}, `Model ${model.name}`),
     h("dl.model", {}, [
       ["Classes", model.labels.map(labelText).join(", ")],
       ["Windows", `${model.window} s, every ${model.hop} s`],
-      ...Object.entries(model.card || {}).filter(short).map(([key, value]) => [labelText(key), list(value)]),
+      ...Object.entries(model.card || {}).map(([key, value]) => [labelText(key), shown(value)]),
     ].map(([name, value]) => [h("dt", {}, name), h("dd", {}, value)])));
 }

@@ -4,7 +4,6 @@ import { query, report, request } from "./api.js";
 import { dayText, h, minuteText, svg } from "./dom.js";
 
 const RANGES = { "1 hour": 3600, "6 hours": 6 * 3600, "24 hours": 86400, "7 days": 7 * 86400 };
-const WIDTH = 1000;
 const HEIGHT = 320;
 const LEFT = 46;
 const BOTTOM = 26;
@@ -15,6 +14,8 @@ export async function show(main, { state }) {
     return () => {};
   }
   let range = "24 hours";
+  let first = true;
+  let last = null;
   const source = h("select", { "aria-label": "Source", onchange: load }, state.sources.map((one) => h("option", { value: one.name }, one.name)));
   const buttons = Object.keys(RANGES).map((name) => h("button.segment", { type: "button", "aria-pressed": String(name === range), onclick: () => {
     range = name;
@@ -31,7 +32,14 @@ export async function show(main, { state }) {
       const end = Date.now();
       const start = end - 1000 * RANGES[range];
       const found = await request(`api/levels${query({ source: source.value, from: new Date(start).toISOString(), to: new Date(end).toISOString() })}`);
-      draw(chart, found, start, end);
+      if (first && found.levels.length && end - new Date(found.levels[0].time).getTime() < 3.5e6) {
+        first = false; // it began only lately: nearer
+        buttons[0].click();
+        return;
+      }
+      first = false;
+      last = [found, start, end];
+      draw(chart, ...last);
       note.textContent = found.levels.length
         ? `A-weighted, time weighting F, ${found.step === 60 ? "by minute" : `steps of ${found.step / 60} minutes`}. ` +
           (found.calibrated ? "Calibrated: dB re 20 µPa." : "Uncalibrated: dB re full scale of the input. Set a calibration offset for the source to read sound pressure levels.")
@@ -41,12 +49,18 @@ export async function show(main, { state }) {
     }
   }
 
+  const resize = new ResizeObserver(() => last && draw(chart, ...last));
   await load();
+  resize.observe(main);
   const timer = setInterval(load, 60000);
-  return () => clearInterval(timer);
+  return () => {
+    clearInterval(timer);
+    resize.disconnect();
+  };
 }
 
 function draw(place, { levels, calibrated, step }, start, end) {
+  const WIDTH = Math.max(300, place.clientWidth); // pixels, so that text is as large as elsewhere
   const known = levels.filter((level) => level.laeq !== null);
   if (!known.length) return place.replaceChildren(h("p.empty", {}, "No levels are stored of this time."));
   const values = known.flatMap((level) => [level.l90, level.lafmax, level.laeq]);
@@ -60,7 +74,7 @@ function draw(place, { levels, calibrated, step }, start, end) {
       svg("text", { x: LEFT - 8, y: y(value) + 4, "text-anchor": "end" }, String(value).replace("-", "−")));
   }
   const span = end - start;
-  const every = [5, 10, 15, 30, 60, 120, 240, 720, 1440].map((m) => 60000 * m).find((m) => span / m <= 9) || 86400000;
+  const every = [5, 10, 15, 30, 60, 120, 240, 720, 1440].map((m) => 60000 * m).find((m) => span / m <= WIDTH / 90) || 86400000;
   const zero = new Date(start);
   zero.setHours(0, 0, 0, 0);
   for (let t = zero.getTime(); t < end; t += every) {
@@ -88,7 +102,7 @@ function draw(place, { levels, calibrated, step }, start, end) {
     cursor.setAttribute("visibility", "visible");
     readout.replaceChildren(...legend(nearest));
   });
-  place.replaceChildren(readout, h("div.scroll", {}, chart), table(known));
+  place.replaceChildren(readout, chart, table(known));
 }
 
 function* runs(levels, step) {

@@ -119,21 +119,22 @@ class SourceCard {
   spectrum(message) {
     if (this.waiting) this.waiting.push(message);
     else this.picture.add(message);
-    this.setLevel(message.level, message.peak);
+    this.setLevel(message.level, message.peak, message.clipping);
     this.setScores(message.scores);
     this.why.textContent = labelText(message.why_not);
     const { state, reason, heard, lost, level, peak } = message;
     if (state !== this.source.state || heard - this.source.heard >= 1) this.update({ ...this.source, state, reason, heard, lost, level, peak });
   }
 
-  setLevel(level, peak) {
+  setLevel(level, peak, clipping = false) {
     const at = (value) => `${Math.max(0, Math.min(100, (100 * (value + 90)) / 90))}%`;
     const known = level !== null && level !== undefined;
     this.meter.firstElementChild.style.width = known ? at(level) : "0%";
     this.meter.lastElementChild.style.left = known && peak !== null ? at(peak) : "0%";
     this.meter.setAttribute("aria-valuenow", known ? Math.round(level) : -90);
     this.meter.setAttribute("aria-valuetext", known ? `${Math.round(level)} dBFS` : "no sound");
-    this.level.textContent = `${decibels(level)} dBFS`;
+    this.level.textContent = clipping ? "clipping" : `${decibels(level)} dBFS`;
+    this.level.classList.toggle("clipping", clipping);
   }
 
   setScores(scores) {

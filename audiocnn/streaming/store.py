@@ -1,8 +1,8 @@
-"""What a station has stored: events with their verdicts, gaps, sessions, levels, clips.
+"""Reading a station's database: events with their verdicts, gaps, sessions, levels, clips.
 
-The SQLite sink writes; here is what the page reads, and verdicts, which are the only
-thing that it changes. Every call opens the database, so calls may come from any thread,
-and a database that is moved away or not yet made is an empty history and not an error.
+`audiocnn.streaming.sinks.sqlite` writes it; this module reads it, and stores verdicts. Every
+call opens the database, so calls may come from any thread. A database that does not exist
+(yet) is an empty history and not an error.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from audiocnn.errors import ArgumentError, AudiocnnError
-from audiocnn.web.calendar import Span, heard_in, timestamp
+from audiocnn.streaming.calendar import Span, heard_in, timestamp
 
 BUSY = 5.0  # seconds to wait for the sink's transaction
 VERDICTS = ("right", "wrong", "other")
