@@ -27,7 +27,7 @@ from starlette.requests import cookie_parser
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from audiocnn.web.settings import Tokens, WebSettings
+from audiocnn.web.settings import Tokens, WebSettings, is_loopback
 
 COOKIE_AGE = 90 * 86400  # seconds
 MAX_BODY = 64 * 1024  # bytes of a request
@@ -96,14 +96,17 @@ class Access:
         return f"audiocnn_{self.settings.port}"
 
     def rights_of(self, headers: Headers) -> Rights:
-        """Give the rights of a request by its bearer token or cookie."""
-        return self.rights_of_role(self._role(headers))
+        """Give the rights of a request: by bearer token, cookie, or as one of this machine."""
+        role = self._role(headers)
+        if role:
+            return self.rights_of_role(role)
+        return Rights(read=self.settings.is_loopback and is_direct(headers))
 
     def rights_of_role(self, role: str) -> Rights:
-        """Give the rights of an owner, a guest, or of anyone (an empty role)."""
+        """Give the rights of an owner or a guest."""
         if role == "owner":
             return Rights(True, True, self.settings.live_audio)
-        return Rights(read=role == "guest" or self.settings.is_loopback)
+        return Rights(read=role == "guest")
 
     def role_of_token(self, token: str) -> str:
         """Give "owner" or "guest" for a token; empty if it is neither."""
@@ -170,6 +173,17 @@ class Access:
         if parts.netloc.lower() == host.lower():
             return True
         return (parts.hostname or "") in {name.lower() for name in self.settings.hosts}
+
+
+def is_direct(headers: Headers) -> bool:
+    """Whether a request was made on this machine, and not through a reverse proxy on it.
+
+    A proxy passes on the public host name, or says for whom it asks; what it lets in from
+    other machines must not read without a token.
+    """
+    if any(name in headers for name in ("forwarded", "x-forwarded-for", "x-real-ip", "via")):
+        return False
+    return is_loopback(host_name(headers.get("host", "")) or "")
 
 
 def host_name(value: str) -> str | None:

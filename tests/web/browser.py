@@ -3,6 +3,7 @@
 import shutil
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -42,6 +43,13 @@ def errors() -> Iterator[Errors]:
     found = Errors()
     yield found
     assert found == []
+
+
+def keep(page: "playwright.Page", name: str) -> None:
+    """Keep a screenshot in build/screenshots, for people to look at."""
+    folder = Path(__file__).parents[2] / "build" / "screenshots"
+    folder.mkdir(parents=True, exist_ok=True)
+    page.screenshot(path=folder / f"{name}.png")
 
 
 def wait_for(page: "playwright.Page", condition: str, seconds: float = 20.0) -> None:

@@ -59,6 +59,18 @@ def test_changes_need_the_owners_token_on_loopback_too(client: httpx.Client) -> 
     assert client.put(VERDICT, json=RIGHT, headers=OWNS).status_code == 200
 
 
+@pytest.mark.parametrize(
+    "headers",
+    [{"Host": "birds.example.org"}, {"X-Forwarded-For": "10.0.0.7"}, {"Forwarded": "for=10.0.0.7"},
+     {"Host": "192.168.1.5"}, {"Via": "1.1 proxy"}],
+)  # fmt: skip
+def test_whom_a_proxy_on_this_machine_lets_in_needs_a_token(tmp_path: Path, headers: dict) -> None:
+    with client_of(tmp_path, hosts=("birds.example.org",)) as client:
+        assert client.get("/api/events", headers=headers).status_code == 401
+        assert client.get("/api/events", headers={**headers, **OWNS}).status_code == 200
+        assert client.get("/api/events").status_code == 200
+
+
 def test_guests_only_read(open_client: httpx.Client) -> None:
     guest = {"Authorization": f"Bearer {GUEST}"}
     assert open_client.get("/api/events", headers=guest).status_code == 200

@@ -9,7 +9,7 @@ pytest.importorskip("starlette")
 
 from audiocnn.web.app import make_app
 from audiocnn.web.server import WebServer
-from tests.web.browser import Errors, browser, errors, playwright, wait_for
+from tests.web.browser import Errors, browser, errors, keep, playwright, wait_for
 from tests.web.site import OWNER, make_site, running
 from tests.web.stations import DAY, event, onset
 
@@ -124,6 +124,7 @@ def test_a_phone_shows_every_view_in_its_width(
         page.goto(f"{it.address}/#{view}")
         page.wait_for_selector("main h1")
         page.wait_for_timeout(200)
+        keep(page, f"phone-{view.partition('?')[0]}-{scheme}")
         assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
         unnamed = page.evaluate(UNNAMED)
         assert unnamed == []

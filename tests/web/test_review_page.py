@@ -1,5 +1,6 @@
 """The review page in a real browser, by keys alone."""
 
+import csv
 import threading
 import time
 from collections.abc import Iterator
@@ -14,7 +15,7 @@ pytest.importorskip("starlette")
 from audiocnn.web.review.items import open_source
 from audiocnn.web.review.page import review_server
 from audiocnn.web.review.review import Review
-from tests.web.browser import Errors, browser, errors, playwright, wait_for
+from tests.web.browser import Errors, browser, errors, keep, playwright, wait_for
 from tests.web.recordings import verdicts_in, write_run
 
 __all__ = ["browser", "errors"]
@@ -70,6 +71,7 @@ def test_twenty_events_by_keys_closed_in_the_middle_and_reopened(
         page.goto(link)
         page.wait_for_selector(".review-card h1 b")
         assert page.text_content(".progress .number") == "9 of 20 judged"
+        keep(page, "review")
         press(page, 20)
         page.wait_for_selector("text=All judged")
         page.close()
@@ -78,12 +80,12 @@ def test_twenty_events_by_keys_closed_in_the_middle_and_reopened(
             (review.items[n].row["start"], review.items[n].event.label, review.items[n].row["path"])
             : verdict for n, verdict in zip(order, meant, strict=True)
         }  # fmt: skip
-    import csv
+    assert rows_of(Path(f"{run}.review.csv")) == expected
 
-    with Path(f"{run}.review.csv").open(newline="") as file:
-        rows = list(csv.DictReader(file))
-    assert len(rows) == 20
-    assert {(r["start"], r["label"], r["path"]): r["verdict"] for r in rows} == expected
+
+def rows_of(path: Path) -> dict[tuple[str, str, str], str]:
+    with path.open(newline="") as file:
+        return {(r["start"], r["label"], r["path"]): r["verdict"] for r in csv.DictReader(file)}
 
 
 def test_sound_loop_and_speed(

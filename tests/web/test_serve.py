@@ -24,7 +24,7 @@ from audiocnn.streaming.config import read_settings
 from audiocnn.web.serving import check_privacy
 from audiocnn.web.settings import WebSettings
 from tests.virtual_microphone import VirtualMicrophone, virtual_microphone
-from tests.web.browser import Errors, browser, errors, playwright, wait_for
+from tests.web.browser import Errors, browser, errors, keep, playwright, wait_for
 
 __all__ = ["browser", "errors", "virtual_microphone"]
 DEMO = Path(__file__).parents[2] / "data" / "demo.flac"
@@ -136,6 +136,7 @@ def test_from_the_microphone_to_a_verdict_and_over_a_restart(
     assert label is not None
     assert "dog bark" in label
     assert bright_pixels(page) > 500  # the spectrogram is drawn
+    keep(page, "now-microphone")
 
     page.wait_for_selector(f"{GARDEN} li[data-label=dog_bark]:not(.sounding)")
     time.sleep(3)  # the clip is written when the sound after the event has come
@@ -145,6 +146,7 @@ def test_from_the_microphone_to_a_verdict_and_over_a_restart(
     wait_for(page, f"{TIME} > 0.3")
     with page.expect_response("**/verdict"):
         page.keyboard.press("r")
+    keep(page, "event-judged")
     assert verdicts(tmp_path) == [("dog_bark", "right")]
 
     assert serving.end(signal.SIGKILL) == -signal.SIGKILL

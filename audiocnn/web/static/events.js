@@ -156,7 +156,7 @@ class EventsView {
     if (this.chosen?.id === event.id) {
       this.chosen = this.events[at];
       this.mark();
-      this.bar.show(this.chosen);
+      this.bar.update(this.chosen);
       this.describe();
     }
     if (event.type === "event") setTimeout(() => this.refresh(event.id), 5000);
@@ -229,17 +229,21 @@ class EventsView {
     this.rows.get(id)?.firstElementChild.focus();
   }
 
-  async judge(verdict, label = "") {
-    const event = this.chosen;
-    if (!event) return;
-    const before = [event.id, event.verdict, event.verdict_label];
-    try {
-      await this.put(event.id, verdict, label);
-      this.undone.push(before);
+  // One change after the other, so that each knows what was before it, however fast the keys.
+  inTurn(change) {
+    this.turn = (this.turn || Promise.resolve()).then(change).catch(report);
+    return this.turn;
+  }
+
+  judge(verdict, label = "") {
+    const id = this.chosen?.id;
+    if (!id) return;
+    this.inTurn(async () => {
+      const event = this.events.find((one) => one.id === id);
+      await this.put(id, verdict, label);
+      this.undone.push([id, event.verdict, event.verdict_label]);
       announce(`${labelText(event.label)}: ${verdict} ${label}`);
-    } catch (error) {
-      report(error);
-    }
+    });
   }
 
   async put(id, verdict, label) {
@@ -247,9 +251,11 @@ class EventsView {
     this.changed(fresh);
   }
 
-  async undo() {
-    const last = this.undone.pop();
-    if (last) await this.put(...last).catch(report);
+  undo() {
+    this.inTurn(async () => {
+      const last = this.undone.pop();
+      if (last) await this.put(...last);
+    });
   }
 
   step(by) {

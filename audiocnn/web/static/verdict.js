@@ -83,6 +83,11 @@ export class VerdictBar {
 
   show(event) {
     this.close();
+    this.update(event);
+  }
+
+  // Marks the verdict that was given, and leaves alone what is being typed.
+  update(event) {
     for (const [kind, button] of Object.entries(this.buttons)) button.setAttribute("aria-pressed", String(event.verdict === kind));
     this.buttons.other.childNodes[1].textContent = event.verdict === "other" ? labelText(event.verdict_label) : "Other label";
   }
