@@ -58,8 +58,10 @@ def wait_for(page: "playwright.Page", condition: str, seconds: float = 20.0) -> 
     Playwright's own `wait_for_function` evaluates text in the page, which its content
     security policy forbids.
     """
+    # What is not there yet is null, and asking it anything raises.
+    script = f"() => {{ try {{ return Boolean({condition}); }} catch {{ return false; }} }}"
     end = time.monotonic() + seconds
-    while not page.evaluate(f"() => Boolean({condition})"):
+    while not page.evaluate(script):
         if time.monotonic() > end:
             raise AssertionError(f"not true after {seconds} s: {condition}")
         page.wait_for_timeout(30)
