@@ -124,10 +124,38 @@ class History:
         return _event(rows[0]) if rows else None
 
     def since(self, when: float) -> list[dict[str, Any]]:
-        """Give the messages of events that ended or began after a time, oldest first."""
-        after = timestamp(when)
-        rows = self._query(f"{SELECT} WHERE e.time >= ? ORDER BY e.time LIMIT ?", [after, REPLAYED])
-        return [{"type": "onset" if row["end"] is None else "event", **_event(row)} for row in rows]
+        """Give what a client that was away since a time has missed, oldest first.
+
+        Parameters
+        ----------
+        when
+            Seconds since 1970.
+
+        Returns
+        -------
+        list of dict
+            Messages: of events that began or ended, of gaps that ended, and of verdicts.
+        """
+        after, earliest = timestamp(when), timestamp(when - DAY)
+        ended = f'({UNIX} + e."end" - e.start)'
+        rows = self._query(
+            f"{SELECT} WHERE e.time >= ? AND (e.time >= ? OR {ended} >= ?) "
+            "ORDER BY e.time LIMIT ?", [earliest, after, when - 1, REPLAYED],
+        )  # fmt: skip
+        found = [
+            {"type": "onset" if row["end"] is None else "event", **_event(row)} for row in rows
+        ]
+        judged = self._query(
+            f"{SELECT} WHERE e.verdict_time >= ? ORDER BY e.verdict_time LIMIT ?",
+            [after, REPLAYED],
+        )
+        gaps = self._query(
+            'SELECT id, source, time, start, "end", reason FROM gaps e WHERE time >= ? AND '
+            f"{ended} >= ? ORDER BY time LIMIT ?", [earliest, when - 1, REPLAYED],
+        )  # fmt: skip
+        found += [{"type": "gap", **dict(row)} for row in gaps]
+        found.sort(key=lambda message: str(message["time"]))
+        return found + [{"type": "verdict", **_event(row)} for row in judged]
 
     def clip(self, key: str) -> Path | None:
         """Give the file with an event's sound; None if there is none.
@@ -273,6 +301,10 @@ SELECT = (
     'SELECT e.rowid AS row, e.id, e.source, e.time, e.label, e.start, e."end", e.score, '
     "e.verdict, e.verdict_label, e.verdict_time, e.clip FROM events e"
 )
+
+
+# Seconds since 1970 of a row's time; SQLite has whole ones, hence the second of tolerance.
+UNIX = "CAST(strftime('%s', e.time) AS REAL)"
 
 
 def _event(row: sqlite3.Row) -> dict[str, Any]:

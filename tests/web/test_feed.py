@@ -9,7 +9,7 @@ import pytest
 
 pytest.importorskip("starlette")
 
-from tests.web.site import running
+from tests.web.site import running, write_database
 from tests.web.stations import gap, onset
 
 
@@ -69,6 +69,21 @@ def test_over_a_restart_the_database_has_what_was_missed(tmp_path: Path) -> None
         got = take(it.address, 4, last_id=before)
     assert [m["data"]["id"] for m in got] == ["c", "d", "e", "s-1"]
     assert [m["event"] for m in got] == ["event", "event", "event", "gap"]
+
+
+def test_what_a_client_missed_in_the_database(tmp_path: Path) -> None:
+    history = write_database(tmp_path)
+
+    def missed(hour: int, minute: int, second: float = 0) -> list[tuple[str, str]]:
+        when = datetime(2026, 11, 27, hour, minute, tzinfo=UTC).timestamp() + second
+        return [(message["type"], message["id"]) for message in history.since(when)]
+
+    assert missed(23, 0) == [("event", "e")]
+    assert missed(23, 30, 1) == [("event", "e")]  # it began before, and ended after
+    assert missed(23, 30, 5) == []
+    assert missed(5, 20)[0] == ("gap", "g")  # from 5:00 to 5:30
+    history.judge("a", "right")
+    assert history.since(datetime(2026, 11, 28, tzinfo=UTC).timestamp())[-1]["verdict"] == "right"
 
 
 @pytest.mark.parametrize("last_id", ["", "nonsense", "1-2", "a-b-c", "1-2-3-4", "-" * 99])

@@ -48,6 +48,9 @@ const full = new Intl.DateTimeFormat(undefined, { dateStyle: "full", timeStyle: 
 
 export const zone = Intl.DateTimeFormat().resolvedOptions().timeZone || "UTC";
 export const timeText = (when) => clock.format(new Date(when));
+// Of the last minutes, where morning and afternoon are not in doubt: without "AM" or "PM".
+export const recentText = (when) =>
+  clock.formatToParts(new Date(when)).filter((part) => part.type !== "dayPeriod").map((part) => part.value).join("").trim();
 export const minuteText = (when) => shortClock.format(new Date(when));
 export const dayText = (when) => dayName.format(new Date(when));
 export const fullText = (when) => full.format(new Date(when));

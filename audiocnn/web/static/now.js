@@ -1,7 +1,7 @@
 // Now: for each source its live spectrogram, level, scores against thresholds, newest events.
 
 import { address, query, request } from "./api.js";
-import { decibels, dot, duration, h, icon, ICONS, labelText, timeText } from "./dom.js";
+import { decibels, dot, duration, fullText, h, icon, ICONS, labelText, recentText } from "./dom.js";
 import { LiveSpectrogram } from "./spectrogram.js";
 import { openEvent } from "./events.js";
 
@@ -180,7 +180,7 @@ class SourceCard {
     item.ended = event.end !== null;
     const length = item.ended ? duration(event.end - event.start) : "now";
     const content = [
-      h("time.number", { datetime: event.time }, timeText(event.time)),
+      h("time.number", { datetime: event.time, title: fullText(event.time) }, recentText(event.time)),
       h("span.recent-label", {}, dot(event.label), labelText(event.label)),
       h("span.muted.number", {}, length),
       h("span.number", {}, event.score === null ? "" : event.score.toFixed(2)),

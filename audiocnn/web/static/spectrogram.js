@@ -2,11 +2,12 @@
 //
 //   columns from the server -> a ring of bytes -> an image of the same size -> scaled to the canvas
 //
-// It scrolls smoothly: the right edge is the server's clock, a little late, so that the
-// columns of the next message are there when they come into view.
+// All places are seconds of the stream, as columns and events have them; the clock only
+// labels the axis. It scrolls smoothly: the right edge is a little late, so that the columns
+// of the next message are there when they come into view.
 
 import { palette } from "./colors.js";
-import { colorOf, labelText, timeText } from "./dom.js";
+import { colorOf, labelText, recentText } from "./dom.js";
 
 const SECONDS = 30; // shown on a wide screen, and half as long on a phone
 const LATE = 0.5; // seconds
@@ -71,10 +72,11 @@ export class LiveSpectrogram {
     }
     this.fitRange();
     this.small.putImageData(this.image, 0, 0);
-    const offset = message.time - performance.now() / 1000;
-    // The newest estimate of the server's clock, drawn towards it slowly: no jerks.
+    this.newest = (message.first + n) * message.seconds;
+    this.began = message.time - this.newest; // UTC at which the stream began
+    const offset = this.newest - performance.now() / 1000;
+    // From this computer's clock to the stream's, corrected slowly: no jerks.
     this.offset = this.offset === undefined || Math.abs(offset - this.offset) > 1 ? offset : this.offset + 0.05 * (offset - this.offset);
-    this.lastTime = message.time;
     if (this.still) this.draw();
   }
 
@@ -131,13 +133,17 @@ export class LiveSpectrogram {
 
   // Takes an event or onset: {id, time, start, end, label, score}.
   mark(event) {
-    const begin = new Date(event.time).getTime() / 1000;
     const known = this.events.get(event.id);
     if (known && known.end !== null && event.end === null) return; // repeated after a reconnection
-    const end = event.end === null ? null : begin + (event.end - event.start);
-    this.events.set(event.id, { label: event.label, score: event.score, begin, end });
-    for (const [id, old] of this.events) if (old.end !== null && old.end < begin - 120) this.events.delete(id);
+    this.events.set(event.id, event);
+    if (this.events.size > 100) this.events.delete(this.events.keys().next().value);
     if (this.still) this.draw();
+  }
+
+  // Where an event begins, in seconds of this stream; those of an earlier session by the clock.
+  beginOf(event) {
+    const byClock = new Date(event.time).getTime() / 1000 - this.began;
+    return Math.abs(byClock - event.start) < 10 ? event.start : byClock;
   }
 
   draw() {
@@ -150,7 +156,7 @@ export class LiveSpectrogram {
       context.fillText("waiting for sound …", 14, height / 2);
       return;
     }
-    const clock = this.still ? this.lastTime : Math.min(performance.now() / 1000 + this.offset, this.lastTime + 2);
+    const clock = this.still ? this.newest : Math.min(performance.now() / 1000 + this.offset, this.newest + 2);
     this.now = clock - (this.still ? 0 : LATE);
     this.perSecond = width / this.span;
     this.drawColumns();
@@ -164,7 +170,7 @@ export class LiveSpectrogram {
 
   drawColumns() {
     const column = this.seconds * this.perSecond;
-    const right = this.x(this.lastTime); // where the newest column ends
+    const right = this.x(this.newest); // where the newest column ends
     const shown = Math.min(this.n, Math.ceil(this.width / column) + 12, this.last + 1);
     const first = this.last - shown + 1;
     this.context.imageSmoothingEnabled = true;
@@ -199,15 +205,16 @@ export class LiveSpectrogram {
     }
     context.textAlign = "center";
     const step = 5;
-    for (let t = Math.ceil((this.now - this.span) / step) * step; t < this.now; t += step) {
-      const x = this.x(t);
+    const utc = this.now + this.began;
+    for (let t = Math.ceil((utc - this.span) / step) * step; t < utc; t += step) {
+      const x = this.x(t - this.began);
       if (x < 60 || x > width - 30) continue;
       context.strokeStyle = "rgba(255,255,255,0.06)";
       context.beginPath();
       context.moveTo(x, 0);
       context.lineTo(x, height);
       context.stroke();
-      this.text(timeText(t * 1000), x, height - 11, "rgba(233,239,246,0.7)");
+      this.text(recentText(t * 1000), x, height - 11, "rgba(233,239,246,0.7)");
     }
   }
 
@@ -229,10 +236,10 @@ export class LiveSpectrogram {
     context.font = "600 12px system-ui, sans-serif";
     const lanes = [];
     const tags = [];
-    const events = [...this.events.values()].sort((a, b) => a.begin - b.begin);
-    for (const event of events) {
-      const left = this.x(event.begin);
-      const right = Math.min(width, event.end === null ? width : this.x(event.end));
+    const places = [...this.events.values()].map((event) => [this.beginOf(event), event]);
+    for (const [begin, event] of places.sort((a, b) => a[0] - b[0])) {
+      const left = this.x(begin);
+      const right = Math.min(width, event.end === null ? width : this.x(begin + event.end - event.start));
       if (right < 0 || left > width) continue;
       const text = `${labelText(event.label)}  ${event.score === null ? "" : event.score.toFixed(2)}`;
       const length = context.measureText(text).width + 14;
