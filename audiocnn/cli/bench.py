@@ -1,4 +1,4 @@
-"""`audiocnn bench`: what a model costs on this machine."""
+"""`audiocnn bench`: the computational cost of a model on this machine."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SECONDS = 120.0  # of sound, for the speed over recordings
 
 
 def run(args: argparse.Namespace) -> int:
-    """Measure and say; 1 if this machine cannot keep up at any hop."""
+    """Measure and print; 1 if this machine cannot keep up at any hop."""
     bundle = load(args.model)
     unit = 1.0 if bundle.front.sound else grid_of(bundle).window  # signals know no second
     wanted = (args.hop,) if args.hop else tuple(hop * unit for hop in HOPS)
@@ -75,5 +75,5 @@ def times_computed(bundle: Bundle, hop: float) -> float:
 
 
 def machine() -> str:
-    """Say what machine this is."""
+    """Describe this machine."""
     return f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"

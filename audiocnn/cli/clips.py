@@ -17,7 +17,7 @@ from audiocnn.inference.events import Event
 from audiocnn.io.recording import RecordingRef
 from audiocnn.io.signals.channels import DEFAULT_OPTIONS, SignalReadOptions
 from audiocnn.labeling.event_clips import choose_events, cut_events
-from audiocnn.labeling.event_plots import Seen
+from audiocnn.labeling.event_plots import TraceOptions
 from audiocnn.labeling.finished_run import open_run
 
 LIST = "review.csv"
@@ -52,12 +52,12 @@ def run(args: argparse.Namespace) -> int:
     check_recordings(chosen, locate)
     given = reading_of(options)
     reading = over(given, before.reading if before else DEFAULT_OPTIONS)
-    seen = Seen(reading, before.channels if before and not given.columns else ())
+    trace_options = TraceOptions(reading, before.channels if before and not given.columns else ())
     cuts: list[Cut] = []
     with show_progress("clips", len(chosen)) as progress:
         for cut in cut_events(
             chosen, folder, margin=options.margin, longest=options.longest, open_path=locate,
-            seen=seen,
+            options=trace_options,
         ):  # fmt: skip
             if isinstance(cut, AudioError):
                 progress.finished(0.0, str(cut))

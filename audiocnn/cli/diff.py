@@ -205,8 +205,8 @@ def as_text(
         lines += [f"    {_line(pair, width)}" for pair in result.pairs
                   if pair.verdict not in ("same", "scored")]  # fmt: skip
     if len(differing) > SHOWN:
-        told = options.output or "use -o CSV or --json for all"
-        lines.append(f"and {len(differing) - SHOWN} more: {told}")
+        where = options.output or "use -o CSV or --json for all"
+        lines.append(f"and {len(differing) - SHOWN} more: {where}")
     return "\n".join(lines)
 
 

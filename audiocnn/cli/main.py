@@ -1,4 +1,4 @@
-"""The command line: parses, calls one function, prints what it hands back.
+"""The command line: parses arguments and calls the verb.
 
 Importing this imports nothing heavy, so that ``--help`` is instant: each verb's
 module is imported when the verb is called.
@@ -34,7 +34,7 @@ from audiocnn.inference.malloc import keep_freed_memory
 EXAMPLES = """examples:
   audiocnn label night.flac                      events as CSV on stdout
   audiocnn label recordings/ -o events.csv       a folder; also .jsonl .txt .selections.txt
-  audiocnn listen                                what the microphone hears, live
+  audiocnn listen                                events of the microphone, live
   audiocnn verify night.flac                     does the stream equal the file, here?
   audiocnn train my_sounds/ -o my_model --backbone mn04
   audiocnn evaluate clips.csv --model my_model

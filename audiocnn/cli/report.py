@@ -12,7 +12,7 @@ from audiocnn.errors import AudiocnnError, DatasetError
 
 
 def run(args: argparse.Namespace) -> int:
-    """Write the report and say where it is."""
+    """Write the report and print its path."""
     model = Path(args.bundle)
     out = Path(args.output) if args.output else report_path(model)
     findings = read_findings(Path(args.findings)) if args.findings else None
@@ -21,7 +21,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def report_path(model: Path) -> Path:
-    """Say where the report of a bundle lies: beside it, as it holds recordings, and is no model."""
+    """Return the path of a bundle's report: beside it, as it contains recordings."""
     return model.with_name(model.name + ".html")
 
 

@@ -1,8 +1,7 @@
 """Check that a stream gives the scores of the file, on this machine, with this model.
 
-The promise that everything rests on, as something that anyone can try: a recording
-is scored in blocks of ten minutes, and once more in pieces cut at random, before
-the resampler and behind it, single samples and empty pieces among them.
+A recording is scored in blocks of ten minutes, and again in pieces cut at random before the
+resampler and behind it, with single samples and empty pieces among them.
 """
 
 from __future__ import annotations

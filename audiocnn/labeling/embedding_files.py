@@ -1,10 +1,10 @@
-"""Embeddings to a file, as they come: a vector a window, and where the window lies.
+"""Files of embeddings: a vector for each window, with path, begin and end.
 
     .parquet   path, start, end, embedding (fixed_size_list of float32)
     .npy       (W, D) float32; beside it a .csv with a row path,start,end for each
     .npz       arrays embedding (W, D), path, start, end; needs memory for all
 
-The file appears when all is written, and what was there stays until then.
+The file is replaced when all is written.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ SUFFIXES = (".parquet", ".npy", ".npz")
 
 @contextlib.contextmanager
 def vector_file(path: str | Path, n_features: int) -> Iterator[Put]:
-    """Open a file of embeddings; give what writes those of a run of a recording.
+    """Open a file of embeddings; the context gives a function that adds those of a recording.
 
     Raises
     ------
@@ -82,8 +82,8 @@ def _npy(part: Path, target: Path, n_features: int) -> Iterator[Put]:
     table = target.with_suffix(".csv")
     if table.exists() and not target.exists():
         raise ArgumentError(
-            f"{table} is there, and no {target.name}: the times of the vectors would replace it; "
-            "name another file"
+            f"{table} exists, and {target.name} does not: the times of the vectors would replace "
+            "it; name another file"
         )
 
     def write_header(file: Any) -> None:

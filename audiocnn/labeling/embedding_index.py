@@ -165,7 +165,7 @@ class EmbeddingIndex:
 
 
 def is_index(path: str | Path) -> bool:
-    """Tell whether a folder is an index of embeddings."""
+    """Return whether a folder is an index of embeddings."""
     return (Path(path) / HEADER).is_file()
 
 

@@ -1,9 +1,7 @@
-"""The events of a run that are worth hearing, and their sounds, cut out for review.
+"""Clips of events for review: which events are chosen, and their sounds cut out.
 
-Of signals that are not sound there is nothing to hear: they are drawn, to be looked at.
-
-A run may have millions of events: of each class only as many are kept, while they
-pass by, as are wanted in the end.
+Signals other than sound are drawn instead. A run may have millions of events: while they
+pass, only as many of each class are kept as are wanted in the end.
 """
 
 from __future__ import annotations
@@ -22,7 +20,7 @@ from audiocnn.inference.events import Event
 from audiocnn.io.audio.excerpts import read_excerpt, write_flac
 from audiocnn.io.files.safe_names import safe_name
 from audiocnn.io.recording import RecordingRef
-from audiocnn.labeling.event_plots import Seen, draw_trace, read_trace, write_trace
+from audiocnn.labeling.event_plots import TraceOptions, draw_trace, read_trace, write_trace
 
 ORDERS = ("best", "doubtful", "time")
 LONGEST_NAME = 60  # characters of a recording's name in a clip's
@@ -43,23 +41,23 @@ def choose_events(
     events
         Taken one by one.
     order
-        ``best``: highest score first. ``doubtful``: nearest to 0.5 first, where scores
-        are probabilities and a person's word teaches most. ``time``: as they come.
+        ``best``: highest score first. ``doubtful``: nearest to 0.5 first, where a
+        verdict on a probability teaches most. ``time``: in the order of ``events``.
         Events without a score come last.
     limit
         How many of each class; all of them if None.
     labels
-        Of these classes alone; all if empty.
+        Only events of these classes; of all if empty.
 
     Returns
     -------
     list of Event
-        By label, and each label's in order; equals as they came.
+        By label, and in order within a label.
 
     Raises
     ------
     ArgumentError
-        If ``order`` or ``limit`` make no sense, or no event has one of the labels.
+        If ``order`` or ``limit`` is out of range, or no event has one of the labels.
     """
     if order not in ORDERS:
         raise ArgumentError(f"the order is one of {', '.join(ORDERS)}, got {order!r}")
@@ -79,7 +77,7 @@ def choose_events(
         if label not in kept:
             there = ", ".join(sorted(kept)) or "none"
             raise ArgumentError(
-                f"no event of {label!r}{did_you_mean(label, kept)}; there are: {there}"
+                f"no event of {label!r}{did_you_mean(label, kept)}; found labels: {there}"
             )
     return [event for label in sorted(kept) for _, _, event in sorted(kept[label], reverse=True)]
 
@@ -91,7 +89,7 @@ def cut_events(
     margin: float | None = None,
     longest: float = 60.0,
     open_path: Callable[[str], Path] = Path,
-    seen: Seen = Seen(),  # noqa: B008 (it is frozen)
+    options: TraceOptions = TraceOptions(),  # noqa: B008 (it is frozen)
 ) -> Iterator[Cut | AudioError]:
     """Cut the sounds of events out of their recordings, into a folder for each label.
 
@@ -100,22 +98,22 @@ def cut_events(
     events
         By label, in the order in which their clips are numbered.
     folder
-        Gets ``label/number_score_recording_start.flac``, or ``.svg`` of a signal that
-        is not sound.
+        Where ``label/number_score_recording_start.flac`` is written, or ``.svg`` for a
+        signal other than sound.
     margin
-        Seconds before and after each; None for `MARGIN` of sound, and as much as the
-        event is long of other signals.
+        Seconds before and after each; None for `MARGIN` (sound) or the length of the
+        event (other signals).
     longest
-        Seconds of one event at most; of a longer one its beginning.
+        Seconds of one event at most; a longer one is cut.
     open_path
-        Gives the file of an event's source.
-    seen
-        How signals that are not sound were read.
+        Returns the path of an event's source.
+    options
+        How signals other than sound are read.
 
     Yields
     ------
     Cut or AudioError
-        For each event, in order: its clip, or why there is none.
+        For each event, in order: its clip, or the error.
 
     Raises
     ------
@@ -128,7 +126,7 @@ def cut_events(
         )
     taken: dict[str, int] = {}
     for label, members in itertools.groupby(events, lambda event: event.label):
-        name = safe_name(label)  # "Owl" and "owl" are one to it, and to some file systems
+        name = safe_name(label)  # the same for "Owl" and "owl", as for some file systems
         taken[name] = taken.get(name, 0) + 1
         where = folder / (name if taken[name] == 1 else f"{name}-{taken[name]}")
         try:
@@ -137,7 +135,7 @@ def cut_events(
             raise ArgumentError(f"cannot make the folder {where}: {error.strerror}") from error
         for number, event in enumerate(members, start=1):
             try:
-                yield _cut(event, number, where, (margin, longest), open_path, seen)
+                yield _cut(event, number, where, (margin, longest), open_path, options)
             except AudioError as error:
                 yield error
 
@@ -148,12 +146,12 @@ def _cut(
     where: Path,
     limits: tuple[float | None, float],
     open_path: Callable[[str], Path],
-    seen: Seen,
+    options: TraceOptions,
 ) -> Cut:
     if not event.source:
         raise AudioError(
-            f"an event at {event.start:.3f} s does not say in which recording it is (Audacity's "
-            "never do): take another format of the run, or its ledger"
+            f"an event at {event.start:.3f} s does not name its recording (Audacity's format has "
+            "no names): use another format of the run, or its ledger"
         )
     drawn = not RecordingRef.of(event.source).is_sound
     margin, longest = limits
@@ -166,7 +164,7 @@ def _cut(
     score = "" if event.score is None else f"_{event.score:.2f}"
     if drawn:
         path = where / f"{number:04d}{score}_{stem}_{event.start:.6g}s{DRAWN}"
-        trace = read_trace(open_path(event.source), begin, max(stop, begin + 1e-9), seen)
+        trace = read_trace(open_path(event.source), begin, max(stop, begin + 1e-9), options)
         title = f"{event.label}{score.replace('_', ' ')}, {event.source} from {event.start:g} s"
         write_trace(draw_trace(trace, event.start, end, title), path)
         return Cut(f"{where.name}/{path.name}", event, event.start - begin)

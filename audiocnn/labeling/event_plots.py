@@ -1,8 +1,8 @@
-"""A part of a signal that is not sound, drawn for a person to look at: what `clips` gives of it.
+"""Plots of events in signals other than sound, for review.
 
-A trace a channel, one above the other, each between its own least and greatest value, and
-the event shaded. Where there are more samples than pixels, each pixel shows all values
-that lie in it, so a spike of one sample is seen.
+A trace for each channel, scaled between its own minimum and maximum, with the event shaded.
+Where there are more samples than pixels, each pixel shows the range of its values, so a
+spike of one sample is visible.
 """
 
 from __future__ import annotations
@@ -27,15 +27,15 @@ INK, PALE, SHADE = "#2a6f97", "#7b8894", "#fbe3c0"
 
 
 @dataclass(frozen=True)
-class Seen:
-    """How a model read signals.
+class TraceOptions:
+    """How the signals of a run are read.
 
     Parameters
     ----------
     reading
-        As it was asked.
+        Options of the run.
     channels
-        Names of the model's channels; empty if nobody knows them.
+        Names of the model's channels; empty if they are not known.
     """
 
     reading: SignalReadOptions = DEFAULT_OPTIONS
@@ -64,31 +64,33 @@ class Trace:
     samples: NDArray[np.float32]
 
 
-def read_trace(path: str | Path, start: float, end: float, seen: Seen = Seen()) -> Trace:
-    """Read a part of a signal, with the channels that a model saw.
+def read_trace(
+    path: str | Path, start: float, end: float, options: TraceOptions = TraceOptions()
+) -> Trace:
+    """Read a part of a signal, with the channels of the model.
 
     Parameters
     ----------
     path
         As for `open_signal`.
     start, end
-        Seconds, ``0 <= start < end``; what lies behind the recording's end is left out.
-    seen
-        How it was read; missing values stay gaps, unless they were interpolated.
+        Seconds, ``0 <= start < end``; cut at the end of the recording.
+    options
+        How it is read; missing values are gaps, unless the run interpolated them.
 
     Raises
     ------
     AudioError
-        If it cannot be read, nothing says its rate, or it ends before ``start``.
+        If it cannot be read, its sample rate is unknown, or it ends before ``start``.
     """
     if not 0 <= start < end:
         raise ArgumentError(f"a trace needs 0 <= start < end, got {start} and {end}")
-    reading = seen.reading
+    reading = options.reading
     if reading.missing == "refuse":
         reading = replace(reading, missing="gap")
-    with open_held(path, reading, seen.channels or None) as signal:
+    with open_held(path, reading, options.channels or None) as signal:
         if signal.rate is None:
-            raise AudioError(f"{path} does not say how many samples are a second: give --rate HZ")
+            raise AudioError(f"{path} does not state its sample rate: give --rate HZ")
         first, last = round(start * signal.rate), max(1, round(end * signal.rate))
         parts = []
         for at, piece in signal.pieces_since(first):
@@ -108,11 +110,11 @@ def draw_trace(trace: Trace, start: float, end: float, title: str) -> str:
     Parameters
     ----------
     trace
-        What is to be seen.
+        The samples.
     start, end
         Of the event, seconds of the recording.
     title
-        What stands above it.
+        The heading.
     """
     n = trace.samples.shape[1]
     begin, seconds = trace.first / trace.rate, n / trace.rate
@@ -159,7 +161,7 @@ def write_trace(drawing: str, path: Path) -> None:
 
 
 def _one(name: str, row: NDArray[np.float32], top: float) -> Iterator[str]:
-    """Draw a channel: its name, its least and greatest value, and a line for each run."""
+    """Draw a channel: its name, minimum, maximum, and a line for each stretch."""
     there = row[np.isfinite(row)]
     low, high = (float(there.min()), float(there.max())) if there.size else (0.0, 0.0)
     yield f'<text x="8" y="{top + HEIGHT / 2 + 4:g}" fill="#1b2631">{_text(name[:14])}</text>'
@@ -180,7 +182,7 @@ def _one(name: str, row: NDArray[np.float32], top: float) -> Iterator[str]:
 def _runs(
     row: NDArray[np.float32],
 ) -> Iterator[tuple[NDArray[np.floating], NDArray[np.float32]]]:
-    """Give places and values of what was recorded without a gap; at most two a pixel."""
+    """Give positions and values of each stretch without a gap; at most two a pixel."""
     good = np.isfinite(row)
     edges = np.flatnonzero(np.diff(good, prepend=False, append=False)).reshape(-1, 2)
     step = max(1, row.size // WIDTH)

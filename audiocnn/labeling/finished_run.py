@@ -25,13 +25,13 @@ class Run:
     Parameters
     ----------
     events
-        Gives its events, one by one.
+        Returns an iterator over its events.
     results
-        Gives what came of each recording, if there is a ledger.
+        Returns an iterator over the results of its recordings; None without a ledger.
     from_ledger
         Whether the events are those of the ledger.
     settings
-        Gives its settings, if there is a ledger.
+        Returns its settings; None without a ledger.
     """
 
     events: Callable[[], Iterator[Event]]
@@ -41,18 +41,17 @@ class Run:
 
 
 def open_run(path: str | Path) -> Run:
-    """Find what there is of a run.
+    """Open a labelling run for reading.
 
     Parameters
     ----------
     path
-        What was written (a file, or the folder of a file for each recording), or the
-        ledger.
+        Its output (a file, or the folder with a file for each recording), or its ledger.
 
     Raises
     ------
     ArgumentError
-        If the name ends in no format.
+        If the name does not end in the suffix of a format.
     DatasetError
         If there is no such run.
     """
@@ -67,7 +66,7 @@ def open_run(path: str | Path) -> Run:
     if path.is_dir():
         files = [file for file in sorted(path.rglob("*")) if file.is_file() and _is_output(file)]
         if not files:
-            raise DatasetError(f"{path}: nothing in it that label writes")
+            raise DatasetError(f"{path}: no file in it that label writes")
         joined = itertools.chain.from_iterable
         return Run(lambda: joined(map(iter_events, files)), results, settings=settings)
     format_of(path)

@@ -483,7 +483,7 @@ def forget_output(ledger: Ledger, path: Path) -> None:
 
 
 def has_outputs(ledger: Ledger) -> bool:
-    """Tell whether the ledger knows what it wrote; those of version 0.1.0 do not."""
+    """Return whether the ledger has a table of output files; those of 0.1.0 do not."""
     found = ledger.connection.execute(
         "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'outputs'"
     )

@@ -91,7 +91,7 @@ def choose_output(
         A file whose name ends in one of `FORMATS`; or, if ``format`` is given, any
         file name that ends so, and else a folder, which is made when it is written.
     format
-        One of the values of `FORMATS`; None: what the end of the name says.
+        One of the values of `FORMATS`; None: by the suffix of the name.
     clock
         As for `write_events`.
 
@@ -109,12 +109,12 @@ def choose_output(
             return Output(path, format, folder=True, clock=clock)
         if format_of(path) != format:
             raise ArgumentError(
-                f"{path} is {format_of(path)} by its name, and --format says {format}: "
+                f"{path} is {format_of(path)} by its name, and --format is {format}: "
                 f"name a folder, or a file that ends in {SUFFIXES[format]}"
             )
     if path.is_dir():
         raise ArgumentError(
-            f"{path} is a folder: say with --format {'|'.join(sorted(SUFFIXES))} what to write "
+            f"{path} is a folder: choose with --format {'|'.join(sorted(SUFFIXES))} what to write "
             "for each recording, or name a file"
         )
     return Output(path, check_format(format_of(path)), clock=clock)

@@ -45,7 +45,7 @@ class Remote:
 
 
 def is_url(path: str) -> bool:
-    """Tell a URL from a path."""
+    """Return whether a path is a URL."""
     return URL.match(path) is not None
 
 

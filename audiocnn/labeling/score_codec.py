@@ -1,4 +1,4 @@
-"""A recording's window scores as bytes, exactly: to find events again by other rules.
+"""Codec of window scores: a recording's scores as bytes, exactly.
 
 Little-endian; a run after the other, then compressed:
 
@@ -6,8 +6,9 @@ Little-endian; a run after the other, then compressed:
     run     start, window, hop, padded (4 float64), last (1 byte), C, W (2 uint32),
             C * W float32
 
-Runs that follow each other in a segment are joined first, so that a recording without
-a gap is one run, or two where its last window stands apart.
+They are stored to find events by other rules later. Runs that follow each other in a
+segment are joined first, so a recording without a gap is one run, or two where its last
+window is not on the grid of the others.
 """
 
 from __future__ import annotations
@@ -23,11 +24,11 @@ from audiocnn.inference.windows import Scores
 
 MAGIC = b"acs1"
 HEAD = struct.Struct("<4d?2I")
-LEVEL = 1  # of compression: scores hardly compress, near-zeros do, and time is dear
+LEVEL = 1  # of compression: scores near zero compress well, others hardly
 
 
 def joined_runs(runs: Iterable[Scores]) -> Iterator[Scores]:
-    """Join runs of windows that follow each other on one grid; the scores stay as they are."""
+    """Join runs of windows that follow each other on one grid."""
     held: list[Scores] = []
     for run in runs:
         if held and not _follows(held, run):
@@ -43,7 +44,7 @@ def joined_runs(runs: Iterable[Scores]) -> Iterator[Scores]:
 
 
 def pack_scores(runs: Iterable[Scores]) -> bytes:
-    """Write runs as bytes."""
+    """Encode runs."""
     parts = [MAGIC]
     for run in joined_runs(runs):
         values = np.ascontiguousarray(run.values, "<f4")
@@ -53,17 +54,19 @@ def pack_scores(runs: Iterable[Scores]) -> bytes:
 
 
 def unpack_scores(data: bytes) -> Iterator[Scores]:
-    """Read runs back, bit for bit.
+    """Decode runs, bit for bit.
 
     Raises
     ------
     DatasetError
-        If these are no scores that `pack_scores` wrote.
+        If `pack_scores` did not write these bytes.
     """
     try:
         raw = zlib.decompress(data)
         if not raw.startswith(MAGIC):
-            raise DatasetError("kept scores: written in another way, by a later version?")
+            raise DatasetError(
+                "stored scores have an unknown format, of a later version?"
+            )
         at = len(MAGIC)
         while at < len(raw):
             start, window, hop, padded, last, n_classes, n = HEAD.unpack_from(raw, at)
@@ -72,11 +75,11 @@ def unpack_scores(data: bytes) -> Iterator[Scores]:
             at += values.nbytes
             yield Scores(start, window, hop, values, padded, last)
     except (zlib.error, struct.error, ValueError) as error:
-        raise DatasetError(f"kept scores are damaged: {error}") from error
+        raise DatasetError(f"stored scores are damaged: {error}") from error
 
 
 def _follows(held: list[Scores], run: Scores) -> bool:
-    """Say whether a run goes on where those that are held end, on the same grid."""
+    """Return whether a run follows those that are held, on the same grid."""
     n = sum(one.values.shape[1] for one in held)
     expected = held[0].start + n * held[0].hop
     return not run.values.shape[1] or abs(run.start - expected) < held[0].hop * 1e-3

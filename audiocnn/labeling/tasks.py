@@ -203,7 +203,7 @@ def make_result(
 
 
 def changed_message(name: str) -> str:
-    """Say that a recording was written to while it was read."""
+    """Return the error of a recording that was written to while it was read."""
     return f"{name} changed while it was read: label it again when it is complete"
 
 

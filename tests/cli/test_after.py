@@ -55,7 +55,7 @@ def test_summary_for_a_program_and_as_a_picture(
         (["{run}", "-o", "x.gif"], 2, "must end in .html or .png"),
         (["{run}", "--timezone", "Berlin"], 2, "no time zone 'Berlin'"),
         (["{folder}/a.wav"], 2, "no format for"),
-        (["{folder}/empty"], 1, "nothing in it that label writes"),
+        (["{folder}/empty"], 1, "no file in it that label writes"),
     ],
 )
 def test_summaries_that_cannot_be(

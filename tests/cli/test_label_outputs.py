@@ -86,7 +86,7 @@ def test_urls(recordings: Path, expected: list[Event], tmp_path: Path) -> None:
     ("arguments", "message"),
     [
         (["-o", "{out}"], r"is a folder: say with --format"),
-        (["-o", "x.csv", "--format", "raven"], "is csv by its name, and --format says raven"),
+        (["-o", "x.csv", "--format", "raven"], "is csv by its name, and --format is raven"),
         (["-o", "x.txt"], "name a folder with --format audacity"),
         (["--timezone", "Berlin"], "no time zone 'Berlin'"),
         (["-o", "x.csv", "--format", "ravn"], "did you mean 'raven'?"),

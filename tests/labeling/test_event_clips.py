@@ -42,7 +42,7 @@ def test_a_limit_keeps_the_first(scores: list[float], limit: int, order: str) ->
 
 def test_labels() -> None:
     assert choose_events(EVENTS, labels=["fox"]) == [EVENTS[1]]
-    with pytest.raises(ArgumentError, match=r"no event of 'fix' \(did you mean 'fox'\?\); there"):
+    with pytest.raises(ArgumentError, match=r"no event of 'fix' \(did you mean 'fox'\?\); found"):
         choose_events(EVENTS, labels=["fix"])
     with pytest.raises(ArgumentError, match="limit must be at least 1, got 0"):
         choose_events(EVENTS, limit=0)
@@ -115,7 +115,7 @@ def test_what_cannot_be_cut(tmp_path: Path, recording: Path) -> None:
     found = list(cut_events(events, tmp_path, margin=0))
     problems = [str(each) for each in found[:3] if isinstance(each, AudioError)]
     assert "no such file: gone.wav" in problems[0]
-    assert "does not say in which recording" in problems[1]
+    assert "does not name its recording" in problems[1]
     assert "ends before 99.000 s" in problems[2]
     assert isinstance(found[3], Cut)
     for bad in ({"margin": -1.0}, {"longest": 0.0}, {"margin": float("nan")}):

@@ -9,7 +9,7 @@ from audiocnn.cli.main import main
 from audiocnn.datasets.reviews import read_reviews
 from audiocnn.errors import ArgumentError, AudioError, DatasetError
 from audiocnn.io.signals.channels import SignalReadOptions
-from audiocnn.labeling.event_plots import LEFT, WIDTH, Seen, Trace, draw_trace, read_trace
+from audiocnn.labeling.event_plots import LEFT, WIDTH, Trace, TraceOptions, draw_trace, read_trace
 
 
 def lines(svg: str) -> list[np.ndarray]:
@@ -27,7 +27,7 @@ def table(tmp_path):
 
 
 def test_a_part_is_read_with_the_channels_of_the_model(table):
-    trace = read_trace(table, 2.0, 3.05, Seen(channels=("y", "x")))
+    trace = read_trace(table, 2.0, 3.05, TraceOptions(channels=("y", "x")))
     assert (trace.names, trace.rate, trace.first) == (("y", "x"), 10.0, 20)
     np.testing.assert_array_equal(trace.samples[1], np.arange(20, 30))
     np.testing.assert_array_equal(trace.samples[0], -np.arange(20, 30))
@@ -35,7 +35,7 @@ def test_a_part_is_read_with_the_channels_of_the_model(table):
 
 def test_what_cannot_be_read_is_said(table, tmp_path):
     with pytest.raises(AudioError, match=r"ends before 12 s"):
-        read_trace(table, 12, 13, Seen(channels=("x",)))
+        read_trace(table, 12, 13, TraceOptions(channels=("x",)))
     with pytest.raises(AudioError, match="'state' is 'on', which is no number"):
         read_trace(table, 0, 1)
     with pytest.raises(ArgumentError, match="needs 0 <= start < end"):
@@ -43,7 +43,9 @@ def test_what_cannot_be_read_is_said(table, tmp_path):
     np.save(tmp_path / "a.npy", np.zeros(50))
     with pytest.raises(AudioError, match="give --rate HZ"):
         read_trace(tmp_path / "a.npy", 0, 1)
-    assert read_trace(tmp_path / "a.npy", 0, 1, Seen(SignalReadOptions(rate=10))).samples.shape == (
+    assert read_trace(
+        tmp_path / "a.npy", 0, 1, TraceOptions(SignalReadOptions(rate=10))
+    ).samples.shape == (
         1,
         10,
     )

@@ -118,11 +118,11 @@ def test_choices_that_make_no_sense(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     (tmp_path / "folder.csv").mkdir()
     refused = [
-        (("x.csv", "raven"), r"x\.csv is csv by its name, and --format says raven: .*\.selections"),
+        (("x.csv", "raven"), r"x\.csv is csv by its name, and --format is raven: .*\.selections"),
         (("x.xml", None), r"no format for 'x\.xml'"),
         (("x", "ravn"), r"no format 'ravn': there are audacity, csv"),
         ((tmp_path / "file", "raven"), r"file is a file, and --format raven makes a folder"),
-        ((tmp_path / "folder.csv", None), r"folder\.csv is a folder: say with --format"),
+        ((tmp_path / "folder.csv", None), r"folder\.csv is a folder: choose with --format"),
     ]
     for arguments, message in refused:
         with pytest.raises(ArgumentError, match=message):

@@ -89,7 +89,7 @@ def add_diff(verbs: Any) -> None:
     parser.add_argument("b", metavar="B", help="another one")
     parser.add_argument("paths", nargs="+", metavar="PATH",
                         help="recordings, or folders of them; or one CSV or folder of class "
-                        "folders: then it is said who is right")  # fmt: skip
+                        "folders: then each model is compared with the labels")  # fmt: skip
     parser.add_argument("--where", action="append", default=[], metavar="COLUMN=VALUE,VALUE",
                         help="only these rows of a CSV")  # fmt: skip
     parser.add_argument("--overlap", type=float, default=0.2, metavar="SHARE",

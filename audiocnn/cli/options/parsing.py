@@ -13,7 +13,7 @@ Options = TypeVar("Options")
 
 
 class Parser(argparse.ArgumentParser):
-    """Says which option or verb was meant; exits with 2."""
+    """A parser that suggests the option or verb that was meant; exits with 2."""
 
     def __init__(self, **how: Any) -> None:
         # No --thr for --threshold: it would mean something else once there is --three.
@@ -29,7 +29,7 @@ class Parser(argparse.ArgumentParser):
         return found, unknown
 
     def error(self, message: str) -> NoReturn:
-        """Say what is wrong, and what may have been meant."""
+        """Print the error, with a suggestion."""
         known = [s for action in self._actions for s in action.option_strings]
         meant = re.findall(r"(?<!\S)-[-\w]+", message)
         if chosen := re.search(r"invalid choice: '(.*?)' \(", message):
@@ -60,7 +60,7 @@ def add_verb(verbs: Any, name: str, what: str, examples: Sequence[str]) -> argpa
 
 
 def add_reading(parser: argparse.ArgumentParser, *, labels: bool = False) -> None:
-    """Add what says how signals that are not sound are read."""
+    """Add options for reading sound of several channels and other signals."""
     parser.add_argument("--channel", metavar="N|mix",
                         help="of sound with several channels: which one, from 0 (default: "
                         "mix, the mean of all)")  # fmt: skip
@@ -73,7 +73,7 @@ def add_reading(parser: argparse.ArgumentParser, *, labels: bool = False) -> Non
                        "date)")  # fmt: skip
     if "--rate" not in parser._option_string_actions:
         group.add_argument("--rate", type=float, metavar="HZ",
-                           help="rows a second, whatever a column of times says")  # fmt: skip
+                           help="rows a second, in place of a column of times")  # fmt: skip
     group.add_argument("--missing", choices=["refuse", "gap", "interpolate"],
                        help="what becomes of missing values (default: refuse)")  # fmt: skip
     if labels:

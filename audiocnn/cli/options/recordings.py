@@ -50,7 +50,7 @@ def add_label(verbs: Any) -> None:
 
 
 def _add_run(parser: Any) -> None:
-    """Add what says how a run with -o goes on."""
+    """Add options of a run with -o."""
     parser.add_argument("--workers", type=int, metavar="N",
                         help="processes (default: one a processor if it is worth it)")  # fmt: skip
     parser.add_argument(
@@ -60,7 +60,7 @@ def _add_run(parser: Any) -> None:
         help="what runs the network; cuda needs onnxruntime-gpu (untried)",
     )
     parser.add_argument("--retry", action="store_true", help="label what failed before again")
-    parser.add_argument("--restart", action="store_true", help="forget what was done before")
+    parser.add_argument("--restart", action="store_true", help="discard earlier results")
     parser.add_argument("--by-content", action="store_true",
                         help="a recording is the same if its content is, whatever its name and "
                         "time")  # fmt: skip
@@ -74,12 +74,12 @@ def _add_run(parser: Any) -> None:
 
 
 def _add_output(parser: Any) -> None:
-    """Add what says how the events are written."""
+    """Add options of the output."""
     parser.add_argument("--format",
                         choices=["audacity", "csv", "jsonl", "kaleidoscope", "parquet", "raven"],
                         help="write a file for each recording, into the folder OUT")  # fmt: skip
     parser.add_argument("--times", action="store_true",
-                        help="add wall-clock times, where recordings' names say when they "
+                        help="add wall-clock times, where recordings' names tell when they "
                         "began")  # fmt: skip
     parser.add_argument("--timezone", metavar="ZONE",
                         help="the same, with the zone where the recorders' clocks were set, as "
