@@ -108,7 +108,7 @@ def events_as_text(found: dict[str, Any]) -> str:
     if alarms:
         lines.append(
             f"false alarms per hour     {alarms['per_hour']:8.2f} (95 % bounds {alarms['low']:.2f} "
-            f"to {alarms['high']:.2f}; {alarms['events']} in {alarms['hours']:.3g} h without an "
+            f"to {alarms['high']:.2f}; {alarms['events']} in {alarms['hours']:,.3f} h without an "
             "annotated event)"
         )
     if found["collar"] != COLLAR:

@@ -33,7 +33,7 @@ from audiocnn.cli.run_summary import (
     report_missing,
     report_result,
 )
-from audiocnn.cli.tables import score_table
+from audiocnn.cli.tables import level_table, score_table
 from audiocnn.errors import ArgumentError, AudioError
 from audiocnn.inference.bundle import Bundle, checksum, grid_of, load
 from audiocnn.inference.events import Event
@@ -70,6 +70,7 @@ from audiocnn.labeling.runner import (
     refresh_events,
     run_tasks,
 )
+from audiocnn.labeling.sound_levels import recording_levels
 from audiocnn.labeling.tasks import (
     LabelJob,
     LabelTask,
@@ -136,9 +137,40 @@ def label_streamed(run: LabelRun) -> int:
         observers = Observers(windows, frames, progress.advance)
         execute = execute_here(run.bundle, run.job, observers, lambda: progress.interrupted)
         results = label_all(run, map(task_of, paths), execute, progress)
+        results = stack.enter_context(measuring_levels(run, results, progress))
         write_streamed(run, totalled(results, totals), progress)
     sys.stdout.flush()
     return finish(totals, progress)
+
+
+@contextlib.contextmanager
+def measuring_levels(
+    run: LabelRun, results: Iterator[LabelResult], progress: Progress
+) -> Iterator[Iterator[LabelResult]]:
+    """Measure the sound levels of each recording as its result passes, if it is wanted."""
+    options = run.options
+    if options.levels is None:
+        yield results
+        return
+    if not run.bundle.front.sound:
+        raise ArgumentError("--levels are of sound, and the model is one of other signals")
+    if options.calibration is None:
+        progress.say("levels are uncalibrated, in dB re full scale: give --calibration DB")
+    with level_table(options.levels, options.clock()) as write:
+
+        def measured() -> Iterator[LabelResult]:
+            for result in results:
+                if result.coverage.scored:
+                    try:
+                        for level in recording_levels(
+                            result.path, offset=options.calibration, clock=options.clock()
+                        ):
+                            write(result.path, level)
+                    except (AudioError, ArgumentError) as error:
+                        report_problem(progress, f"no levels of {result.path}: {error}")
+                yield result
+
+        yield measured()
 
 
 def write_streamed(run: LabelRun, results: Iterable[LabelResult], progress: Progress) -> None:

@@ -36,6 +36,8 @@ class LabelOptions(ReadingOptions):
     classes: str | None
     windows: str | None
     frames: str | None
+    levels: str | None
+    calibration: float | None
     workers: int | None
     accelerator: str
     retry: bool
@@ -49,8 +51,8 @@ class LabelOptions(ReadingOptions):
 
     @property
     def streamed(self) -> bool:
-        """Whether scores are written while they are computed, by one process."""
-        return bool(self.windows or self.frames)
+        """Whether scores or levels are written while they are computed, by one process."""
+        return bool(self.windows or self.frames or self.levels)
 
     @property
     def kept(self) -> bool:
@@ -113,12 +115,15 @@ def check_options(options: LabelOptions) -> None:
         "--ledger": options.ledger, "--only-write": options.only_write, "--prune": options.prune,
     }  # fmt: skip
     given = [name for name, value in of_a_ledger.items() if value]
-    if given and options.streamed:
+    streams = [f"--{name}" for name in ("windows", "frames", "levels") if getattr(options, name)]
+    if given and streams:
         raise ArgumentError(
-            f"--windows and --frames are written by one process as it goes: not with {given[0]}"
+            f"{streams[0]} is written by one process as it goes: not with {given[0]}"
         )
     if given and not options.output:
         raise ArgumentError(f"{given[0]} is for a run that is kept: give -o OUT as well")
+    if options.calibration is not None and not options.levels:
+        raise ArgumentError("--calibration is of sound levels: give --levels FILE as well")
     if options.format and not options.output:
         raise ArgumentError(
             "--format is of files: give -o FOLDER as well; on stdout events are CSV, --json or "
@@ -136,7 +141,7 @@ def check_options(options: LabelOptions) -> None:
 
 def check_not_a_recording(options: LabelOptions, recordings: Sequence[str]) -> None:
     """Refuse to write over one of the recordings."""
-    for name in ("output", "windows", "frames", "ledger"):
+    for name in ("output", "windows", "frames", "levels", "ledger"):
         out = getattr(options, name)
         if out and os.path.isfile(out):
             for path in recordings:

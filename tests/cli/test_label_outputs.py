@@ -85,7 +85,7 @@ def test_urls(recordings: Path, expected: list[Event], tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["-o", "{out}"], r"is a folder: say with --format"),
+        (["-o", "{out}"], r"is a folder: choose with --format"),
         (["-o", "x.csv", "--format", "raven"], "is csv by its name, and --format is raven"),
         (["-o", "x.txt"], "name a folder with --format audacity"),
         (["--timezone", "Berlin"], "no time zone 'Berlin'"),
@@ -149,3 +149,47 @@ def test_boxes_for_raven_end_at_the_highest_frequency(tmp_path: Path) -> None:
         assert {row[rows[0].index("High Freq (Hz)")] for row in rows[1:]} == {
             "4000.0" if name == "low" else "20000.0"
         }
+
+
+def test_levels_by_minute(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rate = 16000
+    tone = 0.5 * np.sin(2 * np.pi * 1000 * np.arange(90 * rate) / rate)
+    tone[70 * rate : 72 * rate] = 0
+    path = tmp_path / "SITE_20210605_235930.wav"
+    soundfile.write(path, tone, rate)
+    out = tmp_path / "levels.csv"
+    assert main(["label", str(path), "--levels", str(out), "--times"]) == 0
+    assert "levels are uncalibrated, in dB re full scale" in capsys.readouterr().err
+    head, *rows = [line.split(",") for line in out.read_text().splitlines()]
+    assert head == ["path", "start", "end", "time", "measured", "laeq", "lafmax", "l10", "l90",
+                    "calibrated"]  # fmt: skip
+    assert [row[1:5] for row in rows] == [
+        ["0.000000", "30.000000", "2021-06-05T23:59:30.000", "30.000"],
+        ["30.000000", "90.000000", "2021-06-06T00:00:00.000", "60.000"],
+    ]
+    level = 20 * np.log10(0.5) - 3.01
+    assert float(rows[0][5]) == pytest.approx(level, abs=0.05)  # A-weighting is 0 dB at 1 kHz
+    assert float(rows[1][5]) == pytest.approx(level + 10 * np.log10(58 / 60), abs=0.05)
+    assert float(rows[1][7]) == pytest.approx(level, abs=0.1)
+    assert rows[0][-1] == "0"
+    assert main(["label", str(path), "--levels", str(out), "--calibration", "120"]) == 0
+    head, *rows = [line.split(",") for line in out.read_text().splitlines()]
+    assert [row[1:3] for row in rows] == [["0.000000", "60.000000"], ["60.000000", "90.000000"]]
+    assert float(rows[0][head.index("laeq")]) == pytest.approx(120 + level, abs=0.05)
+    assert main(["label", str(path), "--calibration", "120"]) == 2
+    assert main(["label", str(path), "-o", "x.csv", "--levels", str(out), "--workers", "2"]) == 2
+    assert "--levels is written by one process as it goes" in capsys.readouterr().err
+
+
+def test_levels_of_what_cannot_be_measured(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    slow, good = tmp_path / "slow.wav", tmp_path / "good.wav"
+    soundfile.write(slow, np.zeros(4000), 2000)
+    soundfile.write(good, np.full(16000, np.nan), 8000, "FLOAT")
+    soundfile.write(good, np.concatenate([np.ones(16000), np.full(8000, np.nan)]), 8000, "FLOAT")
+    out = tmp_path / "levels.csv"
+    assert main(["label", str(slow), str(good), "--levels", str(out)]) == 1
+    assert f"no levels of {slow}: levels need a sample rate from 4000" in capsys.readouterr().err
+    (row,) = out.read_text().splitlines()[1:]
+    assert row.startswith(f"{good},0.000000,3.000000,2.000,")

@@ -42,6 +42,12 @@ def add_label(verbs: Any) -> None:
     add_classes(parser)
     parser.add_argument("--windows", metavar="FILE", help="CSV of every window's scores")
     parser.add_argument("--frames", metavar="FILE", help="CSV of every column's scores")
+    parser.add_argument(
+        "--levels", metavar="FILE", help="CSV of sound levels by minute: LAeq, LAFmax, L10, L90"
+    )
+    parser.add_argument("--calibration", type=float, metavar="DB",
+                        help="what to add to levels re full scale, as a calibrator shows it; "
+                        "without it levels are uncalibrated")  # fmt: skip
     _add_run(parser)
     add_reading(parser)
     form = parser.add_mutually_exclusive_group()

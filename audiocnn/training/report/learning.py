@@ -111,7 +111,7 @@ def _findings(subject: Subject) -> str:
                      f"<small>{named}{more}</small>"])  # fmt: skip
     said = "What an error names should be mended before training again; a note may be left."
     return title + table(
-        ["", "kind", "what it is, and what to do", "files"], rows, said, ready=True
+        ["", "kind", "what it is, and what to do", "files"], rows, said, ready=True, prose=True
     )
 
 

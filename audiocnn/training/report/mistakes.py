@@ -116,7 +116,7 @@ def background_section(subject: Subject) -> Section:
     ]
     rate = alarms["rate"]
     head = (
-        f"{counted(alarms['events'], 'false alarm', 'false alarms')} in {alarms['hours']:.3g} "
+        f"{counted(alarms['events'], 'false alarm', 'false alarms')} in {number(alarms['hours'])} "
         "hours of such sound: "
         f"{number(rate['per_hour'])} an hour, and with so much sound heard the truth lies between "
         f"{number(rate['low'])} and {number(rate['high'])} (95 %). Something was said to sound for "

@@ -66,11 +66,19 @@ def grid(cells: Iterable[str], how_to_read: str, kind: str = "cells") -> str:
 
 
 def table(
-    head: Sequence[str], rows: Iterable[Sequence[str]], how_to_read: str, *, ready: bool = False
+    head: Sequence[str],
+    rows: Iterable[Sequence[str]],
+    how_to_read: str,
+    *,
+    ready: bool = False,
+    prose: bool = False,
 ) -> str:
-    """Return a table; cells are text, or HTML if ``ready``. The first column names the row."""
+    """Return a table; cells are text, or HTML if ``ready``. The first column names the row.
+
+    Cells of ``prose`` wrap; others stay on one line.
+    """
     made = [[Markup(cell) for cell in row] if ready else list(row) for row in rows]
-    return _render("table", list(head), made, how_to_read)
+    return _render("table", list(head), made, how_to_read, prose)
 
 
 def tiles(values: Iterable[tuple[str, str, str]]) -> str:

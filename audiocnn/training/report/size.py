@@ -6,6 +6,7 @@ from audiocnn.networks.baselines import DenseLayer, dense_layers
 from audiocnn.training.report import drawing
 from audiocnn.training.report.page import Section, details, paragraph, picture, table
 from audiocnn.training.report.subject import Subject
+from audiocnn.training.report.summary import number
 
 
 def size_section(subject: Subject) -> Section:
@@ -15,7 +16,8 @@ def size_section(subject: Subject) -> Section:
     trunk = subject.bundle.network.details
     reach = subject.grid.reach / subject.rate
     head = (
-        f"Each column of scores sees {reach:.2g} s: {trunk['planes'] * trunk['n_bands']} bands x "
+        f"Each column of scores sees {number(reach)} s: "
+        f"{trunk['planes'] * trunk['n_bands']} bands x "
         f"{trunk['receptive_field']} frames. The convolutions on the way have {shared:,} "
         f"weights, because a kernel is used at every place. Layers that join every value with "
         f"every value, with the same reach and as many values between them, would have "

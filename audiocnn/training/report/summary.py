@@ -67,7 +67,7 @@ def _others(figures: Mapping[str, Any]) -> list[tuple[str, str, str]]:
         return [("False alarms", "not known", "No other sounds were given: --background FOLDER.")]
     return [(
         "False alarms", f"{number(alarms['rate']['per_hour'])} an hour",
-        f"{alarms['events']} in {alarms['hours']:.2g} hours of sound that is none of these "
+        f"{alarms['events']} in {number(alarms['hours'])} hours of sound that is none of these "
         f"(the truth: between {number(alarms['rate']['low'])} and "
         f"{number(alarms['rate']['high'])}).",
     )]  # fmt: skip
@@ -82,8 +82,8 @@ def _size(subject: Subject) -> tuple[str, str, str]:
                 f"numbers were fitted, on the embeddings of {base}; its own stayed as they "
                 "were.")  # fmt: skip
     return ("Size", f"{trunk['parameters']:,}",
-            f"numbers were learnt; a second of sound costs {trunk['mmac_per_second']:.3g} million "
-            "multiplications.")  # fmt: skip
+            "numbers were learnt; a second of sound costs "
+            f"{number(trunk['mmac_per_second'])} million multiplications.")  # fmt: skip
 
 
 def _points(subject: Subject, figures: Mapping[str, Any]) -> list[str]:
