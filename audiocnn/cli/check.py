@@ -5,11 +5,10 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from audiocnn.cli.paths import reading_of
+from audiocnn.cli.progress import show_progress
 from audiocnn.cli.run_summary import counted
 from audiocnn.datasets.doctor.doctor import Report, check_dataset
 from audiocnn.datasets.doctor.findings import Finding
@@ -23,7 +22,7 @@ COLOURS = {"error": "bold red", "warning": "yellow", "note": "cyan"}
 
 def run(args: argparse.Namespace) -> int:
     """Examine, print what was found; 1 if any of it is an error."""
-    with _showing() as progress:
+    with show_progress("check", 0) as progress:
         report = check_dataset(
             args.data,
             where=parse_where(args.where),
@@ -31,7 +30,7 @@ def run(args: argparse.Namespace) -> int:
             predictions=args.predictions,
             cache=Path(args.cache) if args.cache else None,
             workers=args.workers,
-            progress=progress,
+            progress=progress.count,
             reading=reading_of(args),
         )
     if args.json:
@@ -39,20 +38,6 @@ def run(args: argparse.Namespace) -> int:
     else:
         _print(report, None if args.all else SHOWN)
     return 1 if report.has_errors else 0
-
-
-@contextmanager
-def _showing() -> Iterator[Callable[[int, int], None] | None]:
-    """Show how many recordings are done, on stderr where it is a terminal."""
-    if not sys.stderr.isatty():
-        yield None
-        return
-    from rich.console import Console
-    from rich.progress import Progress
-
-    with Progress(console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("reading", total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
 def _print(report: Report, shown: int | None) -> None:

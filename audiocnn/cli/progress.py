@@ -42,6 +42,7 @@ class Progress:
         self.done = self.failed = 0
         self.seconds = self.part = 0.0  # of sound: in finished recordings, in the current one
         self.interrupted = False
+        self.text = ""
         self.display: Any = None
 
     def check(self) -> None:
@@ -68,9 +69,9 @@ class Progress:
         self.part += seconds
         self._show(self.done)
 
-    def count(self, done: int, total: int) -> None:
-        """Show a count where the total becomes known on the way."""
-        self.done, self.total = done, total
+    def count(self, done: int, total: int, text: str = "") -> None:
+        """Show a count whose total becomes known on the way, with a text of the caller's."""
+        self.done, self.total, self.text = done, total, text
         self._show(done)
 
     def say(self, line: str) -> None:
@@ -82,6 +83,8 @@ class Progress:
 
     def summary(self) -> str:
         """Return hours of sound, speed as a multiple of real time, and failures."""
+        if self.text:
+            return self.text
         seconds = self.seconds + self.part
         if not seconds:
             return ""
@@ -92,7 +95,8 @@ class Progress:
         now = time.monotonic()
         if not self.shown and now - self.reported > REPORT_EVERY:
             self.reported = now
-            print(f"{self.done}/{self.total} recordings, {self.summary()}", file=sys.stderr)
+            line = ", ".join(filter(None, [f"{self.done}/{self.total}", self.summary()]))
+            print(line, file=sys.stderr)
         if not self.shown or now - self.began < SHOW_AFTER:
             return
         if self.display is None:
