@@ -84,6 +84,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if args.verb is None:
         parser.print_help()
         return 2
+    _show_log()
     if args.verb not in ("listen", "serve"):  # its blocks are small, and it runs for months
         keep_freed_memory(everything=args.verb == "train")
     if args.verb in ("train", "add-class", "improve"):
@@ -107,6 +108,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if isinstance(error, OSError):  # stdout may be what is full
             _forget_stdout()
         return 2 if isinstance(error, ArgumentError) else 1
+
+
+def _show_log() -> None:
+    """Print messages that the library logs, such as notes and warnings, on stderr."""
+    import logging
+
+    logger = logging.getLogger("audiocnn")
+    logger.handlers[:] = [logging.StreamHandler(sys.stderr)]
+    logger.setLevel(logging.INFO)
 
 
 def _forget_stdout() -> None:

@@ -187,7 +187,10 @@ def test_a_folder_that_nodes_do_not_share(
         job = WorkerJob(LabelJob(None, load("environment").rules), model_files("environment"))
         ((_, result),) = label_on_cluster(ray, job, [task])
         assert isinstance(result, NotVisible), "it is not here either"
-        monkeypatch.setattr("audiocnn.labeling.ray_runner.os.path.exists", lambda path: True)
+        exists = Path.exists
+        monkeypatch.setattr(
+            Path, "exists", lambda path: str(path).startswith("/nowhere/") or exists(path)
+        )
         with pytest.raises(AudiocnnError, match=r"the node .* does not see /nowhere/.*: share"):
             list(label_on_cluster(ray, job, [task]))
 
