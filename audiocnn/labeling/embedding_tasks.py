@@ -9,17 +9,19 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from audiocnn.errors import AudioError
+from audiocnn.errors import ArgumentError, AudioError
 from audiocnn.inference.bundle import Bundle
 from audiocnn.inference.embeddings import embed
 from audiocnn.inference.model_input import read_for, read_part
 from audiocnn.io.audio.blocks import Block
-from audiocnn.io.recording import RecordingRef
+from audiocnn.io.audio.reader import audio_info
 from audiocnn.io.signals.channels import SignalReadOptions
 from audiocnn.labeling.fingerprints import UNKNOWN, FileFingerprint
-from audiocnn.labeling.remote import is_url, local_copy
+from audiocnn.labeling.label import error_text
+from audiocnn.labeling.remote import local_copy
 from audiocnn.labeling.tasks import LabelJob, LabelTask, WorkerJob, bundle_of
 
+LONGEST_EXAMPLE = 600.0  # seconds
 QUIET_DB = 20.0  # below the loudest window of an example
 Progress = Callable[[str, float, float | None], None]
 
@@ -83,9 +85,7 @@ def embed_task(
                 ends.append(run.ends)
                 vectors.append(as_float16(run.values.T) if half else run.values.T)
     except AudioError as problem:
-        error = str(problem)
-        if not is_url(task.location):
-            error = error.replace(str(RecordingRef.of(task.location).file), task.name)
+        error = error_text(problem, task.location, task.name)
     except Exception as problem:  # a fault in a decoder must not cost other recordings
         error = f"{task.name} broke its decoder ({type(problem).__name__}: {problem})"
     if not begins:
@@ -127,9 +127,18 @@ def embed_part(
 
     Raises
     ------
+    ArgumentError
+        If it is longer than `LONGEST_EXAMPLE`.
     AudioError
-        If the part cannot be read.
+        If it cannot be read.
     """
+    if bundle.front.sound:
+        length = (audio_info(path).duration or 0.0 if end is None else end) - start
+        if length > LONGEST_EXAMPLE:
+            raise ArgumentError(
+                f"an example of {length:.0f} s is longer than {LONGEST_EXAMPLE:g} s: name a part of "
+                f"it, as in {path}:10-12"
+            )
     if end is not None and end - start < bundle.window:
         start = max(0.0, (start + end - bundle.window) / 2)
         end = start + bundle.window

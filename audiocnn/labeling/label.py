@@ -166,6 +166,14 @@ def score_recording(
     return runs, source.coverage(), source.error
 
 
+def error_text(error: AudioError, path: str | Path, name: str) -> str:
+    """Return the message of an error about a recording, which the user gave another name.
+
+    A recording at a URL is read from a copy, and workers read it by its absolute path.
+    """
+    return str(error) if str(path) == name else str(error).replace(str(path), name)
+
+
 def events_of(
     runs: Iterable[Scores], rules: Mapping[str, EventRule], name: str
 ) -> tuple[Event, ...]:
@@ -247,7 +255,7 @@ def _readable(source: _Source) -> Iterator[Block]:
             source.info = audio_info(source.path)
         yield from read_for(source.path, source.front, source.reading)
     except AudioError as problem:
-        source.error = str(problem).replace(str(source.path), source.name)
+        source.error = error_text(problem, source.path, source.name)
     except Exception as problem:  # a fault in a decoder must not cost other recordings
         source.error = f"{source.name} broke its decoder ({type(problem).__name__}: {problem})"
 

@@ -64,7 +64,7 @@ def unpack_scores(data: bytes) -> Iterator[Scores]:
     try:
         raw = zlib.decompress(data)
         if not raw.startswith(MAGIC):
-            raise DatasetError("stored scores have an unknown format, of a later version?")
+            raise DatasetError("stored scores were written by a later version")
         at = len(MAGIC)
         while at < len(raw):
             start, window, hop, padded, last, n_classes, n = HEAD.unpack_from(raw, at)
