@@ -136,8 +136,8 @@ def embed_part(
         length = (audio_info(path).duration or 0.0 if end is None else end) - start
         if length > LONGEST_EXAMPLE:
             raise ArgumentError(
-                f"an example of {length:.0f} s is longer than {LONGEST_EXAMPLE:g} s: name a part of "
-                f"it, as in {path}:10-12"
+                f"an example of {length:.0f} s is longer than {LONGEST_EXAMPLE:g} s: name a part "
+                f"of it, as in {path}:10-12"
             )
     if end is not None and end - start < bundle.window:
         start = max(0.0, (start + end - bundle.window) / 2)
