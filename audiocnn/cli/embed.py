@@ -112,7 +112,8 @@ def write_index(run: EmbedRun, progress: Progress) -> int:
     grid = grid_of(bundle, options.hop)
     model = str(Path(options.model).absolute()) if Path(options.model).is_dir() else options.model
     settings = IndexSettings(
-        model, checksum(bundle), grid.hop, bundle.window, n_features(bundle)
+        model, checksum(bundle), grid.hop, bundle.window, n_features(bundle),
+        run.job.reading.channel,
     )  # fmt: skip
     with writing_index(options.output, settings) as writer:
         tasks = missing_tasks(run.recordings, writer)

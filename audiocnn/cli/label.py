@@ -163,8 +163,9 @@ def measuring_levels(
                 if result.coverage.scored:
                     try:
                         for level in recording_levels(
-                            result.path, offset=options.calibration, clock=options.clock()
-                        ):
+                            result.path, offset=options.calibration, clock=options.clock(),
+                            channel=run.job.reading.channel,
+                        ):  # fmt: skip
                             write(result.path, level)
                     except (AudioError, ArgumentError) as error:
                         report_problem(progress, f"no levels of {result.path}: {error}")

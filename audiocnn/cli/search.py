@@ -6,7 +6,7 @@ import argparse
 import json
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from audiocnn.annotations.formats import FORMATS, read_events
@@ -43,6 +43,8 @@ def run(args: argparse.Namespace) -> int:
     stretch = parse_example(options.like)
     with local_copy(stretch.path) as path:
         reading = reading_of(options, bundle.front)
+        if reading.channel is None:
+            reading = replace(reading, channel=index.settings.channel)
         example = embed_part(bundle, path, stretch.start, stretch.end, reading)
     matches = find_similar(index, example, options.top, leave_out=[stretch])
     if options.json:

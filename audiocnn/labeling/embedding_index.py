@@ -51,6 +51,8 @@ class IndexSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         Seconds between windows, and length of one.
     features
         Length D of a vector.
+    channel
+        Which channel of sound is read; None for the mean of all.
     format
         Version of the files.
     """
@@ -60,6 +62,7 @@ class IndexSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     hop: float
     window: float
     features: int
+    channel: int | None = None
     format: int = FORMAT
 
 
@@ -325,7 +328,7 @@ def _read_settings(folder: Path) -> IndexSettings:
 
 def _check_settings(folder: Path, now: IndexSettings) -> None:
     before = _read_settings(folder)
-    names = ("checksum", "hop", "window", "features")
+    names = ("checksum", "hop", "window", "features", "channel")
     differ = [name for name in names if getattr(before, name) != getattr(now, name)]
     if differ:
         values = "; ".join(f"{n} {getattr(before, n)} there, {getattr(now, n)} now" for n in differ)

@@ -141,6 +141,7 @@ class _Reading(msgspec.Struct, frozen=True):
     time: str | None = None
     rate: float | None = None
     missing: str = "refuse"
+    channel: int | None = None
 
 
 @contextlib.contextmanager
@@ -545,7 +546,7 @@ def _check_same(path: Path, before: Mapping[str, Any], now: Mapping[str, Any]) -
 
 def _reading_fields(reading: SignalReadOptions) -> dict[str, Any]:
     return {"columns": list(reading.columns), "time": reading.time, "rate": reading.rate,
-            "missing": reading.missing}  # fmt: skip
+            "missing": reading.missing, "channel": reading.channel}  # fmt: skip
 
 
 def _stored(ledger: Ledger) -> dict[str, str]:

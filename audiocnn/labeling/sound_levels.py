@@ -20,7 +20,11 @@ CHUNK = 1 << 20  # lost samples that are passed on at once
 
 
 def recording_levels(
-    path: str, *, offset: float | None = None, clock: Clock | None = None
+    path: str,
+    *,
+    offset: float | None = None,
+    clock: Clock | None = None,
+    channel: int | None = None,
 ) -> Iterator[SoundLevel]:
     """Measure a recording by minute, up to its end or the first damage.
 
@@ -33,6 +37,8 @@ def recording_levels(
     clock
         With one, periods begin at full minutes of the clock where the recording's name
         tells when it began.
+    channel
+        Which channel, from 0; None for the mean of all.
 
     Raises
     ------
@@ -45,7 +51,7 @@ def recording_levels(
         rate = audio_info(file).rate
         start = None if clock is None else start_time(path, clock)
         spec = LevelSpec(rate, offset, PERIOD, _until_full_minute(start))
-        yield from measure_levels(_chunks(read_blocks(file, rate)), spec)
+        yield from measure_levels(_chunks(read_blocks(file, rate, channel=channel)), spec)
 
 
 def _until_full_minute(start: datetime | None) -> float | None:

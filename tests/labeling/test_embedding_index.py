@@ -206,3 +206,21 @@ def test_an_index_is_extended_and_resumed(index, tmp_path, capsys):
     capsys.readouterr()
     assert main(["search", str(copy), "--like", files[0], "--model", "digits"]) == 1
     assert "was made with another version of 'environment'" in capsys.readouterr().err
+
+
+def test_an_index_is_of_one_channel(index, tmp_path, capsys):
+    sound, rate = soundfile.read(index / "1.flac", dtype="float32")
+    two = tmp_path / "two.wav"
+    soundfile.write(two, np.stack((np.zeros_like(sound), sound), axis=1), rate)
+    folder = tmp_path / "index"
+    assert main(["embed", str(two), "-o", str(folder), "--channel", "1"]) == 0
+    assert main(["embed", str(two), "-o", str(folder)]) == 1
+    assert "(channel 1 there, None now)" in capsys.readouterr().err
+    assert main(["search", str(folder), "--like", f"{index / '1.flac'}:8.5-10.5", "--json"]) == 1
+    capsys.readouterr()
+    assert main(["search", str(folder), "--like", f"{two}:8.5-10.5", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)
+    assert main(["search", str(folder), "--like", f"{index / '1.flac'}:8.5-10.5", "--json",
+                 "--channel", "0"]) == 0  # fmt: skip
+    (best, *_) = json.loads(capsys.readouterr().out)
+    assert best["start"] == pytest.approx(8.5, abs=0.6)

@@ -587,3 +587,18 @@ def test_a_row_that_a_format_cannot_hold_costs_no_other(recordings, tmp_path, ca
     whole = tmp_path / "whole.csv"
     assert label(recordings, "-o", whole) == 0
     assert sources(out) == [name for name in sources(whole) if name != odd.name]
+
+
+def test_another_channel_is_another_run(recordings, tmp_path, capsys):
+    sound, rate = soundfile.read(recordings / "3.flac", dtype="float32")
+    soundfile.write(tmp_path / "two.wav", np.stack((sound, np.zeros_like(sound)), axis=1), rate)
+    out = tmp_path / "e.csv"
+    assert label(tmp_path / "two.wav", "-o", out, "--channel", "0") == 0
+    assert out.read_text().count("\n") > 1
+    capsys.readouterr()
+    assert label(tmp_path / "two.wav", "-o", out, "--channel", "1") == 1
+    assert "other settings (channel 0 there, 1 now)" in capsys.readouterr().err
+    assert label(tmp_path / "two.wav", "-o", out, "--channel", "1", "--restart") == 0
+    assert out.read_text().count("\n") == 1
+    with open_ledger(f"{out}.ledger") as ledger:
+        assert settings_of(ledger).reading.channel == 1
