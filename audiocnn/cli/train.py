@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from audiocnn.cli.paths import reading_of
+from audiocnn.cli.progress import show_progress
 from audiocnn.cli.report import write
 from audiocnn.cli.run_summary import counted
 from audiocnn.datasets.doctor.doctor import check_dataset
@@ -184,20 +185,10 @@ def _findings(args: argparse.Namespace, tell: Callable[[str], None]) -> list[Any
 
 @contextmanager
 def _showing() -> Iterator[tuple[Callable[[str], None], Callable[[Any], None] | None]]:
-    """Show lines, and epochs as a bar where stderr is a terminal."""
-    if not sys.stderr.isatty():
-        yield lambda line: print(line, file=sys.stderr, flush=True), None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn
-
-    columns = TextColumn("{task.description}"), BarColumn(30), TextColumn("{task.fields[said]}")
-    with Progress(*columns, console=Console(stderr=True, highlight=False)) as bar:
-        task = bar.add_task("reading", total=None, said="")
+    """Print lines and, where stderr is a terminal, epochs as a bar."""
+    with show_progress("train", 0) as progress:
 
         def watch(step: Any) -> None:
-            done, _, said = str(step).partition("  loss")
-            bar.update(task, total=step.epochs, completed=step.epoch, description=done,
-                       said=f"loss{said}")  # fmt: skip
+            progress.count(step.epoch, step.epochs, str(step))
 
-        yield lambda line: bar.console.print(line, markup=False), watch
+        yield progress.say, watch if progress.shown else None
