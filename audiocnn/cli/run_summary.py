@@ -35,6 +35,7 @@ class RunTotals:
     recordings: int = 0
     events: int = 0
     failed: int = 0
+    missing: int = 0
     padded: int = 0
     seconds: float = 0.0
     scored: float = 0.0
@@ -68,7 +69,7 @@ def report_result(result: LabelResult, progress: Progress) -> None:
 def report_missing(missing: Iterable[str], totals: RunTotals, progress: Progress) -> None:
     """Print and count what the user asked for and could not be found."""
     for problem in missing:
-        totals.add(LabelResult("", error=problem))
+        totals.missing += 1
         progress.say(f"audiocnn {progress.verb}: {problem}")
 
 
@@ -91,6 +92,8 @@ def summary_text(totals: RunTotals, progress: Progress) -> str:
         f"{coverage_text(totals)}{filled}{padded}; {counted(totals.events, 'event')}, "
         f"{totals.failed} failed"
     )
+    if totals.missing:
+        text += f", {counted(totals.missing, 'path')} not found or not readable"
     if progress.interrupted:
         left = progress.total - progress.done
         return f"interrupted, with {counted(left, 'recording')} left; done: {text}"
@@ -100,7 +103,13 @@ def summary_text(totals: RunTotals, progress: Progress) -> str:
 def finish(totals: RunTotals, progress: Progress) -> int:
     """Print the summary line; return the exit code."""
     print(summary_text(totals, progress), file=sys.stderr)
-    return 130 if progress.interrupted else 1 if totals.failed or progress.failed else 0
+    return (
+        130
+        if progress.interrupted
+        else 1
+        if totals.failed or totals.missing or progress.failed
+        else 0
+    )
 
 
 def counted(n: int, noun: str) -> str:

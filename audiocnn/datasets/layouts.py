@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 
@@ -94,11 +95,11 @@ def _from_folder(folder: Path) -> tuple[list[Clip], list[str]]:
         return list_clips(folder / "clips.csv")
     if tables := _metadata_in(folder):
         return [clip for table in tables for clip in _with_split(folder, table)], []
-    if not search_folder(folder, AUDIO_SUFFIXES):
+    if not search_folder(folder, AUDIO_SUFFIXES, on_error=lambda error: None):
         return _signals_in(folder)
     found = sorted(p for p in folder.iterdir() if not p.name.startswith("."))
     loose = [p for p in found if p.is_file() and p.suffix.lower() in AUDIO_SUFFIXES]
-    folders = [p for p in found if p.is_dir()]
+    folders = [p for p in found if p.is_dir() and _is_readable(p)]
     try:
         recordings = find_recordings([*folders, *loose]) if folders or loose else []
     except AudioError:
@@ -174,10 +175,14 @@ def _classes_in(folder: Path, find: Find, suffixes: Suffixes) -> tuple[list[Clip
 
 def _class_folders(folder: Path, find: Find, suffixes: Suffixes) -> tuple[list[Clip], list[str]]:
     visible = sorted(entry for entry in folder.iterdir() if not entry.name.startswith("."))
-    folders = [entry for entry in visible if entry.is_dir()]
+    folders = [entry for entry in visible if entry.is_dir() and _is_readable(entry)]
     loose = [e for e in visible if e.is_file() and e.suffix.lower() in suffixes
              and not lists_recordings(e)]  # fmt: skip
-    faults = []
+    faults = [
+        f"cannot look into {entry}: change its owner or rights, or move it away"
+        for entry in visible
+        if entry.is_dir() and entry not in folders
+    ]
     if loose and (folders or find is find_recordings):
         faults.append(
             f"{folder}: {len(loose)} recordings lie in no class folder, the first is"
@@ -230,7 +235,15 @@ def _empty_file(bare: Sequence[Path]) -> str:
 
 
 def _folders_in(folder: Path) -> list[Path]:
-    return [entry for entry in folder.iterdir() if entry.is_dir() and entry.name[0] != "."]
+    return [
+        entry
+        for entry in folder.iterdir()
+        if entry.is_dir() and entry.name[0] != "." and _is_readable(entry)
+    ]
+
+
+def _is_readable(folder: Path) -> bool:
+    return os.access(folder, os.R_OK | os.X_OK)
 
 
 def _metadata_in(folder: Path) -> list[Path]:

@@ -1,3 +1,4 @@
+import os
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
@@ -8,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from audiocnn.datasets.layouts import list_clips
 from audiocnn.datasets.manifest import (
     Clip,
     assign_folds,
@@ -269,3 +271,18 @@ def test_real_manifests(real_data: Path) -> None:
         assert len(counts) == 10
         assert max(counts.values()) <= 2 * min(counts.values())
     assert len(read_manifest(real_data / "fsdd" / "clips.csv")) == 2500
+
+
+def test_a_folder_that_cannot_be_read_is_a_fault(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make(tmp_path, "dog/1.wav", "lost+found/x.wav")
+    access = os.access
+    monkeypatch.setattr(
+        os, "access", lambda path, mode: Path(path).name != "lost+found" and access(path, mode)
+    )
+    clips, faults = list_clips(tmp_path)
+    assert [clip.labels for clip in clips] == [("dog",)]
+    assert faults == [
+        f"cannot look into {tmp_path / 'lost+found'}: change its owner or rights, or move it away"
+    ]
