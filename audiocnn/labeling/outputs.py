@@ -35,6 +35,7 @@ from audiocnn.annotations.start_times import Clock
 from audiocnn.errors import ArgumentError, AudioError
 from audiocnn.io.audio.reader import audio_info
 from audiocnn.labeling.fingerprints import (
+    UNKNOWN,
     FileFingerprint,
     digest_of,
     fingerprint_of,
@@ -153,7 +154,7 @@ class EditGuard:
         before = written_output(self._ledger, path)
         if not path.is_file() or (before is None and self._trusting):
             return
-        if before is not None and not _is_edited(path, before):
+        if before is not None and not (before.digest and _is_edited(path, before)):
             return
         kept = _free_name(path)
         try:
@@ -161,6 +162,10 @@ class EditGuard:
         except OSError:  # not every file system has hard links
             shutil.copy2(path, kept)
         self._say(f"{path} was changed since this run last wrote it: kept as {kept}")
+
+    def writing(self, path: Path) -> None:
+        """Record that a file is being written, in case the run dies before it is recorded."""
+        record_output(self._ledger, path, UNKNOWN)
 
     def written(self, path: Path) -> None:
         """Record a file that the run has written."""
@@ -257,6 +262,7 @@ def write_outputs(
 def _guarded(guard: EditGuard | None, path: Path) -> Iterator[None]:
     if guard:
         guard.protect(path)
+        guard.writing(path)
     yield
     if guard and path.is_file():  # not a pipe or device
         guard.written(path)

@@ -25,7 +25,7 @@ from audiocnn.labeling.ledger import (
     results_of,
     settings_of,
 )
-from audiocnn.labeling.outputs import SUFFIXES
+from audiocnn.labeling.outputs import SUFFIXES, EditGuard
 
 ROOT = Path(__file__).parents[2]
 
@@ -602,3 +602,14 @@ def test_another_channel_is_another_run(recordings, tmp_path, capsys):
     assert out.read_text().count("\n") == 1
     with open_ledger(f"{out}.ledger") as ledger:
         assert settings_of(ledger).reading.channel == 1
+
+
+def test_a_table_of_a_run_that_died_behind_it_was_not_edited(recordings, tmp_path, monkeypatch):
+    out = tmp_path / "e.csv"
+    with monkeypatch.context() as patch:
+        patch.setattr(EditGuard, "written", lambda self, path: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            label(recordings, "-o", out)
+    assert out.exists()
+    assert label(recordings, "-o", out) == 0
+    assert not list(tmp_path.glob("*.edited*"))
