@@ -20,8 +20,11 @@ from audiocnn.evaluation.clip_scores import ScoredClip, evaluate_clips, score_cl
 from audiocnn.evaluation.intervals import FalseAlarms
 from audiocnn.evaluation.metrics import Evaluation
 from audiocnn.evaluation.sed_metrics import COLLAR, default_collar, evaluate_detection
-from audiocnn.inference.bundle import Bundle, load
+from audiocnn.inference.bundle import Bundle
 from audiocnn.io.signals.channels import SignalReadOptions
+from audiocnn.zoo.class_selection import load_classes
+
+MANY = 24  # classes from which on only those with clips are shown
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,6 +33,7 @@ class EvaluateOptions(ReadingOptions):
 
     data: str
     model: str
+    classes: str | None
     where: Sequence[str]
     group: str | None
     events: bool
@@ -43,7 +47,7 @@ def run(args: argparse.Namespace) -> int:
     options = options_of(EvaluateOptions, args)
     if options.collar is not None and not options.events:
         raise ArgumentError("--collar is about events: give --events as well")
-    bundle = load(options.model)
+    bundle = load_classes(options.model, options.classes)
     reading = reading_of(options, bundle.front)
     if options.events:
         return run_events(options, bundle, reading)
@@ -139,10 +143,16 @@ def check_labels(data: str, labels: Sequence[str], bundle: Bundle) -> None:
         if label not in bundle.labels:
             raise DatasetError(
                 f"{data}: label {label!r} is none of the model's"
-                f"{did_you_mean(label, bundle.labels)}; it knows {', '.join(bundle.labels)} "
+                f"{did_you_mean(label, bundle.labels)}; it knows {_some(bundle.labels)} "
                 "(leave others out with --where, or leave their label empty: then they are "
                 "background)"
             )
+
+
+def _some(labels: Sequence[str]) -> str:
+    if len(labels) <= MANY:
+        return ", ".join(labels)
+    return f"{', '.join(labels[:8])} ... ({len(labels):,}; audiocnn info MODEL --json lists all)"
 
 
 def write_predictions(path: str, scored: Sequence[ScoredClip], labels: Sequence[str]) -> None:
@@ -204,13 +214,18 @@ def _confusion(found: Evaluation) -> list[str]:
 
 
 def _per_class(found: Evaluation) -> list[str]:
-    width = max(5, *map(len, found.per_class))
+    shown = found.per_class
+    if len(shown) > MANY:  # of hundreds of classes, those that there are clips of
+        shown = {label: figures for label, figures in shown.items() if figures.n}
+    width = max(5, *map(len, shown))
     lines = ["", f"{'label':{width}}  clips  precision    recall        F1  average precision"]
-    for label, f in found.per_class.items():
+    for label, f in shown.items():
         lines.append(
             f"{label:{width}}  {f.n:5}  {percent(f.precision):>9}  {percent(f.recall)}  "
             f"{percent(f.f1)}  {percent(f.average_precision):>17}"
         )
+    if left := len(found.per_class) - len(shown):
+        lines.append(f"and {left:,} classes of which there are no clips")
     return lines
 
 

@@ -35,7 +35,7 @@ from audiocnn.cli.run_summary import (
 )
 from audiocnn.cli.tables import level_table, score_table
 from audiocnn.errors import ArgumentError, AudioError
-from audiocnn.inference.bundle import Bundle, checksum, grid_of, load
+from audiocnn.inference.bundle import Bundle, checksum, grid_of
 from audiocnn.inference.events import Event
 from audiocnn.io.recording import RecordingRef
 from audiocnn.labeling.label import LabelResult, Observers, with_threshold
@@ -79,7 +79,7 @@ from audiocnn.labeling.tasks import (
     model_files,
     task_of,
 )
-from audiocnn.zoo.class_selection import choose_classes
+from audiocnn.zoo.class_selection import load_classes
 
 OF_SOUND = frozenset({"audacity", "raven", "kaleidoscope"})  # formats read beside sound
 WORTH_WORKERS = 64 << 20  # bytes of sound; less takes no longer than processes take to start
@@ -105,9 +105,7 @@ def run(args: argparse.Namespace) -> int:
     clock = options.clock()
     output = choose_output(options.output, options.format, clock) if options.output else None
     check_options(options)
-    bundle = load(options.model, accelerator=options.accelerator)
-    if options.classes is not None:
-        bundle = bundle.select(choose_classes(bundle.labels, options.classes))
+    bundle = load_classes(options.model, options.classes, accelerator=options.accelerator)
     rules = bundle.rules
     if options.threshold is not None:
         rules = with_threshold(rules, options.threshold)

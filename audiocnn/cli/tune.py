@@ -18,6 +18,7 @@ from audiocnn.cli.progress import Progress, show_progress
 from audiocnn.datasets.manifest import Clip, labels_of, parse_where, read_manifest
 from audiocnn.errors import ArgumentError, AudioError, DatasetError
 from audiocnn.evaluation.holdout import background_clips, chosen_half
+from audiocnn.evaluation.network_calibration import calibrate_network, is_calibrated
 from audiocnn.evaluation.threshold_search import clip_seconds
 from audiocnn.evaluation.tuning import Half, Tuned, tune
 from audiocnn.evaluation.window_logits import (
@@ -26,10 +27,11 @@ from audiocnn.evaluation.window_logits import (
     concatenate,
     select_segments,
 )
-from audiocnn.inference.bundle import Bundle, load
+from audiocnn.inference.bundle import Bundle
 from audiocnn.inference.bundle_writer import check_free, extra_files, save
 from audiocnn.inference.installed import folder_of
 from audiocnn.io.signals.channels import SignalReadOptions
+from audiocnn.zoo.class_selection import load_classes
 
 SECTION = "\n## Rules for a budget of false alarms\n"
 
@@ -42,7 +44,7 @@ def run(args: argparse.Namespace) -> int:
     if Path(args.output).resolve() == source.resolve():
         raise ArgumentError(f"-o {args.output} is the model itself: give the new one a folder")
     check_free(args.output, overwrite=args.overwrite)
-    bundle = load(args.model)
+    bundle = load_classes(args.model, args.classes)
     reading = reading_of(args, bundle.front)
     found = read_manifest(args.data, parse_where(args.where), reading, bundle.rate)
     clips = [clip for clip in found if clip.labels]
@@ -55,6 +57,8 @@ def run(args: argparse.Namespace) -> int:
         background = hear_all(bundle, others, args.background, progress, reading)
     rng = np.random.default_rng(args.seed)
     halves = [in_halves(heard, split, args.group, rng) for heard in (background, examples)]
+    if not is_calibrated(bundle):
+        bundle = calibrate_network(bundle, halves[0][0], halves[1][0])
     tuned = tune(bundle, halves[0], halves[1], args.false_alarms)
     write_tuned(bundle, tuned, source, Path(args.output))
     print(json.dumps(tuned.as_dict(), indent=1) if args.json else as_text(tuned))

@@ -17,7 +17,7 @@ DEVIATION = 0.5
 
 
 def fit_calibration(
-    logits: Array, targets: Array, weights: Array | None = None, n: int | None = None
+    logits: Array, targets: Array, weights: NDArray[np.floating] | None = None, n: int | None = None
 ) -> Calibration:
     """Fit one slope, and an offset per class, by maximum likelihood.
 
@@ -26,7 +26,7 @@ def fit_calibration(
     logits, targets
         (C, W) of windows that the network was not fitted on; targets 0 or 1.
     weights
-        (W,) weight of each window; equal if None.
+        (W,) weight of each window, or (C, W) of each window for each class; equal if None.
     n
         Number of independent windows: those of one recording or speaker are correlated.
         All of them if None.
@@ -47,7 +47,7 @@ def fit_calibration(
     if n_windows == 0:
         raise DatasetError("no windows to calibrate on: all are silent, or there are none")
     pull = 1 / DEVIATION**2 / (n_windows if n is None else max(1, n))
-    w = np.ones(n_windows) if weights is None else np.asarray(weights, np.float64)
+    w = np.ones(logits.shape[1:]) if weights is None else np.asarray(weights, np.float64)
     w = w / w.sum()
 
     def loss(x: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:

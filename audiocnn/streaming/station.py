@@ -23,7 +23,7 @@ from typing import Any
 import msgspec
 
 from audiocnn.errors import ArgumentError, AudiocnnError
-from audiocnn.inference.bundle import Bundle, grid_of, load
+from audiocnn.inference.bundle import Bundle, grid_of
 from audiocnn.inference.events import EventRule, Explain
 from audiocnn.inference.windows import Scores
 from audiocnn.io.signals.channels import DEFAULT_OPTIONS, SignalReadOptions
@@ -45,7 +45,7 @@ from audiocnn.streaming.session import Session, SessionOptions, SoundFetcher
 from audiocnn.streaming.sinks.clips import Clips
 from audiocnn.streaming.sinks.dispatcher import SinkDispatcher, SinkStatus
 from audiocnn.streaming.sources import is_endless, is_live, open_source, sound_of_file
-from audiocnn.zoo.class_selection import choose_classes
+from audiocnn.zoo.class_selection import load_classes
 
 log = logging.getLogger(__name__)
 
@@ -151,7 +151,7 @@ class Station:
             model = source.model or settings.listen.model or DEFAULT_MODEL
             classes = settings.listen.classes if source.classes is None else source.classes
             key = (model, classes)
-            bundle = bundles.get(key) or bundles.setdefault(key, _load(model, classes))
+            bundle = bundles.get(key) or bundles.setdefault(key, load_classes(model, classes))
             changed = change_rules(settings, bundle.rules)
             self.sources.append(_Source(source, bundle, rules(changed) if rules else changed))
         self._refuse_signals_in_sinks()
@@ -558,12 +558,6 @@ def memory_of(settings: Settings) -> float:
     clips = [{**defaults, **sink.options} for sink in settings.sinks if sink.kind == "clips"]
     spans = [sum(options[name] for name in defaults) for options in clips]
     return max(SHORTEST_MEMORY, *(2 * span for span in spans)) if spans else 0.0
-
-
-def _load(model: str, classes: str | tuple[str, ...] | None) -> Bundle:
-    """Load a model with some of its classes; all if none are named."""
-    bundle = load(model)
-    return bundle if classes is None else bundle.select(choose_classes(bundle.labels, classes))
 
 
 def _call_all(calls: list[Callable[[Any], None]]) -> Callable[[Any], None] | None:

@@ -19,6 +19,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from audiocnn.errors import ArgumentError
+from audiocnn.inference.bundle import Bundle, load
 from audiocnn.zoo.audioset import children, descendants
 
 EXACT = "="  # before a name: without what is below it
@@ -63,6 +64,22 @@ def choose_classes(labels: Sequence[str], wanted: str | Path | Sequence[str]) ->
     for name in names:
         chosen |= index.find(name)
     return tuple(label for label in labels if label in chosen)
+
+
+def load_classes(
+    model: str | Path, wanted: str | Path | Sequence[str] | None, *, accelerator: str = "cpu"
+) -> Bundle:
+    """Load a model with some of its classes; with all of them if ``wanted`` is None.
+
+    Parameters
+    ----------
+    model, accelerator
+        As for `audiocnn.load`.
+    wanted
+        As for `choose_classes`.
+    """
+    bundle = load(model, accelerator=accelerator)
+    return bundle if wanted is None else bundle.select(choose_classes(bundle.labels, wanted))
 
 
 class _Index:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from audiocnn.cli.options.parsing import add_model, add_reading, add_verb
+from audiocnn.cli.options.parsing import add_classes, add_model, add_reading, add_verb
 
 
 def add_tune(verbs: Any) -> None:
@@ -18,6 +18,7 @@ def add_tune(verbs: Any) -> None:
                         help="labelled clips that the model was not fitted on: "
                         "a CSV, or a folder of class folders")  # fmt: skip
     add_model(parser)
+    add_classes(parser)
     parser.add_argument("-o", "--output", required=True, metavar="BUNDLE", help="the new folder")
     parser.add_argument("--overwrite", action="store_true", help="replace a model that is there")
     parser.add_argument("--background", required=True, metavar="FOLDER",

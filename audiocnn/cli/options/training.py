@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from audiocnn.cli.options.parsing import add_model, add_reading, add_verb
+from audiocnn.cli.options.parsing import add_classes, add_model, add_reading, add_verb
 
 
 def add_train(verbs: Any) -> None:
@@ -170,6 +170,7 @@ def add_evaluate(verbs: Any) -> None:
     ])  # fmt: skip
     parser.add_argument("data", metavar="DATA", help="a CSV, or a folder of class folders")
     add_model(parser)
+    add_classes(parser)
     parser.add_argument("--where", action="append", default=[], metavar="COLUMN=VALUE,VALUE",
                         help="only these rows of the CSV; may be given again")  # fmt: skip
     parser.add_argument("--group", metavar="COLUMN",
