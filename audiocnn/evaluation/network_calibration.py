@@ -10,7 +10,6 @@ same decisions as before.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -71,7 +70,11 @@ def calibrate_network(bundle: Bundle, background: WindowLogits, examples: Window
     for i, (label, rule) in enumerate(bundle.rules.items()):
         ratio = slope / old.slope[i]
         rules[label] = _moved(rule, ratio, float(offset[i]) - ratio * old.offset[i])
-    card = {**bundle.card, "calibrated": True, "calibrated_on": _listed(labels, shown.tolist())}
+    card = {
+        **bundle.card,
+        "calibrated": True,
+        "calibrated_on": [labels[row] for row in np.flatnonzero(shown)],
+    }
     return replace(bundle, calibration=calibration, rules=rules, card=card)
 
 
@@ -93,7 +96,3 @@ def _moved(rule: EventRule, slope: float, offset: float) -> EventRule:
         for p in (rule.on, rule.off)
     )  # fmt: skip
     return replace(rule, on=on, off=min(on, off))
-
-
-def _listed(labels: Sequence[str], shown: Sequence[bool]) -> list[str]:
-    return [label for label, is_shown in zip(labels, shown, strict=True) if is_shown]
