@@ -194,20 +194,30 @@ def with_clips(
     varied = _only(embedder.varied(waves, part, None), data.poolings)
     n_old = len(data.clips)
     n_judged = n_old if data.split.n_judged is None else data.split.n_judged
-    if judged and n_judged < n_old:
-        raise BundleError(
-            "the model was made with reviews, which are behind the clips: correct it with "
-            "`audiocnn improve`, or train it again with the new class"
-        )
+    # Judged clips come first: new ones stand before the verdicts of earlier corrections.
+    at = n_judged if judged else n_old
+    order = np.concatenate([np.arange(at), np.arange(n_old, n_old + len(clips)),
+                            np.arange(at, n_old)])  # fmt: skip
+    everything = (*data.clips, *clips)
     split = Split(
-        np.concatenate([data.split.part, part]), True,
-        np.concatenate([data.split.group, groups]), None if judged else n_judged,
-        data.split.named and not judged,
+        np.concatenate([data.split.part, part])[order], True,
+        np.concatenate([data.split.group, groups])[order],
+        n_judged + len(clips) if judged else n_judged, data.split.named and not judged,
     )  # fmt: skip
     return replace(
-        data, clips=(*data.clips, *clips), labels=labels, split=split,
-        plain=joined_windows([data.plain, plain], [0, n_old]),
-        varied=joined_windows([data.varied, varied], [0, n_old]),
+        data, clips=tuple(everything[k] for k in order.tolist()), labels=labels, split=split,
+        plain=_renumbered(joined_windows([data.plain, plain], [0, n_old]), order),
+        varied=_renumbered(joined_windows([data.varied, varied], [0, n_old]), order),
+    )  # fmt: skip
+
+
+def _renumbered(windows: ClipWindows, order: NDArray[np.intp]) -> ClipWindows:
+    """Sort windows by the new places of their clips; ``order`` lists the clips of now."""
+    clip = np.argsort(order)[windows.clip]
+    rows = np.argsort(clip, kind="stable")
+    return ClipWindows(
+        {name: values[rows] for name, values in windows.features.items()}, clip[rows],
+        windows.begins[rows], windows.ends[rows], windows.power[rows],
     )  # fmt: skip
 
 

@@ -28,7 +28,7 @@ from audiocnn.training.run_results import NEVER
 INNER = 4  # parts for choosing a head where one part alone is held out
 GROUP = "group"  # column by which clips are kept together
 RAREST = 10.0  # how much more a clip of a rare class may count
-FEWEST_BACKGROUND = 4000  # windows of background that are fitted on, where there are more
+FEWEST_BACKGROUND = 12_000  # windows of background that are fitted on, where there are more
 
 
 @dataclass(frozen=True, eq=False)

@@ -157,3 +157,17 @@ def test_short_events_are_heard_in_their_context():
 def test_an_extended_bundle_needs_a_free_folder(model, tmp_path):
     with pytest.raises(ArgumentError, match="is a model already"):
         improve(model, [reviews(tmp_path / "r", 3)], model)
+
+
+def test_a_corrected_model_can_get_a_class_and_keeps_its_verdicts(model, tmp_path):
+    path = reviews(tmp_path / "r", 3)
+    main(["improve", str(model), "--reviews", str(path), "-o", str(tmp_path / "better")])
+    clips = chirps(tmp_path / "chirp", 5)
+    assert main(["add-class", str(tmp_path / "better"), str(clips), "-o", str(tmp_path / "n")]) == 0
+    training = load_training(tmp_path / "n.run")
+    assert training.figures["clips"] == 41  # the clips and the chirps, not the six verdicts
+    assert len(training.clips) == 47
+    assert [clip.labels for clip in training.clips[36:41]] == [("chirp",)] * 5
+    assert set(training.held_out.clip.tolist()) == set(range(41))
+    bundle = audiocnn.load(tmp_path / "n")
+    assert bundle.card["per_class"]["chirp"]["n"] == 5
