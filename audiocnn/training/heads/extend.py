@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from audiocnn.datasets.clip import Clip
 from audiocnn.datasets.manifest import labels_of
