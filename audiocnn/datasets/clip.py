@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
 
 from audiocnn.errors import ArgumentError
 from audiocnn.io.recording import RecordingRef
@@ -43,3 +46,14 @@ class Clip:
     def recording(self) -> RecordingRef:
         """The recording that ``path`` names: a file, or a series in a file of many."""
         return RecordingRef.of(self.path)
+
+
+def targets_of(clips: Sequence[Clip], labels: Sequence[str]) -> NDArray[np.float32]:
+    """Return (K, C): 1 where a clip has a label; labels that are not listed are left out."""
+    at = {label: i for i, label in enumerate(labels)}
+    targets = np.zeros((len(clips), len(labels)), np.float32)
+    for row, clip in enumerate(clips):
+        for label in clip.labels:
+            if label in at:
+                targets[row, at[label]] = 1
+    return targets

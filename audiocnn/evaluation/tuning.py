@@ -12,9 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
+from audiocnn.datasets.clip import targets_of
 from audiocnn.evaluation.intervals import FalseAlarms, false_alarms, wilson_bounds
 from audiocnn.evaluation.threshold_search import (
     THRESHOLDS,
@@ -177,7 +175,7 @@ def tune(
     )  # fmt: skip
     rules = choose_rules(
         bundle.labels, background[0], grid, bundle.calibration, candidates, budget=budget,
-        examples=(examples[0], targets_of(examples[0], bundle.labels)), wary=True,
+        examples=(examples[0], targets_of(examples[0].clips, bundle.labels)), wary=True,
         usual=bundle.rules,
     )  # fmt: skip
     rules = {
@@ -190,12 +188,6 @@ def tune(
         judge_half(bundle, rules, background[0], examples[0]),
         judge_half(bundle, rules, background[1], examples[1]),
     )
-
-
-def targets_of(heard: WindowLogits, labels: Sequence[str]) -> NDArray[np.float32]:
-    """Return (K, C): 1 where a segment has a label."""
-    rows = [[label in clip.labels for label in labels] for clip in heard.clips]
-    return np.array(rows, np.float32).reshape(len(rows), len(labels))
 
 
 def judge_half(

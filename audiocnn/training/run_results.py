@@ -16,7 +16,7 @@ from __future__ import annotations
 import csv
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from audiocnn.datasets.manifest import Clip
+from audiocnn.datasets.clip import Clip, targets_of
 from audiocnn.errors import DatasetError
 from audiocnn.frontend.specs import front_of
 from audiocnn.inference.events import EventRule
@@ -134,17 +134,6 @@ class Training:
     def targets(self) -> NDArray[np.float32]:
         """(K, C) 1 where a clip has a label."""
         return targets_of(self.clips, self.labels)
-
-
-def targets_of(clips: Sequence[Clip], labels: Sequence[str]) -> NDArray[np.float32]:
-    """Give (K, C) 1 where a clip has a label; labels that are not listed are left out."""
-    at = {label: i for i, label in enumerate(labels)}
-    targets = np.zeros((len(clips), len(labels)), np.float32)
-    for row, clip in enumerate(clips):
-        for label in clip.labels:
-            if label in at:
-                targets[row, at[label]] = 1
-    return targets
 
 
 def save_training(training: Training, folder: Path) -> None:

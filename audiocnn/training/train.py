@@ -48,10 +48,10 @@ from audiocnn.training.preparation import (
     others,
 )
 from audiocnn.training.progress import Watcher, clock
-from audiocnn.training.run_results import Curve, Training, save_training, targets_of
+from audiocnn.training.run_results import Curve, Training, save_training
 from audiocnn.training.signal_defaults import count_windows, signal_in_words, signal_recipe
 
-__all__ = ["default_front", "default_recipe", "targets_of", "train_bundle"]
+__all__ = ["default_front", "default_recipe", "train_bundle"]
 
 
 def train_bundle(

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from audiocnn.datasets.clip import targets_of
 from audiocnn.datasets.manifest import read_manifest
 from audiocnn.errors import DatasetError
 from audiocnn.training.config import TrainingConfig
@@ -17,7 +18,6 @@ from audiocnn.training.defaults import default_front, default_recipe, look_at
 from audiocnn.training.fit import fit, resolved_precision
 from audiocnn.training.lightning_module import class_weights, moving_average, one_ahead
 from audiocnn.training.progress import Step, clock, read_curve
-from audiocnn.training.run_results import targets_of
 from tests.sounds import KINDS, RATE, make_dataset
 
 RECIPE = TrainingConfig(

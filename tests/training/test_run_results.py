@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from audiocnn.datasets.clip import targets_of
 from audiocnn.datasets.manifest import Clip
 from audiocnn.errors import DatasetError
 from audiocnn.frontend.log_mel import MelSpec
@@ -22,7 +23,6 @@ from audiocnn.training.run_results import (
     Training,
     load_training,
     save_training,
-    targets_of,
 )
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from audiocnn.datasets.clip import targets_of
 from audiocnn.datasets.manifest import Clip
 from audiocnn.errors import DatasetError
 from audiocnn.inference.model_input import find_for
@@ -21,7 +22,6 @@ from audiocnn.training.data.sampler import Examples
 from audiocnn.training.data.signal_cache import cached_signals, require_fit
 from audiocnn.training.data.splits import Length, Split, split_background
 from audiocnn.training.heads.config import HeadConfig
-from audiocnn.training.run_results import targets_of
 
 if TYPE_CHECKING:  # it imports PyTorch, which heads on backbones do not need
     from audiocnn.networks.classifier import Classifier

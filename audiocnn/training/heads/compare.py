@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from audiocnn.datasets.clip import Clip
+from audiocnn.datasets.clip import Clip, targets_of
 from audiocnn.datasets.manifest import labels_of
 from audiocnn.errors import AudiocnnError
 from audiocnn.inference.bundle import Bundle, load
@@ -27,7 +27,6 @@ from audiocnn.training.heads.defaults import head_config, with_windows
 from audiocnn.training.heads.embedding import Embedder
 from audiocnn.training.heads.fitting import deal
 from audiocnn.training.heads.logistic import fit_path, make_basis
-from audiocnn.training.run_results import targets_of
 
 CLIPS = 150  # that are compared on
 PARTS = 3

@@ -16,12 +16,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from audiocnn.datasets.clip import Clip
+from audiocnn.datasets.clip import Clip, targets_of
 from audiocnn.errors import BundleError
 from audiocnn.io.files.numpy_files import UNREADABLE
 from audiocnn.training.data.splits import Split
 from audiocnn.training.heads.embedding import ClipWindows, concatenate
-from audiocnn.training.run_results import targets_of
 
 FORMAT = 1
 MOST_STORED = 12_000  # windows in a bundle: some 20 MB
