@@ -54,10 +54,10 @@ def head_config(backbone: Bundle, look: Look, **chosen: Any) -> HeadConfig:
             f"--window {asked:g}: {backbone.name} takes windows of {grid.window:g} s; leave "
             "--window out, or give this one"
         )
-    hop = grid.window / (2 if grid.size == 1 else 4)
+    hop = window / (2 if grid.size == 1 else 4)
     proposed = {
         "front": backbone.front, "backbone": f"{backbone.name} {checksum(backbone)[:12]}",
-        "window": grid.window, "hop": hop, "variation": variation,
+        "window": window, "hop": hop, "variation": variation,
     }  # fmt: skip
     return HeadConfig(**{**proposed, **chosen})
 
