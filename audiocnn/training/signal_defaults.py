@@ -11,7 +11,6 @@ import numpy as np
 from audiocnn.errors import ArgumentError
 from audiocnn.frontend.base import FrontEnd
 from audiocnn.frontend.signals import RawSpec, SpectrumSpec
-from audiocnn.networks.cnn1d import shape_for
 from audiocnn.training.config import Augmentation, TrainingConfig
 from audiocnn.training.data.signal_dataset import Recorded
 
@@ -95,6 +94,8 @@ def signal_recipe(stored: Recorded, kind: str | None = None, **chosen: Any) -> T
 def _network(front: FrontEnd, n_window: int) -> dict[str, Any]:
     """Choose a network whose columns see no more than a usual window's samples."""
     if front.n_samples == 1:  # a sample is a frame
+        from audiocnn.networks.cnn1d import shape_for  # PyTorch, which heads do without
+
         pools, kernel = shape_for(n_window)
         return {"arch": "cnn1d", "pools": pools, "kernel": kernel}
     n_frames = max(1, (n_window - front.n_samples) // front.hop + 1)

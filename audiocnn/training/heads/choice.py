@@ -21,9 +21,11 @@ from audiocnn.training.heads.logistic import (
     Layers,
     cross_entropy,
     fit_path,
+    fit_ridge_path,
     make_basis,
 )
 
+RIDGE_STRENGTHS = (100.0, 30.0, 10.0, 3.0, 1.0, 0.3, 0.1)
 STRENGTHS = (0.1, 0.03, 0.01, 0.003, 0.001)
 HIDDEN_STRENGTHS = (0.01, 0.003, 0.001)
 GAIN = 0.02  # share of the loss by which a more costly candidate must be better
@@ -41,16 +43,20 @@ class Candidate:
         Units of the hidden layer; 0 for none.
     strength
         Of the L2 penalty.
+    loss
+        What is minimised: ``"logistic"``, or ``"squared"`` for a ridge regression.
     """
 
     pooling: str
     hidden: int
     strength: float
+    loss: str = "logistic"
 
     def __str__(self) -> str:
         """Describe it in a few words."""
         layer = f", hidden layer of {self.hidden}" if self.hidden else ""
-        return f"pooling {self.pooling}{layer}, L2 {self.strength:g}"
+        kind = "ridge, " if self.loss == "squared" else ""
+        return f"{kind}pooling {self.pooling}{layer}, L2 {self.strength:g}"
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,8 +133,12 @@ class Choice:
     losses: Mapping[Candidate, float] = field(default_factory=dict)
 
 
-def candidates_for(poolings: Sequence[str], hidden: int = 0) -> list[Candidate]:
+def candidates_for(
+    poolings: Sequence[str], hidden: int = 0, loss: str = "logistic"
+) -> list[Candidate]:
     """List what is tried: every pooling and strength, without and with a hidden layer."""
+    if loss == "squared":
+        return [Candidate(p, 0, s, loss) for p in poolings for s in RIDGE_STRENGTHS]
     linear = [Candidate(pooling, 0, s) for pooling in poolings for s in STRENGTHS]
     if not hidden:
         return linear
@@ -177,7 +187,9 @@ def fit(
     for pooling in dict.fromkeys(c.pooling for c in candidates):
         basis = make_basis(table.features[pooling][rows], weights)
         own = [c for c in candidates if c.pooling == pooling]
-        path = fit_path(basis, targets, weights, [c.strength for c in own if not c.hidden])
+        strengths = [c.strength for c in own if not c.hidden]
+        squared = any(c.loss == "squared" for c in own)
+        path = (fit_ridge_path if squared else fit_path)(basis, targets, weights, strengths)
         for c in own:
             layers = path[c.strength] if not c.hidden else fit_hidden(
                 basis, targets, weights, c.hidden, c.strength, seed
@@ -195,12 +207,15 @@ def _losses(
         return dict.fromkeys(fitted, 0.0)
     weights, targets = table.weights[rows], table.targets[rows]
     share = weights / weights.sum()
-    return {
-        candidate: float(share @ cross_entropy(
-            head.logits(table.features[candidate.pooling][rows]), targets
-        ).sum(1))
-        for candidate, head in fitted.items()
-    }  # fmt: skip
+    found: dict[Candidate, float] = {}
+    for candidate, head in fitted.items():
+        values = head.logits(table.features[candidate.pooling][rows])
+        each = (
+            np.square(values - (2 * targets - 1)) if candidate.loss == "squared"
+            else cross_entropy(values, targets)
+        )  # fmt: skip
+        found[candidate] = float(share @ each.sum(1))
+    return found
 
 
 def _best(

@@ -74,6 +74,8 @@ class HeadConfig:
         Nor do windows this far below the loudest window of their clip.
     clip_score
         ``"mean"`` or ``"max"``.
+    loss
+        ``"logistic"``, or ``"squared"`` for a ridge regression.
     seed
         Of all draws.
     """
@@ -89,6 +91,7 @@ class HeadConfig:
     silence_db: float = -70.0
     faint_db: float = -30.0
     clip_score: str = "mean"
+    loss: str = "logistic"
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -99,6 +102,7 @@ class HeadConfig:
             "hidden": ("0 to 4096 units", 0 <= self.hidden <= 4096),
             "backgrounds": ("0 or more", self.backgrounds >= 0),
             "balance": (" or ".join(BALANCES), self.balance in BALANCES),
+            "loss": ("logistic or squared", self.loss in ("logistic", "squared")),
             "clip_score": ("max or mean", self.clip_score in ("max", "mean")),
         }
         for name, (allowed, good) in wanted.items():

@@ -30,7 +30,7 @@ def open_backbone(model: str | Path) -> Bundle:
     return bundle
 
 
-def head_config(backbone: Bundle, look: Look, **chosen: Any) -> HeadConfig:
+def head_config(backbone: Bundle, look: Look | None, **chosen: Any) -> HeadConfig:
     """Propose how a head on a backbone is made.
 
     Parameters
@@ -38,7 +38,7 @@ def head_config(backbone: Bundle, look: Look, **chosen: Any) -> HeadConfig:
     backbone
         What gives the embeddings.
     look
-        What the clips are like.
+        What the clips are like; None for signals other than sound.
     chosen
         Fields of `HeadConfig` and of `Variation` that were asked for.
     """
@@ -46,7 +46,7 @@ def head_config(backbone: Bundle, look: Look, **chosen: Any) -> HeadConfig:
     variation = Variation(**{k: v for k, v in chosen.items() if k in names})
     chosen = {k: v for k, v in chosen.items() if k not in names and v is not None}
     asked = chosen.pop("window", None)
-    window = float(asked or default_window(backbone, float(np.median(look.durations))))
+    window = float(asked or default_window(backbone, look))
     model = with_windows(backbone, window, window / 2)
     grid = model.pipeline().grid
     if asked and abs(grid.window / asked - 1) > 0.25:
@@ -59,11 +59,16 @@ def head_config(backbone: Bundle, look: Look, **chosen: Any) -> HeadConfig:
         "front": backbone.front, "backbone": f"{backbone.name} {checksum(backbone)[:12]}",
         "window": window, "hop": hop, "variation": variation,
     }  # fmt: skip
+    if backbone.network.kind == "rocket":
+        proposed |= {"loss": "squared", "variation": replace(variation, copies=0)}
     return HeadConfig(**{**proposed, **chosen})
 
 
-def default_window(backbone: Bundle, length: float) -> float:
-    """Propose a window, in seconds, for clips of a median length in seconds."""
+def default_window(backbone: Bundle, look: Look | None) -> float:
+    """Propose a window, in seconds, for clips; for other signals the backbone's own."""
+    if look is None:
+        return backbone.window
+    length = float(np.median(look.durations))
     network = backbone.network
     if network.kind == "windowed" and network.length is not None:
         return backbone.window
@@ -77,5 +82,6 @@ def with_windows(backbone: Bundle, window: float, hop: float) -> Bundle:
     were trained on sounds with something before them, and at a window's very start some
     detect little.
     """
-    network = replace(backbone.network, short="centre", classes=None)
+    short = "start" if backbone.network.kind == "rocket" else "centre"
+    network = replace(backbone.network, short=short, classes=None)
     return replace(backbone, window=window, hop=hop, head=None, network=network)

@@ -92,10 +92,15 @@ class Embedder:
     def poolings(self) -> tuple[str, ...]:
         """The poolings that are worth trying: of one column there is a single one."""
         size, width = self.pipeline.grid.size, self.backbone.opened.n_embeddings
-        if size == 1:
+        if size == 1 or self.pipeline.network.skip is not None:
             return ("mean",)
         short = size * width <= WIDEST
         return ("mean", "mean+max", "concat") if short else ("mean", "mean+max")
+
+    @property
+    def _pooling(self) -> str:
+        """How the pipeline pools, before `_pooled` tries the others."""
+        return "mean" if self.poolings == ("mean",) else "concat"
 
     def plain(self, stored: Stored, count: Count | None = None) -> ClipWindows:
         """Embed the sliding windows of all clips."""
@@ -191,16 +196,22 @@ class Embedder:
         return ClipWindows(self._pooled(values), np.full(len(windows), clip), times, times, power)
 
     def _embed(self, blocks: Iterable[Block]) -> tuple[Array, NDArray[np.float64]]:
-        """Return the columns of each window, one after the other (S D, W), and its begin."""
-        runs = list(self.pipeline.embeddings(blocks, "concat"))
+        """Return the columns of each window, one after the other (S D, W), and its begin.
+
+        The mean over its columns (D, W), where that is the only pooling.
+        """
+        runs = list(self.pipeline.embeddings(blocks, self._pooling))
         if not runs:
-            width = self.pipeline.grid.size * self.backbone.opened.n_embeddings
+            columns = 1 if self._pooling == "mean" else self.pipeline.grid.size
+            width = columns * self.backbone.opened.n_embeddings
             return np.zeros((width, 0), np.float32), np.zeros(0)
         values = np.concatenate([run.values for run in runs], axis=1)
         return values, np.concatenate([run.times[0] for run in runs])
 
     def _pooled(self, values: Array) -> dict[str, Array]:
         """Pool columns (S D, W) in each way that is tried, as `Head.features` does."""
+        if self._pooling == "mean":
+            return {"mean": np.ascontiguousarray(values.T)}
         grid, width = self.pipeline.grid, self.backbone.opened.n_embeddings
         columns = values.reshape(grid.size, width, values.shape[1])
         mean = columns.mean(axis=0, dtype=np.float64).astype(np.float32).T

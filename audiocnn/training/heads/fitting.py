@@ -63,7 +63,7 @@ def fit_head(data: FeatureSet, config: HeadConfig) -> HeadFit:
         How: hidden layer, balance, weight of background.
     """
     table = make_table(data, config)
-    candidates = candidates_for(data.poolings, config.hidden)
+    candidates = candidates_for(data.poolings, config.hidden, config.loss)
     if data.split.crossed:
         choice = choose(table, candidates, config.seed)
         final = fit(table, [choice.best], None, config.seed)[choice.best]

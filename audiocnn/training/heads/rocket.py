@@ -14,21 +14,100 @@ References
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from audiocnn.errors import ArgumentError
-from audiocnn.inference.rocket_network import N_KERNELS, REACH, RocketKernels, convolve
+from audiocnn.datasets.manifest import Clip
+from audiocnn.errors import ArgumentError, DatasetError
+from audiocnn.inference.bundle import Bundle
+from audiocnn.inference.description import NetworkSpec
+from audiocnn.inference.rocket_network import (
+    N_KERNELS,
+    REACH,
+    RocketKernels,
+    convolve,
+    kernels_bytes,
+)
+from audiocnn.inference.windows import Calibration
+from audiocnn.io.signals.channels import SignalReadOptions
+from audiocnn.training.data.signal_cache import cached_signals
+from audiocnn.training.preparation import others
+from audiocnn.training.signal_defaults import count_windows, signal_front, signal_window
 
 Array = NDArray[np.float32]
+ROCKET = "rocket"  # the name that --backbone takes
 N_FEATURES = 10_000  # at most
+MOST_NUMBERS = 100_000_000  # features of all windows together: 400 MB
+MOST_CLIPS = 2000  # that thresholds are drawn from
 MOST_DILATIONS = 32
 COLUMNS = 32  # of a window
 MOST_CHANNELS = 9  # that a kernel adds up
 N_CLIPS = 16  # drawn for the thresholds at each dilation
 GOLDEN = (math.sqrt(5) + 1) / 2  # its multiples fill [0, 1) evenly, however many are taken
+
+
+def rocket_backbone(
+    clips: Sequence[Clip],
+    reading: SignalReadOptions,
+    folder: Path,
+    seed: int,
+    report: Callable[[str], None],
+    window: float | None = None,
+) -> Bundle:
+    """Make a backbone of fixed kernels for a training set of signals.
+
+    Parameters
+    ----------
+    clips
+        The training set: its lengths decide the window, its samples the thresholds.
+    reading
+        How they are read.
+    folder
+        Cache of their samples.
+    seed
+        Of channels and of the clips that thresholds come from.
+    report
+        Called with a line about what was chosen.
+    window
+        Seconds; None for the length of the clips, up to 4,096 samples.
+
+    Raises
+    ------
+    DatasetError
+        If the clips are sound.
+    AudioError
+        If one cannot be read.
+    """
+    if not others(clips):
+        raise DatasetError(
+            "the backbone rocket is for signals other than sound; for sound give a trained one, "
+            "such as --backbone environment"
+        )
+    stored = cached_signals(clips, reading, folder)
+    front = signal_front(stored, "raw")
+    window = window or signal_window(stored, front)
+    n = count_windows(stored, window)
+    n_features = int(np.clip(MOST_NUMBERS // max(1, n), 4 * N_KERNELS, N_FEATURES))
+    rng = np.random.default_rng([seed, 3])
+    seen = stored.seen_through(front, round(window * front.rate))
+    some = rng.permutation(len(clips))[:MOST_CLIPS]
+    parts = [seen.read(int(k), 0, seen.length(int(k))) for k in some]
+    kernels = fit_kernels(parts, round(window * front.rate), rng, n_features)
+    report(
+        f"{len(front.names)} channels at {front.rate:g} Hz; fixed kernels at "
+        f"{kernels.dilations.size} dilations, {kernels.n_features} features of windows of "
+        f"{kernels.window} samples"
+    )
+    length = kernels.window / front.rate
+    details = {"arch": "rocket", "features": kernels.n_features, "parameters": 0}
+    return Bundle(
+        labels=(), front=front, network=NetworkSpec("rocket", "numpy", details=details),
+        window=length, hop=length / 4, rules={}, calibration=Calibration((), ()),
+        clip_score="mean", card={}, model=kernels_bytes(kernels), name=ROCKET,
+    )  # fmt: skip
 
 
 def column_period(window: int) -> int:

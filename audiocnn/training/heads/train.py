@@ -45,6 +45,7 @@ from audiocnn.training.heads.defaults import head_config, open_backbone, with_wi
 from audiocnn.training.heads.embedding import ClipWindows, Embedder
 from audiocnn.training.heads.feature_set import FeatureSet, feature_bytes, reduced
 from audiocnn.training.heads.fitting import HeadFit, fit_head
+from audiocnn.training.heads.rocket import ROCKET, rocket_backbone
 from audiocnn.training.heads.variants import Backgrounds
 from audiocnn.training.metrics import HeldOut, judge
 from audiocnn.training.model_card import head_card, in_words
@@ -90,7 +91,8 @@ def train_head(
         As for `audiocnn.training.train.train_bundle`.
     backbone
         Name of a shipped or installed model, or the folder of a bundle, whose network gives
-        embeddings; ``"auto"``: the one at hand that is best in a quick cross-validation.
+        embeddings; ``"auto"``: the one at hand that is best in a quick cross-validation;
+        ``"rocket"``: fixed kernels, for signals other than sound.
     seed
         Of all draws.
     keep_embeddings
@@ -123,26 +125,36 @@ def train_head(
     run = Path(out).with_name(Path(out).name + ".run")
     reading = reading or SignalReadOptions()
     length = functools.partial(length_of, reading=reading)
-    base = None if backbone == AUTO else open_backbone(backbone)
+    base = None if backbone in (AUTO, ROCKET) else open_backbone(backbone)
     clips = in_groups(gather_clips(data, where or {}, reading), group, length, report)
     if base is not None:
         _check_kind(clips, base)
+    sounds = Path(cache) if cache else run / "sound"
     with only_training(run):
-        look = look_at(clips)
+        if backbone == ROCKET:
+            base = rocket_backbone(
+                clips, reading, sounds, seed, report, chosen.pop("window", None)
+            )
+            keep_embeddings = compare = False  # ten thousand numbers a window
+        look = None if others(clips) else look_at(clips)
         if base is None:
+            if look is None:
+                raise DatasetError(
+                    "the backbones at hand take sound, and the data are other signals: give "
+                    f"--backbone {ROCKET}"
+                )
             base = _best_backbone(clips, group, look, seed, report)
             backbone, compare = base.name, False
         config = head_config(base, look, seed=seed, **chosen)
         split = split_clips(clips, windows=0, valid=valid, folds=folds, group=group, seed=seed)
         labels = labels_of(clips)
         report(_plan(clips, labels, split, config))
-        if compare:
+        if compare and look is not None:
             _compare_with_others(clips, split, look, backbone, seed, report)
         if reviews:
             n = len(clips)
             clips, split = add_reviews(clips, split, reviews, labels)
             report(reviewed_in_words(clips[n:]))
-        sounds = Path(cache) if cache else run / "sound"
         store = store_for(config, reading, sounds)
         m = gather(clips, labels, split, background, config, None, store, length)
         model = with_windows(base, config.window, config.hop)
@@ -339,6 +351,8 @@ def _seconds(stored: Any) -> float:
 
 
 def _weights(backbone: str | Path) -> bytes | None:
+    if backbone == ROCKET:
+        return None
     path = folder_of(backbone) / WEIGHTS
     return path.read_bytes() if path.exists() else None
 
