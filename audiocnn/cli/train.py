@@ -28,7 +28,7 @@ HEAD_CHOICES = ("window", "hop", "hidden", "balance", "copies")
 NETWORK_OPTIONS = (
     "arch", "size", "epochs", "batch", "learning_rate", "patience", "precision", "start", "front",
 )  # fmt: skip
-HEAD_OPTIONS = ("hidden", "hop", "copies", "no_embeddings")
+HEAD_OPTIONS = ("hidden", "hop", "copies", "no_embeddings", "use_length")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -132,6 +132,7 @@ def _train_head(args: argparse.Namespace) -> int:
                 overwrite=args.overwrite,
                 keep_embeddings=not args.no_embeddings,
                 compare=not args.no_comparison,
+                use_length=args.use_length,
                 progress=tell,
                 **chosen,
             )

@@ -13,7 +13,9 @@ and every value is computed once:
 A kernel of dilation d reaches 8d samples back. In a window, the first columns of such a
 feature reach back beyond its beginning and do not count (`RocketKernels.skip`), so a
 window's features depend on its own samples alone. A segment shorter than a window gives
-the mean over the positions that it has: its length is not to be seen in its features.
+shares over its own length (`segment_shares`): nothing is padded to the length of a window,
+which would give away how long the segment is. Where its length means something, features
+say so (`RocketKernels.lengths`).
 
 References
 ----------
@@ -58,6 +60,9 @@ class RocketKernels:
     quantiles, thresholds
         (N, 84, Q): the level of each threshold among a kernel's outputs, and its value. NaN
         levels fill up dilations with fewer thresholds.
+    lengths
+        (L,) thresholds, in samples, for features that are 1 for a segment longer than that;
+        empty where the length of a segment means nothing.
 
     Raises
     ------
@@ -71,6 +76,7 @@ class RocketKernels:
     channels: NDArray[np.bool_]
     quantiles: Array
     thresholds: Array
+    lengths: NDArray[np.int64]
 
     def __post_init__(self) -> None:
         """Check shapes and ranges."""
@@ -105,18 +111,14 @@ class RocketKernels:
     @property
     def n_features(self) -> int:
         """Number of features D."""
-        return int(self.used.sum())
+        return int(self.used.sum()) + self.lengths.size
 
     @cached_property
     def skip(self) -> NDArray[np.int64]:
         """(D,) columns at the beginning of a window that do not count for a feature."""
         each = -(-REACH * self.dilations // self.period)
-        return np.broadcast_to(each[:, None, None], self.used.shape)[self.used].copy()
-
-    @cached_property
-    def expected(self) -> Array:
-        """(D,) share of values above a threshold, by the level at which it was put."""
-        return np.asarray(1 - self.quantiles[self.used], np.float32)
+        of_kernels = np.broadcast_to(each[:, None, None], self.used.shape)[self.used]
+        return np.concatenate((of_kernels, np.zeros(self.lengths.size, np.int64)))
 
 
 @dataclass(frozen=True)
@@ -290,23 +292,27 @@ def column_shares(x: Array, kernels: RocketKernels) -> Array:
         shares[at : at + found.shape[0]] = found
         at += found.shape[0]
     shares /= np.float32(period)
+    shares[at:] = (kernels.window > kernels.lengths)[:, None]
     return shares
 
 
 def segment_shares(x: Array, kernels: RocketKernels) -> Array:
-    """Return the share of positions above each threshold (D,) over a whole segment.
+    """Return the share of positions above each threshold (D,) over a short segment.
 
-    A kernel that is longer than the segment gives the share that is expected of it.
+    Kernels reach over both ends of the segment, as far as to their middle, where every
+    channel is taken to be at its mean: otherwise long ones would have no position at all.
     """
-    shares = kernels.expected.copy()
+    shares = np.empty(kernels.n_features, np.float32)
     at = 0
     for number, dilation in enumerate(kernels.dilations.tolist()):
-        used = kernels.used[number]
-        out = convolve(x, dilation, kernels.channels[number])
-        if out.shape[1]:
-            above = out[:, None, :] > kernels.thresholds[number][:, :, None]
-            shares[at : at + int(used.sum())] = above.mean(axis=2)[used]
-        at += int(used.sum())
+        used, over = kernels.used[number], dilation * REACH // 2
+        around = np.pad(x, ((0, 0), (over, over)))
+        out = convolve(around, dilation, kernels.channels[number])
+        above = out[:, None, :] > kernels.thresholds[number][:, :, None]
+        n = int(used.sum())
+        shares[at : at + n] = above.mean(axis=2)[used]
+        at += n
+    shares[at:] = x.shape[1] > kernels.lengths
     return shares
 
 
@@ -316,7 +322,7 @@ def kernels_bytes(kernels: RocketKernels) -> bytes:
     np.savez(
         written, format=np.array(FORMAT), window=np.array(kernels.window),
         period=np.array(kernels.period), dilations=kernels.dilations, channels=kernels.channels,
-        quantiles=kernels.quantiles, thresholds=kernels.thresholds,
+        quantiles=kernels.quantiles, thresholds=kernels.thresholds, lengths=kernels.lengths,
     )  # fmt: skip
     return written.getvalue()
 
@@ -336,7 +342,7 @@ def kernels_from(content: bytes) -> RocketKernels:
             return RocketKernels(
                 int(stored["window"]), int(stored["period"]), stored["dilations"].astype(np.int64),
                 stored["channels"].astype(bool), stored["quantiles"].astype(np.float32),
-                stored["thresholds"].astype(np.float32),
+                stored["thresholds"].astype(np.float32), stored["lengths"].astype(np.int64),
             )  # fmt: skip
     except UNREADABLE as error:
         raise BundleError(f"rocket kernels cannot be read: {error}; get the model anew") from error

@@ -89,8 +89,7 @@ def test_a_short_segment_gives_the_mean_over_what_it_has() -> None:
     assert found.shape == (network.n_embeddings, 1)
     normalised = network.front.frames(x)[0]
     np.testing.assert_allclose(found[:, 0], segment_shares(normalised, network.kernels), atol=1e-6)
-    longer = 8 * network.kernels.dilations.max() >= 40
-    assert longer, "a kernel that does not fit gives what is expected of it"
+    assert 8 * network.kernels.dilations.max() >= 40, "some kernels are longer than the segment"
 
 
 def test_constant_signals_give_no_more_than_their_thresholds() -> None:
@@ -125,13 +124,28 @@ def test_what_does_not_fit_is_refused() -> None:
         fit_kernels([np.zeros((1, 30), np.float32)], 8, np.random.default_rng(0))
 
 
+def test_the_length_is_a_feature_only_on_request() -> None:
+    rng = np.random.default_rng(0)
+    clips = [rng.standard_normal((1, n)).astype(np.float32) for n in (30, 40, 60, 96)]
+    kernels = fit_kernels(clips, WINDOW, rng, 1008, use_length=True)
+    assert kernels.lengths.size == 84
+    short, long = (segment_shares(clip, kernels)[-84:] for clip in (clips[0], clips[2]))
+    assert short.sum() == 0
+    assert long.sum() == 56  # quantiles of four lengths: 28 each are 30 and 40
+    network = RocketNetwork(RawSpec(RATE, ("a",), (0,), (1,)), kernels)
+    whole = embed(network, np.zeros((1, 200), np.float32), [], 0.6)
+    assert (whole[-84:].sum(axis=0) == (kernels.lengths < WINDOW).sum()).all()
+    assert make().kernels.lengths.size == 0
+
+
 def test_features_have_the_levels_of_their_thresholds() -> None:
     """On the data that they were fitted to, shares lie where the quantiles put them."""
     rng = np.random.default_rng(0)
     clips = [rng.standard_normal((1, 2000)).astype(np.float32) for _ in range(5)]
     kernels = fit_kernels(clips, WINDOW, rng, 2000)
     shares = np.mean([segment_shares(clip, kernels) for clip in clips], axis=0)
+    expected = 1 - kernels.quantiles[kernels.used]
     # Each threshold comes from the positions of one window, so it scatters; their mean does not.
-    assert abs((shares - kernels.expected).mean()) < 0.01
-    assert np.abs(shares - kernels.expected).mean() < 0.1
+    assert abs((shares - expected).mean()) < 0.01
+    assert np.abs(shares - expected).mean() < 0.1
     assert kernels.n_features == 23 * 84

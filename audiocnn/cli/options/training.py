@@ -50,6 +50,9 @@ def add_train(verbs: Any) -> None:
     parser.add_argument("--copies", type=int, metavar="N",
                         help="with --backbone: varied copies of each window to fit on (default: "
                         "1; 0 is faster)")  # fmt: skip
+    parser.add_argument("--use-length", action="store_true",
+                        help="with --backbone rocket: the length of a series means something "
+                             "(a gesture's, not a cut-out's)")  # fmt: skip
     parser.add_argument("--no-embeddings", action="store_true",
                         help="with --backbone: leave the features of the training windows out of "
                         "the bundle; add-class and improve need them")  # fmt: skip

@@ -45,6 +45,7 @@ MOST_CLIPS = 2000  # that thresholds are drawn from
 MOST_DILATIONS = 32
 COLUMNS = 32  # of a window
 MOST_CHANNELS = 9  # that a kernel adds up
+LENGTH_SHARE = 12  # features of kernels for each of the length, where that means something
 N_CLIPS = 16  # drawn for the thresholds at each dilation
 GOLDEN = (math.sqrt(5) + 1) / 2  # its multiples fill [0, 1) evenly, however many are taken
 
@@ -56,6 +57,8 @@ def rocket_backbone(
     seed: int,
     report: Callable[[str], None],
     window: float | None = None,
+    *,
+    use_length: bool = False,
 ) -> Bundle:
     """Make a backbone of fixed kernels for a training set of signals.
 
@@ -73,6 +76,8 @@ def rocket_backbone(
         Called with a line about what was chosen.
     window
         Seconds; None for the length of the clips, up to 4,096 samples.
+    use_length
+        Whether the length of a clip means something.
 
     Raises
     ------
@@ -95,7 +100,7 @@ def rocket_backbone(
     seen = stored.seen_through(front, round(window * front.rate))
     some = rng.permutation(len(clips))[:MOST_CLIPS]
     parts = [seen.read(int(k), 0, seen.length(int(k))) for k in some]
-    kernels = fit_kernels(parts, round(window * front.rate), rng, n_features)
+    kernels = fit_kernels(parts, round(window * front.rate), rng, n_features, use_length=use_length)
     report(
         f"{len(front.names)} channels at {front.rate:g} Hz; fixed kernels at "
         f"{kernels.dilations.size} dilations, {kernels.n_features} features of windows of "
@@ -116,8 +121,9 @@ def column_period(window: int) -> int:
 
 
 def fit_kernels(
-    clips: Sequence[Array], window: int, rng: np.random.Generator, n_features: int = N_FEATURES
-) -> RocketKernels:
+    clips: Sequence[Array], window: int, rng: np.random.Generator, n_features: int = N_FEATURES,
+    *, use_length: bool = False,
+) -> RocketKernels:  # fmt: skip
     """Choose dilations, channels and thresholds.
 
     Parameters
@@ -130,6 +136,9 @@ def fit_kernels(
         Draws channels and the clips that thresholds come from.
     n_features
         About how many features; a multiple of 84 is taken.
+    use_length
+        Whether the length of a clip means something: adds a twelfth as many features that
+        say how long it is.
 
     Raises
     ------
@@ -158,7 +167,12 @@ def fit_kernels(
         thresholds[at, :, :n] = _thresholds(
             drawn, of_kernel, dilation, channels[at], quantiles[at, :, :n]
         )
-    return RocketKernels(window, period, dilations, channels, quantiles, thresholds)
+    lengths = np.zeros(0, np.int64)
+    if use_length:
+        levels = (np.arange(n_features // LENGTH_SHARE) + 0.5) / (n_features // LENGTH_SHARE)
+        each = [min(clip.shape[1], window) for clip in clips]
+        lengths = np.quantile(each, levels, method="lower").astype(np.int64)
+    return RocketKernels(window, period, dilations, channels, quantiles, thresholds, lengths)
 
 
 def _dilations(longest: float, n_thresholds: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

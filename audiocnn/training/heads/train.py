@@ -80,6 +80,7 @@ def train_head(
     overwrite: bool = False,
     keep_embeddings: bool = True,
     compare: bool = False,
+    use_length: bool = False,
     progress: Progress | None = None,
     **chosen: Any,
 ) -> Bundle:
@@ -101,6 +102,8 @@ def train_head(
     compare
         Whether other backbones at hand are tried on a sample of the clips, so that one
         that is clearly better can be named.
+    use_length
+        Whether the length of a series means something; with ``"rocket"``.
     progress
         Called with a line at each step.
     chosen
@@ -133,8 +136,9 @@ def train_head(
     with only_training(run):
         if backbone == ROCKET:
             base = rocket_backbone(
-                clips, reading, sounds, seed, report, chosen.pop("window", None)
-            )
+                clips, reading, sounds, seed, report, chosen.pop("window", None),
+                use_length=use_length,
+            )  # fmt: skip
             keep_embeddings = compare = False  # ten thousand numbers a window
         look = None if others(clips) else look_at(clips)
         if base is None:
