@@ -28,13 +28,16 @@ HEAD_CHOICES = ("window", "hop", "hidden", "balance", "copies")
 NETWORK_OPTIONS = (
     "arch", "size", "epochs", "batch", "learning_rate", "patience", "precision", "start", "front",
 )  # fmt: skip
+AUTO = "auto"  # --backbone: what is best in cross-validation
 HEAD_OPTIONS = ("hidden", "hop", "copies", "no_embeddings", "use_length")
 
 
 def run(args: argparse.Namespace) -> int:
     """Train, and report progress on stderr."""
+    if _compares(args):
+        return _train_best(args)
     if not args.backbone and not args.fine_tune and _has_default_backbone(args):
-        args.backbone = "auto"
+        args.backbone = AUTO
     if args.backbone and not args.fine_tune:
         return _train_head(args)
     if args.backbone:
@@ -142,6 +145,47 @@ def _train_head(args: argparse.Namespace) -> int:
         print(f"\nstopped; the embeddings that are computed are kept in {args.output}.run: the "
               "same command continues with them", file=sys.stderr)  # fmt: skip
         raise
+    print(args.output)
+    return 0
+
+
+def _compares(args: argparse.Namespace) -> bool:
+    """Whether several ways of training are compared: on signals, unless one is named."""
+    named = any(getattr(args, name) for name in (*NETWORK_OPTIONS, *HEAD_OPTIONS, "window"))
+    if named or args.backbone not in (None, AUTO) or args.fine_tune or args.reviews:
+        return False
+    if args.devices != 1 or args.log != "csv":
+        return False
+    from audiocnn.training.preparation import gather_clips, others
+
+    return others(gather_clips(args.data, parse_where(args.where), reading_of(args)))
+
+
+def _train_best(args: argparse.Namespace) -> int:
+    """Train signals by fixed kernels and by a network, and keep what is better."""
+    from audiocnn.training.best_of import train_best
+    from audiocnn.training.heads.train import train_head
+
+    with _showing() as (tell, watcher):
+        common: dict[str, Any] = {
+            "where": parse_where(args.where), "folds": args.folds, "group": args.group,
+            "valid": parse_where([args.valid]) if args.valid else None,
+            "background": args.background, "cache": args.cache, "reading": reading_of(args),
+            "seed": args.seed, "progress": tell,
+        }  # fmt: skip
+        ways: dict[str, Callable[[Path], Any]] = {
+            "rocket": lambda out: train_head(args.data, out, "rocket", **common)
+        }
+        try:
+            from audiocnn.training.train import train_bundle
+        except ModuleNotFoundError as error:
+            tell(f"a network is not tried: {error.name} is not installed "
+                 "(pip install 'audiocnn[train]')")  # fmt: skip
+        else:
+            ways["network"] = lambda out: train_bundle(args.data, out, watcher=watcher, **common)
+        train_best(args.output, ways, tell, overwrite=args.overwrite)
+        if not args.no_report:
+            _report(args, tell)
     print(args.output)
     return 0
 
