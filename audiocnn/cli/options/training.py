@@ -37,7 +37,8 @@ def add_train(verbs: Any) -> None:
                         help="fit a classifier on the embeddings of a trained network: shipped, "
                         "installed (`audiocnn models`) or a bundle's folder; auto: the best at "
                         "hand in a quick cross-validation (the default where a general one is at "
-                        "hand); takes seconds, and needs no PyTorch")  # fmt: skip
+                        "hand; on signals, rocket or a network); rocket: fixed kernels, for "
+                        "signals; takes seconds, and needs no PyTorch")  # fmt: skip
     parser.add_argument("--no-comparison", action="store_true",
                         help="with --backbone NAME: do not try the other backbones at hand on a "
                         "sample of the clips")  # fmt: skip

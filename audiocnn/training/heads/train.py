@@ -134,19 +134,14 @@ def train_head(
         _check_kind(clips, base)
     sounds = Path(cache) if cache else run / "sound"
     with only_training(run):
-        if backbone == ROCKET:
-            base = rocket_backbone(
-                clips, reading, sounds, seed, report, chosen.pop("window", None),
-                use_length=use_length,
-            )  # fmt: skip
-            keep_embeddings = compare = False  # ten thousand numbers a window
         look = None if others(clips) else look_at(clips)
-        if base is None:
-            if look is None:
-                raise DatasetError(
-                    "the backbones at hand take sound, and the data are other signals: give "
-                    f"--backbone {ROCKET}"
-                )
+        if backbone == ROCKET:
+            window = chosen.pop("window", None)
+            base = rocket_backbone(
+                clips, reading, sounds, seed, report, window, use_length=use_length
+            )
+            keep_embeddings = compare = False  # ten thousand numbers a window
+        elif base is None:
             base = _best_backbone(clips, group, look, seed, report)
             backbone, compare = base.name, False
         config = head_config(base, look, seed=seed, **chosen)
@@ -287,9 +282,14 @@ def head_figures(made: HeadFit) -> dict[str, Any]:
 
 
 def _best_backbone(
-    clips: Sequence[Clip], group: str | None, look: Look, seed: int, report: Progress
+    clips: Sequence[Clip], group: str | None, look: Look | None, seed: int, report: Progress
 ) -> Bundle:
     """Choose the backbone at hand that is best on a sample of the clips."""
+    if look is None:
+        raise DatasetError(
+            "the backbones at hand take sound, and the data are other signals: give "
+            f"--backbone {ROCKET}"
+        )
     names = general_backbones()
     if not names:
         raise ArgumentError(
