@@ -273,7 +273,7 @@ def test_evaluate_tune_and_diff(folder, bundle, tmp_path, capsys):
     assert main(["diff", model, tuned, str(other), "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["recordings"] == 6
     assert main(["diff", model, "environment", str(other)]) == 2
-    assert "one hears sound, the other another signal" in capsys.readouterr().err
+    assert "one is a model of sound, the other of another signal" in capsys.readouterr().err
 
 
 def test_evaluate_a_label_in_every_row(folder, bundle, tmp_path, capsys):
@@ -325,9 +325,9 @@ def test_live_is_the_recording(signal_folders, tmp_path, capsys):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ([], "is a model of other signals than sound, and a microphone hears nothing else"),
+        ([], "the model takes signals other than sound, and a microphone gives only sound"),
         (["--input", "a.csv", "--record", "b.wav"], "--record writes sound: put `tee FILE` into"),
-        (["--input", "a.csv", "--device", "2"], "--device is a microphone, and the model hears"),
+        (["--input", "a.csv", "--device", "2"], "--device and --input: give one of them"),
         (["--input", "a.csv", "--channels", "3"], "--channels is for values on stdin"),
         (["--input", "a.csv", "--settings", "clips.toml"], "[clips] keeps sound, and raw is a mo"),
     ],
