@@ -32,7 +32,7 @@ CLIPS = 150  # that are compared on
 PARTS = 3
 STRENGTH = 0.01
 CLEAR = 2.0  # standard deviations by which another backbone must be better to be named
-OLDEST = ("digits", "environment")  # shipped models of few classes: compared, never proposed
+SPECIALISED = ("digits", "environment")  # shipped models of few classes: never proposed
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ def backbones_at_hand() -> list[str]:
 
 def general_backbones() -> list[str]:
     """Return those that were trained on sounds of all kinds: good to begin with."""
-    return [name for name in backbones_at_hand() if name not in OLDEST]
+    return [name for name in backbones_at_hand() if name not in SPECIALISED]
 
 
 def compare_backbones(

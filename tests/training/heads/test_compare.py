@@ -37,7 +37,7 @@ def installed(tmp_path, monkeypatch):
     good = windowed_bundle("frames")
     write(good, tmp_path / "models" / "good")
     write(replace(good, front=replace(good.front, floor=1e12)), tmp_path / "models" / "deaf")
-    monkeypatch.setattr(compare, "OLDEST", tuple(audiocnn.shipped_models()))
+    monkeypatch.setattr(compare, "SPECIALISED", tuple(audiocnn.shipped_models()))
     return ["deaf", "good"]
 
 
