@@ -69,7 +69,7 @@ class KeepLast(Checkpoint):
 
 
 def finished(checkpoint: Path | None) -> dict[str, torch.Tensor] | None:
-    """Give the (averaged) weights of a checkpoint after which nothing was to come."""
+    """Return the (averaged) weights of a checkpoint after which nothing was to come."""
     if checkpoint is None:
         return None
     loaded = torch.load(checkpoint, map_location="cpu", weights_only=True)
@@ -129,7 +129,7 @@ def claim(folder: Path, what: Mapping[str, Any]) -> Path | None:
 def describe(
     examples: Examples, recipe: TrainingConfig, start: Mapping[str, torch.Tensor] | None = None
 ) -> dict[str, Any]:
-    """Say what makes a fit what it is: recipe, sounds, labels, first weights."""
+    """Describe what makes a fit what it is: recipe, sounds, labels, first weights."""
     what: dict[str, Any] = {
         "recipe": recipe.described(),
         "sounds": _digest_of(examples.waveforms, examples.members),

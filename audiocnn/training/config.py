@@ -1,4 +1,4 @@
-"""Everything that a training was told: one value, stored in the bundle."""
+"""How a model is trained: one value, stored in the bundle."""
 
 from __future__ import annotations
 
@@ -211,5 +211,5 @@ class TrainingConfig:
                 raise ArgumentError(f"{name} must be {allowed}, got {getattr(self, name)!r}")
 
     def described(self) -> dict[str, Any]:
-        """Give plain values, for JSON."""
+        """Return plain values, for JSON."""
         return asdict(self) | {"front": self.front.describe()}

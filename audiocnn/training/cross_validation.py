@@ -64,7 +64,7 @@ class Fits:
         return held_out, quiet, model
 
     def resumed(self) -> str:
-        """Say where a training that was stopped continues; nothing for a new one."""
+        """Return where a training that was stopped continues; nothing for a new one."""
         done = sum((self.folder(part) / DONE).exists() for part in self.parts)
         folders = [*map(self.folder, self.parts), self.run / "final"]
         begun = [f for f in folders if (f / CHECKPOINT).exists() and not (f / DONE).exists()]
@@ -93,7 +93,7 @@ class Fits:
             (folder / CHECKPOINT).unlink()
 
     def final_recipe(self) -> TrainingConfig:
-        """Give the recipe of the fit on all: where folds ended early, as long as they took."""
+        """Return the recipe of the fit on all: where folds ended early, as long as they took."""
         recipe = self.material.recipe
         if not recipe.patience or not self.parts:
             return recipe
@@ -139,7 +139,7 @@ class Fits:
         return clips, predict(model, m.recipe, m.background_waveforms, rows)
 
     def folder(self, part: int) -> Path:
-        """Say where the fit without a part lies."""
+        """Return where the fit without a part lies."""
         return self.run / f"fold-{part + 1}"
 
     def curves(self) -> tuple[Curve, ...]:

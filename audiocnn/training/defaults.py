@@ -1,4 +1,4 @@
-"""What a training takes where nobody chose: a front end, windows, a network."""
+"""Defaults of a training: front end, windows, network, schedule."""
 
 from __future__ import annotations
 

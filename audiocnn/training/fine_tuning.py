@@ -43,7 +43,7 @@ def open_start(model: str | Path) -> tuple[Bundle, Classifier]:
 
 
 def start_choices(bundle: Bundle, chosen: Mapping[str, Any]) -> dict[str, Any]:
-    """Give the fields of a recipe that a bundle brings with it.
+    """Return the fields of a recipe that a bundle brings with it.
 
     Parameters
     ----------

@@ -86,7 +86,7 @@ def fit(
     name
         Of the fit, for its curve.
     watcher
-        Told each epoch.
+        Called after each epoch.
     devices
         Processes on this machine, each with a GPU of its own where there are GPUs.
         Under torchrun its processes are used, on all machines.
@@ -190,7 +190,7 @@ def _check(examples: Examples, recipe: TrainingConfig, devices: int, log: str) -
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep Lightning's remarks to itself: what matters, `Watch` tells."""
+    """Silence Lightning's own messages; `Watch` reports progress."""
     for name in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(name).setLevel(logging.ERROR)
     with warnings.catch_warnings():

@@ -97,7 +97,7 @@ class Fit(pl.LightningModule):
             self.log(name, value, batch_size=len(targets))
 
     def loss(self, logits: Tensor, targets: Tensor) -> Tensor:
-        """Give binary cross-entropies (B, C)."""
+        """Return binary cross-entropies (B, C)."""
         return torch.nn.functional.binary_cross_entropy_with_logits(
             logits.float(), targets, reduction="none", pos_weight=self.weights.to(logits.device)
         )
@@ -119,7 +119,7 @@ class Fit(pl.LightningModule):
 
 
 def trunk_spec(recipe: TrainingConfig, n_classes: int) -> TrunkSpec:
-    """Say which network a recipe makes."""
+    """Return which network a recipe makes."""
     front = recipe.front
     return TrunkSpec(
         recipe.arch, recipe.size, front.planes, front.n_bands, n_classes, recipe.pools,
@@ -128,14 +128,14 @@ def trunk_spec(recipe: TrainingConfig, n_classes: int) -> TrunkSpec:
 
 
 def class_weights(examples: Examples, recipe: TrainingConfig) -> Tensor:
-    """Say how much a positive of each class counts: more for the rarer, at most tenfold."""
+    """Describe how much a positive of each class counts: more for the rarer, at most tenfold."""
     counts = examples.targets[examples.members].sum(0)
     weights = np.clip(counts.max() / np.maximum(counts, 1), 1, HEAVIEST)
     return torch.from_numpy(weights if recipe.balance == "loss" else np.ones_like(weights))
 
 
 def moving_average(decay: float) -> Callable[[Any, Any, Any], None]:
-    """Give the update of an average of weights that forgets its random beginning.
+    """Return the update of an average of weights that forgets its random beginning.
 
     Notes
     -----
@@ -177,12 +177,12 @@ class Epochs(pl.LightningDataModule):
         self.plain = list(plain_windows(examples, recipe, n_window, held_out))
 
     def train_dataloader(self) -> DataLoader[Batch]:
-        """Give the epoch that the trainer is in."""
+        """Return the epoch that the trainer is in."""
         assert self.trainer is not None
         return DataLoader(_Epoch(self, self.trainer.current_epoch), batch_size=None)
 
     def val_dataloader(self) -> DataLoader[Batch]:
-        """Give the held-out windows; none where no clip is held out."""
+        """Return the held-out windows; none where no clip is held out."""
         return DataLoader(self.plain, batch_size=None)  # type: ignore[arg-type]
 
 
@@ -199,7 +199,7 @@ class _Epoch(IterableDataset[Batch]):
 
 
 def one_ahead(batches: Iterator[Batch]) -> Iterator[Batch]:
-    """Give the same batches, each drawn in a thread while the one before is computed on."""
+    """Return the same batches, each drawn in a thread while the one before is computed on."""
     with ThreadPoolExecutor(1) as thread:
         coming = thread.submit(next, batches, None)
         while (batch := coming.result()) is not None:

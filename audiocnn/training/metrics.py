@@ -154,7 +154,7 @@ def _choose(
 
 
 def _background_of(held: HeldOut, part: int, parts: Sequence[int]) -> NDArray[np.bool_]:
-    """Say which backgrounds are judged with a part: its own, or a share of the one part's."""
+    """Return which backgrounds are judged with a part: its own, or a share of the one part's."""
     own = held.background_part
     if set(own.tolist()) - {NEVER} >= set(parts):
         return np.equal(own, part)

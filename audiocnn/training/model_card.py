@@ -1,4 +1,4 @@
-"""The model card: what a bundle hears, how good it is, and how that is known."""
+"""The model card: what a bundle detects, how good it is, and how that was measured."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from audiocnn.training.heads.config import HeadConfig
 
 DIGITS = 4
 MANY = 0.15  # share of true clips that are rejected, from which on a training says so
-TOLD = (
+CARD_FIGURES = (
     "clips", "groups", "accuracy", "accuracy_bounds", "accuracy_with_rejection", "rejected",
     "accepting_threshold",
     "macro_f1", "macro_f1_bounds", "mean_average_precision", "mean_average_precision_bounds",
@@ -41,7 +41,7 @@ def in_words(figures: Mapping[str, Any], labels: Sequence[str]) -> list[str]:
     alarms = figures["false_alarms"]
     if n_others := figures["unlabelled"]:
         lines.append(f"in {figures['unlabelled_heard']} of {n_others} clips without a label it "
-                     "hears one of the classes")  # fmt: skip
+                     "detects one of the classes")  # fmt: skip
     elif alarms is None:
         lines.append("no background was given: what it says of anything else is not known")
     if alarms is None:
@@ -55,7 +55,7 @@ def in_words(figures: Mapping[str, Any], labels: Sequence[str]) -> list[str]:
 
 
 def _on_rejection(figures: Mapping[str, Any]) -> list[str]:
-    """Say what to do where many true clips are rejected."""
+    """Describe what to do where many true clips are rejected."""
     threshold = figures.get("accepting_threshold")
     if threshold is None or figures["rejected"] <= MANY:
         return []
@@ -97,7 +97,7 @@ def make_card(
         f"seed {config.seed}."
     )
     readme = _readme(figures, labels, [made], judged, name)
-    return {"judged": judged, **_told(figures), "readme": readme}
+    return {"judged": judged, **_card_figures(figures), "readme": readme}
 
 
 def head_card(
@@ -137,7 +137,8 @@ def head_card(
         "source": backbone.card.get("source", ""),
     }  # fmt: skip
     return {
-        "judged": figures["judged"], **_told(figures), "backbone": described, "head": dict(head),
+        "judged": figures["judged"], **_card_figures(figures), "backbone": described,
+        "head": dict(head),
         "licence": f"backbone: {licence}; head: as the recordings it was fitted on allow",
         "per_class": _rounded(figures["per_class"]), "recipe": config.described(),
         "readme": readme,
@@ -154,8 +155,8 @@ def licence_of(card: Mapping[str, Any]) -> str:
     return str(found) if found else "not stated in its card; ask its author"
 
 
-def _told(figures: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: _rounded(figures[key]) for key in TOLD}
+def _card_figures(figures: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: _rounded(figures[key]) for key in CARD_FIGURES}
 
 
 def _readme(

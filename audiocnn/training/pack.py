@@ -68,7 +68,7 @@ def pack(
 
 
 def load_network(bundle: Bundle, folder: Path) -> Classifier:
-    """Give the torch network of a bundle, for training on or looking into.
+    """Return the torch network of a bundle, for training on or looking into.
 
     Raises
     ------

@@ -52,7 +52,7 @@ class Predictions:
             np.savez_compressed(file, **self.__dict__)
 
     def of(self, chosen: NDArray[np.bool_]) -> Predictions:
-        """Give the windows of the clips (K,) that are chosen."""
+        """Return the windows of the clips (K,) that are chosen."""
         here = chosen[self.clip]
         return Predictions(
             self.logits[:, here], self.clip[here], self.power[here], self.begins[here],
@@ -77,7 +77,7 @@ def load_predictions(path: Path) -> Predictions:
 
 
 def audible(predictions: HasPower, silence_db: float, faint_db: float) -> NDArray[np.bool_]:
-    """Say which windows (W,) have enough energy to carry their clip's label."""
+    """Return which windows (W,) have enough energy to carry their clip's label."""
     loudest = np.zeros(int(predictions.clip.max()) + 1)
     np.maximum.at(loudest, predictions.clip, predictions.power)
     limit = np.maximum(10 ** (silence_db / 10), loudest * 10 ** (faint_db / 10))

@@ -28,7 +28,7 @@ def is_first_process() -> bool:
 
 
 def in_groups(clips: list[Clip], group: str | None, length: Length, report: Progress) -> list[Clip]:
-    """Give clips the groups that were asked for, if they are no column of the data."""
+    """Return clips the groups that were asked for, if they are no column of the data."""
     if group == BY_MOMENT and not any(BY_MOMENT in clip.columns for clip in clips):
         report(f"--group {BY_MOMENT}: judged {FLATTERS}")
         return with_moments(clips, length)
@@ -49,7 +49,7 @@ def only_training(run: Path) -> Iterator[None]:
 
 
 def others(clips: Sequence[Clip]) -> bool:
-    """Tell whether clips are of other signals than sound, by their files."""
+    """Return whether clips are of other signals than sound, by their files."""
     return any(not clip.recording.is_sound for clip in clips)
 
 
@@ -64,7 +64,7 @@ def gather_clips(
 
 
 def judged_how(split: Split, n_clips: int, group: str | None) -> str:
-    """Say how the figures came to be."""
+    """Describe how the figures came to be."""
     apart = FLATTERS if group == BY_MOMENT else "groups together"
     if split.crossed:
         return (

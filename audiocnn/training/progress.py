@@ -1,4 +1,4 @@
-"""What is told of a fit while it runs: an epoch at a time, kept as a CSV.
+"""Progress of a fit: reported after each epoch, and kept as a CSV.
 
 The curve travels in the checkpoint, so a training that went on from there has the
 whole of it.
@@ -57,7 +57,7 @@ class Step:
         return self.pace * (self.epochs - self.epoch + self.fits_left * self.epochs)
 
     def __str__(self) -> str:
-        """Give a line."""
+        """Return a line."""
         beside = "" if math.isnan(self.held_out_loss) else f"  held out {self.held_out_loss:.3f}"
         name = f"{self.fit}  " if self.fit else ""
         line = f"{name}epoch {self.epoch}/{self.epochs}  loss {self.loss:.3f}{beside}"
@@ -75,7 +75,7 @@ def clock(seconds: float) -> str:
 
 
 class Watch(pl.Callback):
-    """Tells each epoch, keeps the curve, and stops a training that has come to nothing.
+    """Reports each epoch, keeps the curve, and stops a training that has diverged.
 
     Parameters
     ----------
@@ -84,7 +84,7 @@ class Watch(pl.Callback):
     folder
         Gets ``curve.csv``, rewritten after each epoch.
     watcher
-        Told each epoch.
+        Called after each epoch.
     """
 
     def __init__(self, fit: str, folder: Path, watcher: Watcher | None) -> None:
@@ -92,7 +92,7 @@ class Watch(pl.Callback):
         self.began = 0.0
 
     def state_dict(self) -> dict[str, Any]:
-        """Give the curve to the checkpoint."""
+        """Return the curve to the checkpoint."""
         return {name: list(getattr(self.curve, name)) for name in COLUMNS}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
@@ -104,11 +104,11 @@ class Watch(pl.Callback):
         self.began = time.monotonic()
 
     def on_train_epoch_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
-        """Keep what the epoch gave, and tell it."""
+        """Keep the figures of the epoch, and report them."""
         seen = {name: float(v) for name, v in trainer.callback_metrics.items() if name in COLUMNS}
         epoch, epochs = trainer.current_epoch + 1, trainer.max_epochs or 0
         if not math.isfinite(seen["loss"]) or not all_finite(module):
-            (self.folder / CHECKPOINT).unlink(missing_ok=True)  # nobody wants to go on from it
+            (self.folder / CHECKPOINT).unlink(missing_ok=True)  # of no use to continue from
             assert isinstance(module, Fit)
             raise DatasetError(
                 f"the training came to nothing in epoch {epoch} (loss {seen['loss']:g}): train "
@@ -128,7 +128,7 @@ class Watch(pl.Callback):
 
 
 def all_finite(module: torch.nn.Module) -> bool:
-    """Say whether every weight is a number."""
+    """Return whether every weight is a number."""
     return all(bool(torch.isfinite(p).all()) for p in module.parameters())
 
 

@@ -67,7 +67,7 @@ class Curve:
     seconds: tuple[float, ...] = ()
 
     def grown(self, **values: float) -> Curve:
-        """Give the curve with one epoch more; what is not given is NaN."""
+        """Return the curve with one epoch more; what is not given is NaN."""
         columns = {n: (*getattr(self, n), float(values.get(n, math.nan))) for n in COLUMNS}
         return Curve(self.name, **columns)
 
@@ -77,7 +77,7 @@ COLUMNS = tuple(f.name for f in fields(Curve) if f.name != "name")
 
 @dataclass(frozen=True)
 class Training:
-    """All of one training that can be told without its network.
+    """All results of one training, without its network.
 
     Parameters
     ----------
@@ -147,7 +147,7 @@ def save_training(training: Training, folder: Path) -> None:
         training.background_held_out.save(quiet)
     _write_predictions(training, folder / "predictions.csv")
     _write_embeddings(training, folder / EMBEDDINGS)
-    told = {
+    stored = {
         "format": FORMAT,
         "data": training.data,
         "labels": list(training.labels),
@@ -162,7 +162,7 @@ def save_training(training: Training, folder: Path) -> None:
         "figures": dict(training.figures),
     }
     with replacing(folder / "training.json") as part:  # ASCII: names of files need not be UTF-8
-        part.write_text(json.dumps(_without_nan(told), indent=1) + "\n", encoding="ascii")
+        part.write_text(json.dumps(_without_nan(stored), indent=1) + "\n", encoding="ascii")
 
 
 def load_training(folder: str | Path) -> Training:
@@ -176,26 +176,26 @@ def load_training(folder: str | Path) -> Training:
     folder = Path(folder)
     path = folder / "training.json"
     try:
-        told = json.loads(path.read_text(encoding="utf-8"))
-        if told["format"] != FORMAT:
+        stored = json.loads(path.read_text(encoding="utf-8"))
+        if stored["format"] != FORMAT:
             raise DatasetError(
-                f"{path}: has format {told['format']}, this version of audiocnn reads {FORMAT}"
+                f"{path}: has format {stored['format']}, this version of audiocnn reads {FORMAT}"
             )
         quiet = folder / "background.npz"
         return Training(
-            data=told["data"],
-            labels=tuple(told["labels"]),
-            recipe=read_recipe(told["recipe"]),
-            clips=tuple(map(_read_clip, told["clips"])),
-            fold=np.array(told["fold"], np.int64),
+            data=stored["data"],
+            labels=tuple(stored["labels"]),
+            recipe=read_recipe(stored["recipe"]),
+            clips=tuple(map(_read_clip, stored["clips"])),
+            fold=np.array(stored["fold"], np.int64),
             held_out=load_predictions(folder / "held_out.npz"),
-            scores=np.array(told["scores"], np.float32).reshape(-1, len(told["labels"])),
-            curves=tuple(map(_read_curve, told["curves"])),
-            calibration=Calibration(**{n: tuple(v) for n, v in told["calibration"].items()}),
-            rules={label: EventRule(**rule) for label, rule in told["rules"].items()},
-            background=tuple(map(_read_clip, told["background"])),
+            scores=np.array(stored["scores"], np.float32).reshape(-1, len(stored["labels"])),
+            curves=tuple(map(_read_curve, stored["curves"])),
+            calibration=Calibration(**{n: tuple(v) for n, v in stored["calibration"].items()}),
+            rules={label: EventRule(**rule) for label, rule in stored["rules"].items()},
+            background=tuple(map(_read_clip, stored["background"])),
             background_held_out=load_predictions(quiet) if quiet.exists() else None,
-            figures=told["figures"],
+            figures=stored["figures"],
             **_read_embeddings(folder / EMBEDDINGS),
         )
     except FileNotFoundError as error:
@@ -207,19 +207,19 @@ def load_training(folder: str | Path) -> Training:
         raise DatasetError(f"{path}: {type(error).__name__}: {error}; train again") from error
 
 
-def read_recipe(told: Mapping[str, Any]) -> TrainingConfig | HeadConfig:
+def read_recipe(stored: Mapping[str, Any]) -> TrainingConfig | HeadConfig:
     """Make a config of what JSON gives back: lists are tuples again."""
-    if "backbone" in told:
+    if "backbone" in stored:
         variation: dict[str, Any] = {
-            n: tuple(v) if isinstance(v, list) else v for n, v in told["variation"].items()
+            n: tuple(v) if isinstance(v, list) else v for n, v in stored["variation"].items()
         }
-        front = front_of(told["front"])
-        return HeadConfig(**{**told, "front": front, "variation": Variation(**variation)})
-    values: dict[str, Any] = {n: tuple(v) if isinstance(v, list) else v for n, v in told.items()}
+        front = front_of(stored["front"])
+        return HeadConfig(**{**stored, "front": front, "variation": Variation(**variation)})
+    values: dict[str, Any] = {n: tuple(v) if isinstance(v, list) else v for n, v in stored.items()}
     varied: dict[str, Any] = {
-        n: tuple(v) if isinstance(v, list) else v for n, v in told["augmentation"].items()
+        n: tuple(v) if isinstance(v, list) else v for n, v in stored["augmentation"].items()
     }
-    front = front_of({"kind": "log-mel", **told["front"]})  # the only kind, once
+    front = front_of({"kind": "log-mel", **stored["front"]})  # the only kind, once
     values |= {"front": front, "augmentation": Augmentation(**varied)}
     return TrainingConfig(**values)
 
@@ -259,9 +259,9 @@ def _read_clip(row: Mapping[str, Any]) -> Clip:
     return Clip(Path(row["path"]), tuple(row["labels"]), row["start"], row["end"], row["columns"])
 
 
-def _read_curve(told: Mapping[str, Any]) -> Curve:
-    columns = {n: tuple(math.nan if v is None else v for v in told[n]) for n in COLUMNS}
-    return Curve(told["name"], **columns)
+def _read_curve(stored: Mapping[str, Any]) -> Curve:
+    columns = {n: tuple(math.nan if v is None else v for v in stored[n]) for n in COLUMNS}
+    return Curve(stored["name"], **columns)
 
 
 def _without_nan(value: Any) -> Any:

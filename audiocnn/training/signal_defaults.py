@@ -103,7 +103,7 @@ def _network(front: FrontEnd, n_window: int) -> dict[str, Any]:
 
 
 def signal_in_words(stored: Recorded, recipe: TrainingConfig) -> str:
-    """Say what was proposed, and from what."""
+    """Describe what was proposed, and from what."""
     front = recipe.front
     n = round(recipe.window * front.rate)
     unit = f"{stored.rate:g} Hz" if stored.rate_known else "1 sample a second (no file says more)"

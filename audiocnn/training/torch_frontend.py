@@ -33,14 +33,14 @@ class Seeing(nn.Module):
     """Samples to frames; one of `seen_through`."""
 
     def plain(self, samples: Tensor) -> Tensor:
-        """Give the frames (B, P, M, T)."""
+        """Return the frames (B, P, M, T)."""
         raise NotImplementedError  # pragma: no cover
 
     def varied(
         self, samples: Tensor, under: Tensor, targets: Tensor, a: Augmentation,
         rng: torch.Generator,
     ) -> tuple[Tensor, Tensor]:  # fmt: skip
-        """Give the frames of varied samples, and targets (B, C) that say what is in them."""
+        """Return the frames of varied samples, and targets (B, C) that say what is in them."""
         raise NotImplementedError  # pragma: no cover
 
 
@@ -52,7 +52,7 @@ class SeeingSound(Seeing):
         self.mel = MelPower(spec)
 
     def plain(self, samples: Tensor) -> Tensor:
-        """Give the logarithm of mel power."""
+        """Return the logarithm of mel power."""
         return self.mel.log(self.mel(samples))[:, None]
 
     def varied(
@@ -73,7 +73,7 @@ class SeeingRaw(Seeing):
         self.spec = spec
 
     def plain(self, samples: Tensor) -> Tensor:
-        """Give the samples."""
+        """Return the samples."""
         return samples[:, None]
 
     def varied(
@@ -97,7 +97,7 @@ class SeeingSpectrum(Seeing):
         self.register_buffer("window", (hann / (hann.sum() / 2)).float(), persistent=False)
 
     def power(self, samples: Tensor) -> Tensor:
-        """Give the power in each channel, band and frame."""
+        """Return the power in each channel, band and frame."""
         n_rows = BLOCK if samples.device.type == "cpu" else max(1, samples.shape[0])
         with torch.autocast(samples.device.type, enabled=False):  # bfloat16 is too coarse here
             return torch.cat([self._power(part) for part in torch.split(samples, n_rows)])
@@ -108,7 +108,7 @@ class SeeingSpectrum(Seeing):
         return bins.square().sum(-1).transpose(-1, -2)
 
     def plain(self, samples: Tensor) -> Tensor:
-        """Give the logarithm of the power."""
+        """Return the logarithm of the power."""
         return torch.log(self.power(samples) + self.spec.floor)
 
     def varied(

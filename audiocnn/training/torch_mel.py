@@ -37,7 +37,7 @@ class MelPower(nn.Module):
         self.register_buffer("filters", rows, persistent=False)
 
     def forward(self, samples: Tensor) -> Tensor:
-        """Give the power in each band and frame."""
+        """Return the power in each band and frame."""
         n_rows = BLOCK if samples.device.type == "cpu" else max(1, samples.shape[0])
         with torch.autocast(samples.device.type, enabled=False):  # bfloat16 is too coarse here
             return torch.cat([self._power(part) for part in torch.split(samples, n_rows)])
@@ -48,5 +48,5 @@ class MelPower(nn.Module):
         return (bins.square() @ self.filters).transpose(1, 2)
 
     def log(self, power: Tensor) -> Tensor:
-        """Give natural logarithms of power plus floor."""
+        """Return natural logarithms of power plus floor."""
         return torch.log(power + self.spec.floor)

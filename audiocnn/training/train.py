@@ -113,7 +113,7 @@ def train_bundle(
     devices, log
         See `fit`.
     progress
-        Told what happens, a line each.
+        Called with a line at each step.
     watcher
         Told each epoch; ``progress`` is, if None.
     chosen
@@ -183,7 +183,7 @@ def _propose(
     tell: Progress,
     **chosen: Any,
 ) -> tuple[TrainingConfig, int]:
-    """Give the recipe, and about how many windows an epoch draws."""
+    """Return the recipe, and about how many windows an epoch draws."""
     front = chosen.get("front")
     if (
         kind == "log-mel"
@@ -233,7 +233,7 @@ def judge_and_pack(
 
 
 def _announcement(m: TrainingSet[TrainingConfig]) -> str:
-    """Say how long it will take, from steps that are measured."""
+    """Describe how long it will take, from steps that are measured."""
     seconds = estimate_seconds(m)
     n = len(m.split.parts) + 1 if m.split.crossed else 1
     fits = f"{n} fits" if n > 1 else "one fit"

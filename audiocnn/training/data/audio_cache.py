@@ -44,22 +44,22 @@ class Stored(Protocol):
         """Samples between the places where a window may begin."""
 
     def read(self, clip: int, start: int, length: int) -> NDArray[np.float32]:
-        """Give part of a clip, as the front end sees it; zeros where it has none."""
+        """Return part of a clip, as the front end sees it; zeros where it has none."""
 
     def recorded(self, clip: int, start: int, length: int) -> NDArray[np.float32]:
-        """Give part of a clip, as it was recorded."""
+        """Return part of a clip, as it was recorded."""
 
     def length(self, clip: int) -> int:
         """Count the samples of a clip."""
 
     def clip_levels(self, clip: int) -> NDArray[np.float32]:
-        """Give the mean power of every step of a clip."""
+        """Return the mean power of every step of a clip."""
 
     def power(self, clip: int, start: int, length: int) -> float:
         """Measure the energy of part of a clip."""
 
     def digest(self) -> tuple[NDArray[Any], ...]:
-        """Give what tells these clips from others, small."""
+        """Return what tells these clips from others, small."""
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ class Waveforms:
     rate: int
 
     def read(self, clip: int, start: int, length: int) -> NDArray[np.float32]:
-        """Give part of a clip, float32; zeros where it has none."""
+        """Return part of a clip, float32; zeros where it has none."""
         begin, end = self.starts[clip], self.starts[clip + 1]
         out = np.zeros(length, np.float32)
         a, b = max(begin, begin + start), min(end, begin + start + length)
@@ -105,7 +105,7 @@ class Waveforms:
         return max(1, round(self.rate * LEVEL_STEP))
 
     def recorded(self, clip: int, start: int, length: int) -> NDArray[np.float32]:
-        """Give part of a clip as it was recorded: the same."""
+        """Return part of a clip as it was recorded: the same."""
         return self.read(clip, start, length)
 
     def length(self, clip: int) -> int:
@@ -113,7 +113,7 @@ class Waveforms:
         return int(self.starts[clip + 1] - self.starts[clip])
 
     def clip_levels(self, clip: int) -> NDArray[np.float32]:
-        """Give the mean powers of a clip."""
+        """Return the mean powers of a clip."""
         return self.levels[self.level_starts[clip] : self.level_starts[clip + 1]]
 
     def power(self, clip: int, start: int, length: int) -> float:
@@ -121,7 +121,7 @@ class Waveforms:
         return float(np.square(self.read(clip, start, length), dtype=np.float64).sum())
 
     def digest(self) -> tuple[NDArray[Any], ...]:
-        """Give what tells these clips from others, a thousandth of the samples."""
+        """Return what tells these clips from others, a thousandth of the samples."""
         return self.levels, self.starts, self.scales
 
 

@@ -29,7 +29,7 @@ FLATTERS = (
 
 
 def with_moments(clips: Sequence[Clip], length: Length) -> list[Clip]:
-    """Give clips a column `BY_MOMENT`, equal for those that overlap in a recording.
+    """Return clips a column `BY_MOMENT`, equal for those that overlap in a recording.
 
     Parameters
     ----------
@@ -84,7 +84,7 @@ def _moments(clips: Sequence[Clip]) -> list[str]:
 
 
 def _pieces(clip: Clip, edges: Sequence[float]) -> Iterator[Clip | None]:
-    """Give what of a clip lies between each edge and the next; None for nothing."""
+    """Return what of a clip lies between each edge and the next; None for nothing."""
     assert clip.end is not None, "clips of unknown length are not cut"
     for low, high in itertools.pairwise(edges):
         start, end = max(clip.start, low), min(clip.end, high)

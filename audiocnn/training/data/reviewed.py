@@ -100,6 +100,6 @@ def _nearest(event: Clip, clips: Sequence[Clip], of: Sequence[int]) -> int:
 
 
 def reviewed_in_words(added: Sequence[Clip]) -> str:
-    """Say how many sounds were added, and with what verdicts."""
+    """Describe how many sounds were added, and with what verdicts."""
     wrong = sum(clip.columns["verdict"].lower() == WRONG for clip in added)
     return f"{len(added)} reviewed sounds beside them, {wrong} of which are none of the classes"

@@ -60,7 +60,7 @@ class Batch:
 def audible_starts(
     levels: Array, length: int, n_window: int, step: int, silence_db: float, faint_db: float
 ) -> NDArray[np.int64]:
-    """Say where in a clip a window may begin so that there is something to hear.
+    """Return where in a clip a window may begin so that there is something to hear.
 
     Parameters
     ----------
@@ -230,7 +230,7 @@ def at_snr(background: Array, samples: Array, snr_db: float) -> Array:
 
 
 def stretch(x: Array, n: int) -> Array:
-    """Give ``n`` samples of the same signal: faster or slower, higher or lower (linear)."""
+    """Return ``n`` samples of the same signal: faster or slower, higher or lower (linear)."""
     if x.shape[-1] == n:
         return x
     if x.ndim > 1:

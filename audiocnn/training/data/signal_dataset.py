@@ -53,7 +53,7 @@ class Recorded:
     step: int = 1
 
     def read(self, clip: int, start: int, length: int) -> NDArray[np.float32]:
-        """Give part of a clip (K, length), as the front end sees it; 0 where it has none."""
+        """Return part of a clip (K, length), as the front end sees it; 0 where it has none."""
         out = np.zeros((len(self.names), length), np.float32)
         a, b = max(0, start), min(self.length(clip), start + length)
         if b > a:
@@ -62,7 +62,7 @@ class Recorded:
         return out
 
     def recorded(self, clip: int, start: int, length: int) -> NDArray[np.float32]:
-        """Give part of a clip (K, length) in the unit in which it was recorded."""
+        """Return part of a clip (K, length) in the unit in which it was recorded."""
         begin = int(self.starts[clip]) + start
         return np.ascontiguousarray(self.samples[begin : begin + length].T)
 
@@ -71,15 +71,15 @@ class Recorded:
         return int(self.starts[clip + 1] - self.starts[clip])
 
     def clip_levels(self, clip: int) -> NDArray[np.float32]:
-        """Give 1 for each step of a clip: no part of a signal is silence."""
+        """Return 1 for each step of a clip: no part of a signal is silence."""
         return np.ones(max(1, -(-self.length(clip) // self.step)), np.float32)
 
     def power(self, clip: int, start: int, length: int) -> float:
-        """Give 1 for every sample: a signal at rest says something too."""
+        """Return 1 for every sample: a signal at rest says something too."""
         return float(length)
 
     def digest(self) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-        """Give what tells these clips from others, small."""
+        """Return what tells these clips from others, small."""
         return self.sums, self.starts
 
     def spread(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
@@ -94,6 +94,6 @@ class Recorded:
         return offset, tuple(s or 1.0 for s in scale)
 
     def seen_through(self, front: FrontEnd, n_window: int) -> Recorded:
-        """Give the same clips as a front end sees them, for windows of so many samples."""
+        """Return the same clips as a front end sees them, for windows of so many samples."""
         offset, scale = (np.array(v, np.float32)[:, None] for v in (front.offset, front.scale))
         return replace(self, offset=offset, scale=scale, step=max(1, n_window // STARTS_A_WINDOW))

@@ -67,7 +67,7 @@ class Split:
         return [int(p) for p in np.unique(self.part) if p != NEVER]
 
     def judged(self, part: int) -> NDArray[np.intp]:
-        """Give the clips that are judged while a part is held out."""
+        """Return the clips that are judged while a part is held out."""
         return np.flatnonzero(self.part[: self.n_judged] == part)
 
     @property

@@ -74,12 +74,12 @@ class _Reading:
             self.at[k] = min(end, last)
 
     def is_next_whole(self) -> bool:
-        """Tell whether nothing more is to come of the part that is given next."""
+        """Return whether nothing more is to come of the part that is given next."""
         k = self.given
         return k < len(self.parts) and (k in self._faults or self.at[k] >= self.last[k])
 
     def give(self) -> Spool | str:
-        """Give the next part; the one before is of no use any more."""
+        """Return the next part; the one before is of no use any more."""
         if self._given is not None:
             self._given.close()
         k, self.given = self.given, self.given + 1

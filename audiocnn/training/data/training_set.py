@@ -62,7 +62,7 @@ class TrainingSet(Generic[Config]):
     start: Classifier | None
 
     def without(self, part: int | None) -> Examples:
-        """Give what is learnt from when a part is held out; all for None."""
+        """Return what is learnt from when a part is held out; all for None."""
         return Examples(
             self.waveforms, self.targets, np.flatnonzero(self.split.part != part),
             self.background_waveforms, np.flatnonzero(self.background_part != part),
@@ -75,7 +75,7 @@ Store = Callable[[Sequence[Clip]], Stored]
 def store_for(
     recipe: TrainingConfig | HeadConfig, reading: SignalReadOptions, folder: Path
 ) -> Store:
-    """Give what reads clips once, for a recipe's front end, and keeps them in a folder."""
+    """Return what reads clips once, for a recipe's front end, and keeps them in a folder."""
     front = recipe.front
     if front.sound:
         return lambda clips: cached_waveforms(

@@ -142,7 +142,7 @@ def window_features(
 def judged(
     features: NDArray[np.float32], clips: Sequence[Clip], part: NDArray[np.int64]
 ) -> NDArray[np.bool_]:
-    """Say which clips (K,) a head names rightly that was fitted without their part."""
+    """Return which clips (K,) a head names rightly that was fitted without their part."""
     targets = targets_of(clips, labels_of(clips))
     right = np.zeros(len(clips), bool)
     for p in np.unique(part):

@@ -1,4 +1,4 @@
-"""What a head takes where nobody chose: window, hop, and the backbone's bundle set to them."""
+"""Defaults of a head: window and hop, and the backbone's bundle set to them."""
 
 from __future__ import annotations
 

@@ -115,7 +115,7 @@ def joined_windows(parts: Sequence[ClipWindows], first: Sequence[int]) -> ClipWi
 
 def feature_bytes(data: FeatureSet) -> bytes:
     """Serialise a feature set as NPZ, features in half precision, without pickle."""
-    told = {
+    described = {
         "format": FORMAT,
         "labels": list(data.labels),
         "clips": [list(clip.labels) for clip in data.clips],
@@ -123,7 +123,7 @@ def feature_bytes(data: FeatureSet) -> bytes:
         "n_judged": data.split.n_judged,
     }
     arrays: dict[str, NDArray[np.generic]] = {
-        "json": np.array(json.dumps(told)), "part": data.split.part, "group": data.split.group,
+        "json": np.array(json.dumps(described)), "part": data.split.part, "group": data.split.group,
         "background_part": data.background_part,
     }  # fmt: skip
     for name, windows in (("plain", data.plain), ("varied", data.varied), ("quiet", data.quiet)):
@@ -145,14 +145,15 @@ def read_features(path: Path) -> FeatureSet:
     try:
         with np.load(path, allow_pickle=False) as stored:
             arrays = {name: stored[name] for name in stored.files}
-        told = json.loads(str(arrays["json"]))
-        if told["format"] != FORMAT:
-            raise BundleError(f"{path}: has format {told['format']}, known is {FORMAT}")
-        split = Split(arrays["part"], told["crossed"], arrays["group"], told["n_judged"])
+        described = json.loads(str(arrays["json"]))
+        if described["format"] != FORMAT:
+            raise BundleError(f"{path}: has format {described['format']}, known is {FORMAT}")
+        split = Split(arrays["part"], described["crossed"], arrays["group"], described["n_judged"])
         part = arrays["background_part"]
         none = Path()  # recordings are not named
         return FeatureSet(
-            tuple(Clip(none, tuple(labels)) for labels in told["clips"]), tuple(told["labels"]),
+            tuple(Clip(none, tuple(labels)) for labels in described["clips"]),
+            tuple(described["labels"]),
             split, _from_arrays("plain", arrays), _from_arrays("varied", arrays),
             tuple(Clip(none, ()) for _ in part), part,
             _from_arrays("quiet", arrays) if "quiet clip" in arrays else None,

@@ -170,7 +170,7 @@ def deal(clips: Sequence[Clip], groups: NDArray[np.int64], n: int, seed: int) ->
 
 
 def without(table: WindowTable, part: int) -> WindowTable:
-    """Give the windows of a part no weight."""
+    """Return the windows of a part no weight."""
     return replace(table, weights=np.where(table.part == part, 0.0, table.weights))
 
 

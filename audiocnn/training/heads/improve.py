@@ -206,7 +206,7 @@ def above(
     logits: NDArray[np.float32], clip: NDArray[np.int64], n: int, calibration: Calibration,
     rules: Mapping[str, EventRule],
 ) -> NDArray[np.bool_]:  # fmt: skip
-    """Say which of n clips have a window (C, W) at or above the threshold of each class."""
+    """Return which of n clips have a window (C, W) at or above the threshold of each class."""
     limits = np.array([rule.on for rule in rules.values()])[:, None]
     found = np.zeros((n, len(rules)), bool)
     np.logical_or.at(found, clip, (calibrate(logits, calibration) >= limits).T)

@@ -52,7 +52,7 @@ _number = itertools.count()
 
 @contextmanager
 def canvas(width: float = 4.6, height: float = 2.6) -> Iterator[Figure]:
-    """Give an empty figure, inches, in the report's style."""
+    """Return an empty figure, inches, in the report's style."""
     style = matplotlib.rc_context(STYLE)  # type: ignore[arg-type]
     with style, warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph")  # the browser has the letters

@@ -36,7 +36,7 @@ def inside_section(subject: Subject) -> Section:
 
 
 def first_kernels(network: nn.Module) -> NDArray[np.float32]:
-    """Give the kernels (K, H, W) of the first convolution: bands upward, time to the right."""
+    """Return the kernels (K, H, W) of the first convolution: bands upward, time to the right."""
     first = next(m for m in network.modules() if isinstance(m, nn.Conv1d | nn.Conv2d))
     weight = first.weight.detach().cpu().numpy()
     # Two dimensions: a kernel a plane. One: its input channels are the bands.
@@ -72,7 +72,7 @@ def _plain(ax: Any, image: NDArray[np.floating], colours: Any, low: float, high:
 def layer_maps(
     network: Classifier, frames: NDArray[np.float32]
 ) -> list[tuple[str, NDArray[np.float32]]]:
-    """Give what each layer of the trunk is and makes of frames (P, M, T): (C, H, T) or (C, T).
+    """Return what each layer of the trunk is and makes of frames (P, M, T): (C, H, T) or (C, T).
 
     Layers that only rename axes are left out.
     """

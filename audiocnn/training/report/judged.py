@@ -22,7 +22,7 @@ BINS = 10
 
 
 def class_section(subject: Subject) -> Section:
-    """Give a row for each class."""
+    """Return a row for each class."""
     figures, t = subject.training.figures["per_class"], subject.training
     precision_bounds = _average_precision_bounds(subject)
     rows = []
@@ -128,7 +128,7 @@ def precision_section(subject: Subject) -> Section:
 def precision_recall(
     scores: NDArray[np.floating], true: NDArray[np.bool_]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """Give recall, precision and threshold at each different score, highest first."""
+    """Return recall, precision and threshold at each different score, highest first."""
     order = np.argsort(-scores, kind="stable")
     hits, ranked = np.cumsum(true[order]), scores[order]
     last = np.append(np.diff(ranked) != 0, True)  # equal scores come together

@@ -33,7 +33,7 @@ class Room:
 
 
 def player(samples: Samples, rate: int, room: Room, gain: float | None = None) -> str:
-    """Give an audio element that holds its sound; a word instead where no room is left.
+    """Return an audio element that holds its sound; a word instead where no room is left.
 
     Parameters
     ----------
@@ -67,7 +67,7 @@ def player(samples: Samples, rate: int, room: Room, gain: float | None = None) -
 
 
 def loudness_gain(samples: Samples) -> float:
-    """Give the factor that brings the loudest sample near to full scale."""
+    """Return the factor that brings the loudest sample near to full scale."""
     peak = float(np.abs(samples).max(initial=0))
     return PEAK / peak if peak > 0 else 1.0
 

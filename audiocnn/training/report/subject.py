@@ -96,15 +96,15 @@ class Subject:
         return read_clip(clip, self.bundle.front, self.grid.window, begin)
 
     def play(self, samples: Samples, gain: float | None = None) -> str:
-        """Give a player; nothing for what is not sound."""
+        """Return a player; nothing for what is not sound."""
         return player(samples, round(self.rate), self.room, gain) if self.sound else ""
 
     def frames(self, samples: Samples) -> NDArray[np.float32]:
-        """Give the frames (P, M, T) that the network takes."""
+        """Return the frames (P, M, T) that the network takes."""
         return self.bundle.front.frames(samples)
 
     def energy(self, samples: Samples) -> NDArray[np.float64]:
-        """Give the power (N,) of each sample, about the channels' means."""
+        """Return the power (N,) of each sample, about the channels' means."""
         away = samples - self.bundle.front.padding(1)
         power = away.astype(np.float64) ** 2
         return power if power.ndim == 1 else np.asarray(power.sum(0))
@@ -145,7 +145,7 @@ class Subject:
         return samples[..., at : at + n]
 
     def columns(self, samples: Samples) -> NDArray[np.float32]:
-        """Give the network's columns (2, C, T') of a sound: evidence, and how much it counts."""
+        """Return the network's columns (2, C, T') of a sound: evidence, and how much it counts."""
         import torch  # here: a report of a head does without
 
         frames = torch.from_numpy(self.frames(samples))[None]

@@ -37,7 +37,7 @@ def between(bounds: Any) -> str:
 
 
 def in_short(subject: Subject) -> Section:
-    """Give the headline figures and what stands out."""
+    """Return the headline figures and what stands out."""
     figures = subject.training.figures
     values = [*_naming(subject, figures), *_others(figures), _size(subject)]
     points = "".join(f"<li>{text(point)}</li>" for point in _points(subject, figures))
@@ -87,7 +87,7 @@ def _size(subject: Subject) -> tuple[str, str, str]:
 
 
 def _points(subject: Subject, figures: Mapping[str, Any]) -> list[str]:
-    """Say what stands out, and what would help."""
+    """Describe what stands out, and what would help."""
     said: list[str] = []
     rows = {name: row for name, row in figures["per_class"].items() if row["n"]}
     ranked = sorted(rows, key=lambda name: rows[name]["f1"] or 0)

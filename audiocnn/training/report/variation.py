@@ -111,12 +111,12 @@ def variation_section(subject: Subject) -> Section:
 
 
 def is_on(a: Augmentation, name: str) -> bool:
-    """Say whether a recipe uses a variation."""
+    """Return whether a recipe uses a variation."""
     return bool(getattr(a, name) != getattr(NOTHING, name))
 
 
 def only(a: Augmentation, name: str) -> Augmentation:
-    """Give the recipe's variation of one kind, done every time."""
+    """Return the recipe's variation of one kind, done every time."""
     value: Any = getattr(a, name)
     chances = {"roll", "pitch", "reverb", "background", "noise", "clipping", "companding", "mixup",
                "band_limit", "codec"}  # fmt: skip
@@ -179,7 +179,7 @@ def vary(
 
 
 def as_seen(samples: Samples | None, front: FrontEnd) -> Samples:
-    """Give samples as training has them: signals about their means, in their deviations."""
+    """Return samples as training has them: signals about their means, in their deviations."""
     if samples is None:
         return np.zeros(1, np.float32)
     return front.centred(samples)
@@ -193,7 +193,7 @@ def changed_speed(samples: Samples, ratio: float, front: FrontEnd) -> Samples:
 
 
 def _swapping(seed: int) -> int:
-    """Give the first seed from this on with which two windows are mixed with each other."""
+    """Return the first seed from this on with which two windows are mixed with each other."""
     while torch.randperm(2, generator=torch.Generator().manual_seed(seed))[0] == 0:
         seed += 1
     return seed
