@@ -4,6 +4,7 @@ import configparser
 import inspect
 import json
 import os
+import re
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -22,6 +23,7 @@ from audiocnn.streaming.config import (
     SourceSettings,
     _class_of,
     change_rules,
+    keys_of,
     make_sinks,
     read_settings,
     source_name,
@@ -298,3 +300,41 @@ def test_sections_of_others(tmp_path: Path) -> None:
     path.write_text("[web]\nprot = 9000\n")
     with pytest.raises(ArgumentError, match=r"\[web\] no setting 'prot' .did you mean 'port'"):
         read_settings(path, {"web": Web})
+
+
+DOCS = Path(__file__).parents[2] / "docs" / "listen.md"
+SHARED_KEYS = {"name", "types", "labels", "min_score"}
+
+
+def documented_keys(section: str) -> set[str]:
+    """Give the keys in the first column of a section's table in docs/listen.md."""
+    heading = {
+        "source": "[[source]]",
+        "rules": "[rules] and [rules.LABEL]",
+        "": "Keys of all sinks",
+    }
+    text = DOCS.read_text(encoding="utf-8").split(
+        f"\n### {heading.get(section, f'[{section}]')}\n"
+    )[1]
+    rows = [line for line in text.split("\n## ")[0].split("\n### ")[0].splitlines() if "|" in line]
+    return {key for row in rows for key in re.findall(r"`(\w+)`", row.split("|")[1])}
+
+
+@pytest.mark.parametrize("section", ["listen", "source", "privacy", "rules", *SINKS])
+def test_every_key_is_documented(section: str) -> None:
+    keys = set(keys_of(section))
+    if section in SINKS:
+        assert keys >= SHARED_KEYS
+        keys -= SHARED_KEYS
+    assert documented_keys(section) == keys
+
+
+def test_the_keys_of_all_sinks_are_documented() -> None:
+    assert documented_keys("") == SHARED_KEYS
+
+
+def test_the_documented_settings_are_read(tmp_path: Path) -> None:
+    text = DOCS.read_text(encoding="utf-8").split("```toml\n")[1].split("```")[0]
+    settings = settings_of(tmp_path, text)
+    assert [source_name(source) for source in settings.sources] == ["garden", "street"]
+    assert {sink.kind for sink in settings.sinks} == set(SINKS)
