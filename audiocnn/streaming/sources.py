@@ -71,8 +71,9 @@ def open_source(
         from audiocnn.streaming.inputs.microphone import Microphone
 
         return Microphone(
-            source.device, channels=source.channels or 1, channel=reading.channel, notify=notify
-        )
+            source.device, channels=source.channels or 1, channel=reading.channel, notify=notify,
+            on_move=source.on_move,
+        )  # fmt: skip
     if is_url(source):
         from audiocnn.streaming.inputs.url import UrlInput
 

@@ -174,3 +174,53 @@ def test_an_unknown_device_is_answered_with_what_there_is(listening):
     heard.end(status=1)
     assert "pulse" in " ".join(heard.notes)
     assert "Traceback" not in " ".join(heard.notes)
+
+
+def settings_for(folder: Path, on_move: str) -> Path:
+    path = folder / "settings.toml"
+    path.write_text(f'[[source]]\nname = "desk"\non_move = "{on_move}"\nlevel = false\n')
+    return path
+
+
+def test_a_stream_that_is_moved_to_another_microphone_is_waited_for(
+    listening, virtual_microphone, tmp_path
+):
+    virtual_microphone.plug_in("other")
+    heard = listening("--scores", "--settings", settings_for(tmp_path, "wait"),
+                      "--record", tmp_path / "h.wav")  # fmt: skip
+    heard.wait_for("scores")
+    virtual_microphone.pull_out()
+    time.sleep(1.0)
+    tone = 0.5 * np.sin(2 * np.pi * 440 * np.arange(2 * RATE) / RATE)
+    assert virtual_microphone.play(tone, RATE, "other").wait(30) == 0
+    before = len(heard.messages)
+    virtual_microphone.plug_in()
+    gap = heard.wait_for("gap", after=before)
+    assert gap["end"] - gap["start"] > 2.5
+    assert "moved the stream to other.monitor" in gap["reason"]
+    assert gap["source"] == "desk"
+    assert virtual_microphone.play(tone[:RATE], RATE).wait(30) == 0
+    time.sleep(1.0)
+    heard.end()
+    assert sum("moved the stream to other.monitor" in note for note in heard.notes) >= 1
+    assert any("gives vmic.monitor again" in note for note in heard.notes)
+    samples, rate = soundfile.read(tmp_path / "h.wav")
+    begin, end = (round(gap[key] * rate) for key in ("start", "end"))
+    assert np.isnan(samples[begin + 10 : end - 10]).all()
+    assert np.nanmax(np.abs(samples[:begin])) < 0.1  # nothing of the other microphone
+    assert np.nanmax(np.abs(samples[end:])) > 0.3  # and all of the right one
+
+
+def test_a_moved_stream_may_be_followed(listening, virtual_microphone, tmp_path):
+    virtual_microphone.plug_in("other")
+    heard = listening("--scores", "--settings", settings_for(tmp_path, "follow"),
+                      "--record", tmp_path / "h.wav")  # fmt: skip
+    heard.wait_for("scores")
+    virtual_microphone.pull_out()
+    time.sleep(1.0)
+    tone = 0.5 * np.sin(2 * np.pi * 440 * np.arange(2 * RATE) / RATE)
+    assert virtual_microphone.play(tone, RATE, "other").wait(30) == 0
+    time.sleep(0.5)
+    heard.end()
+    samples, _ = soundfile.read(tmp_path / "h.wav")
+    assert np.nanmax(np.abs(samples)) > 0.3

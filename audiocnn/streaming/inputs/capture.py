@@ -69,6 +69,7 @@ class Capture:
     ) -> None:
         self.device, self.rate, self.channels = device, rate, channels
         self.overflows = 0
+        self.stream: int | None = None  # its number at the sound server
         self.n_put = self.n_taken = 0  # one thread writes each, so neither needs a lock
         self._inbox = inbox
         self._n_room = max(1, round(ring_seconds * rate))

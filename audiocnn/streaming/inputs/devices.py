@@ -6,12 +6,16 @@ Nothing here opens a device.
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from audiocnn.errors import DeviceError, did_you_mean
 from audiocnn.streaming.inputs import portaudio
+
+CARD = re.compile(r"\s*\((?:plug)?hw:(\d+),\d+\)$")
 
 
 @dataclass(frozen=True)
@@ -33,6 +37,9 @@ class Device:
     hostapi
         The system's sound interface that offers it: one microphone may be there
         once for each.
+    port
+        Where it is plugged in, and its serial number, as far as the system says (Linux, of
+        sound cards that PortAudio opens without a sound server); empty otherwise.
     """
 
     index: int
@@ -41,6 +48,7 @@ class Device:
     rate: int
     default: bool
     hostapi: str
+    port: str = ""
 
     @property
     def label(self) -> str:
@@ -79,6 +87,7 @@ def list_devices(*, anew: bool = False) -> list[Device]:
             rate=round(row["default_samplerate"]),
             default=row["index"] == default,
             hostapi=hostapis[row["hostapi"]]["name"],
+            port=port_of(row["name"]),
         )
         for row in rows
         if row["max_input_channels"] > 0
@@ -132,26 +141,84 @@ def find_device(wanted: str | int | None, devices: Sequence[Device]) -> Device:
     )
 
 
-def find_again(device: Device, devices: Sequence[Device]) -> Device:
-    """Find a device that was lost, by its name, wherever it is in the list now.
+def find_again(device: Device, devices: Sequence[Device], n_equal: int = 1) -> Device:
+    """Find a device that was lost, wherever it is in the list now.
 
     ALSA ends the names of sound cards with their numbers, as in "USB Audio: - (hw:1,0)",
-    and a card may come back with another one.
+    and a card may come back with another one. Where the system says where a card is plugged
+    in, that decides; an equal microphone in another place is taken for it only where there
+    was never more than one.
+
+    Parameters
+    ----------
+    device
+        As it was.
+    devices
+        The list now.
+    n_equal
+        How many devices of its name there were when it was opened.
 
     Raises
     ------
+    AmbiguousDeviceError
+        If there are equal ones, and it is not certain which one it is.
     DeviceError
         If it is not there.
     """
-
-    def bare(name: str) -> str:
-        return re.sub(r"\s*\((plug)?hw:\d+,\d+\)$", "", name)
-
-    same = [d for d in devices if d.name == device.name]
-    same = same or [d for d in devices if bare(d.name) == bare(device.name)]
+    equal = [d for d in devices if bare_name(d.name) == bare_name(device.name)]
+    same = [d for d in equal if device.port and d.port == device.port]
+    if not same and not device.port:
+        same = [d for d in equal if d.name == device.name]
+    if not same and n_equal <= 1 and len({d.port or d.name for d in equal}) == 1:
+        same = equal
+    if not same and equal:
+        raise AmbiguousDeviceError(
+            f"devices named {bare_name(device.name)!r} are there ({len(equal)}), and it is not "
+            "certain that one of them is the microphone that was lost: plug it in where it was"
+        )
     if not same:
         raise DeviceError(f"{device.name!r} is not among the devices")
     return max(same, key=lambda d: (d.hostapi == device.hostapi, d.index == device.index))
+
+
+class AmbiguousDeviceError(DeviceError):
+    """Several devices may be the one that was lost."""
+
+
+def count_equal(device: Device, devices: Sequence[Device]) -> int:
+    """Count the devices of a device's name, whatever their numbers, at its sound interface."""
+    return sum(
+        bare_name(d.name) == bare_name(device.name) and d.hostapi == device.hostapi for d in devices
+    )
+
+
+def bare_name(name: str) -> str:
+    """Give a name without the number of the sound card."""
+    return CARD.sub("", name)
+
+
+def port_of(name: str, root: Path = Path("/sys/class/sound")) -> str:
+    """Give where a sound card is plugged in, and its serial number; empty if it is unknown.
+
+    Parameters
+    ----------
+    name
+        As PortAudio gives it, with the number of an ALSA card.
+    root
+        Where Linux describes its sound cards.
+    """
+    match = CARD.search(name)
+    if match is None:
+        return ""
+    link = root / f"card{match[1]}" / "device"
+    try:
+        place = link.resolve(strict=True)
+    except OSError:
+        return ""
+    serial = ""
+    with contextlib.suppress(OSError):
+        serial = (place.parent / "serial").read_text(encoding="utf-8", errors="replace").strip()
+    return f"{place} {serial}".strip()
 
 
 def describe(devices: Sequence[Device]) -> str:

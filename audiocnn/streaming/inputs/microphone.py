@@ -29,6 +29,7 @@ import soxr
 
 from audiocnn.errors import ArgumentError
 from audiocnn.io.audio.blocks import mix
+from audiocnn.streaming.inputs import sound_server
 from audiocnn.streaming.inputs.capture import Capture, DeviceBlock, Inbox
 from audiocnn.streaming.inputs.chunk import Chunk, Samples, nothing
 from audiocnn.streaming.inputs.reconnect import Opener
@@ -39,6 +40,7 @@ SETTLING = 0.15  # of a device that is back, until its callbacks come regularly
 LATE = 0.25  # a callback; then all are kept until it is known whether something is missing
 HIDDEN = 0.05  # missing, although nobody said so
 UNSAID = "the device or its driver left out sound, without saying where"
+MOVED = "the sound server has moved the stream to {}"
 DRIFT = 3e-3  # by which a clock of a device may be wrong; crystals are 1e-4 off at most
 
 
@@ -71,7 +73,10 @@ class Microphone:
     ring_seconds
         How much sound may wait for whoever takes the pieces; more is lost, and counted.
     notify
-        Told, from within `chunks`, in a sentence, that the device is lost or back.
+        Called, from within `chunks`, with a sentence when the device is lost or back.
+    on_move
+        When the sound server moves the stream to another microphone: ``"wait"`` for the
+        right one, as for a lost device, or ``"follow"``.
 
     Raises
     ------
@@ -92,6 +97,7 @@ class Microphone:
         channel: int | None = None,
         ring_seconds: float = 10.0,
         notify: Callable[[str], None] | None = None,
+        on_move: str = "wait",
     ) -> None:
         if channels < 1 or not 0.1 <= ring_seconds <= 3600:
             raise ArgumentError(
@@ -104,11 +110,14 @@ class Microphone:
         self._notify = notify or (lambda sentence: None)
         self._inbox: Inbox = queue.SimpleQueue()
         self._closed = False
-        self._opener = Opener(device, channels, ring_seconds, self._inbox)
+        self._opener = Opener(device, channels, ring_seconds, self._inbox, self._notify)
         self._name = self._opener.device.name
-        self._until = time.monotonic()  # when the last sample given was heard
         self._capture: Capture | None = self._opener.open()
+        self._until = time.monotonic()  # when the last sample given was heard
         self._rate = self._capture.rate
+        self._follow = on_move == "follow"
+        self._source = sound_server.source_of(self._capture.stream)
+        self._moved_to = ""  # the microphone that the sound server gives instead
         self._resampler: soxr.ResampleStream | None = None
         self._outage: _Outage | None = None
         self._first: list[DeviceBlock] = []  # of a device that is back
@@ -193,12 +202,36 @@ class Microphone:
     def _hear(self, capture: Capture, heard: DeviceBlock) -> Iterator[Chunk]:
         """Give what one callback brought, or keep it until it is known when it was heard."""
         capture.n_taken += heard.n
+        if self._is_moved(capture):
+            n_lost, why = heard.lost + len(heard.frames), MOVED.format(self._moved_to)
+            heard = heard._replace(frames=heard.frames[:0], lost=n_lost, why=why)
         n = heard.lost + len(heard.frames)
         late = heard.clock - self._until - n / capture.rate > LATE
         if self._outage or self._first or late:
             yield from self._settle(capture, heard)
         else:
             yield from self._place(capture, heard)
+
+    def _is_moved(self, capture: Capture) -> bool:
+        """Whether what comes is another microphone's; then have the stream moved back."""
+        source = sound_server.source_of(capture.stream)
+        if source is None or self._source is None or self._follow:
+            return False
+        if source == self._source:
+            if self._moved_to:
+                self._notify(f"{self.name} is back: the sound server gives {source} again")
+                self._moved_to = ""
+            return False
+        if source != self._moved_to:
+            self._moved_to = source
+            self._times_lost += 1
+            self._notify(
+                f"{self.name} is lost: {MOVED.format(source)}; waiting for {self._source} "
+                '(on_move = "follow" would take the other one)'
+            )
+        assert capture.stream is not None
+        sound_server.bring_back(capture.stream, self._source)
+        return True
 
     def _settle(self, capture: Capture, heard: DeviceBlock) -> Iterator[Chunk]:
         """Find out when a device that is back, or late, was heard.

@@ -11,11 +11,19 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
+from collections.abc import Callable
 
 from audiocnn.errors import DeviceError
-from audiocnn.streaming.inputs import portaudio
+from audiocnn.streaming.inputs import portaudio, sound_server
 from audiocnn.streaming.inputs.capture import RATES, Capture, Inbox, open_device
-from audiocnn.streaming.inputs.devices import Device, find_again, find_device, list_devices
+from audiocnn.streaming.inputs.devices import (
+    AmbiguousDeviceError,
+    Device,
+    count_equal,
+    find_again,
+    find_device,
+    list_devices,
+)
 
 PAUSES = (0.1, 1.0)  # between two tries to open a device again: the first, the longest
 PATIENCE = 15.0  # with a try before another is started beside it
@@ -31,6 +39,8 @@ class Opener:
         Number, name or part of a name; None is the system's default.
     channels, ring_seconds
         As for `Capture`.
+    notify
+        Called, from any thread, with a sentence where it is not certain which device is meant.
     inbox
         Where (self, Capture) is put when the device is open again; what it hears before
         that is as good as lost.
@@ -42,13 +52,19 @@ class Opener:
     """
 
     def __init__(
-        self, wanted: str | int | None, channels: int, ring_seconds: float, inbox: Inbox
-    ) -> None:
+        self, wanted: str | int | None, channels: int, ring_seconds: float, inbox: Inbox,
+        notify: Callable[[str], None] | None = None,
+    ) -> None:  # fmt: skip
         self._channels, self._ring_seconds, self._inbox = channels, ring_seconds, inbox
+        self._notify = notify or (lambda sentence: None)
+        devices = list_devices()
         try:
-            self.device = find_device(wanted, list_devices())
+            self.device = find_device(wanted, devices)
         except DeviceError:  # plugged in since this process began?
-            self.device = find_device(wanted, list_devices(anew=True))
+            devices = list_devices(anew=True)
+            self.device = find_device(wanted, devices)
+        self._n_equal = count_equal(self.device, devices)
+        self._is_ambiguous = False
         self._rate = self.device.rate
         self._closed = False
         self._wanted = False  # to be opened again
@@ -91,6 +107,7 @@ class Opener:
         """Close one that is of no use."""
         with contextlib.suppress(ValueError):
             self._open.remove(capture)
+        sound_server.release(capture.stream)
         capture.close()
 
     def close(self) -> None:
@@ -116,7 +133,7 @@ class Opener:
             self._pause = min(2 * self._pause, PAUSES[1])
             self._beat = time.monotonic()
             with contextlib.suppress(DeviceError):
-                device = find_again(self.device, list_devices(anew=True))
+                device = self._find_again()
                 with portaudio.turn():
                     capture = self._open_at(device, (self._rate, device.rate, *RATES))
         self._n_tries -= 1
@@ -124,6 +141,20 @@ class Opener:
             self.give_up(capture)
         elif capture is not None:
             self._inbox.put((self, capture))
+
+    def _find_again(self) -> Device:
+        """Find the device; say once if it is not certain which one it is, or has a new name."""
+        try:
+            device = find_again(self.device, list_devices(anew=True), self._n_equal)
+        except AmbiguousDeviceError as error:
+            if not self._is_ambiguous:
+                self._is_ambiguous = True
+                self._notify(f"{self.device.name} is still lost: {error}")
+            raise
+        if device.name != self.device.name:
+            self._notify(f"{self.device.name} has come back as {device.name}")
+        self._is_ambiguous = False
+        return device
 
     def _open_at(self, device: Device, rates: tuple[int, ...]) -> Capture:
         capture = open_device(device, rates, self._channels, self._inbox, self._ring_seconds)
@@ -133,4 +164,5 @@ class Opener:
         except DeviceError:
             self.give_up(capture)
             raise
+        capture.stream = sound_server.claim()
         return capture

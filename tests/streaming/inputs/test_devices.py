@@ -3,6 +3,7 @@
 import builtins
 import json
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,7 +11,15 @@ import pytest
 from audiocnn.cli.main import main
 from audiocnn.errors import DeviceError
 from audiocnn.streaming.inputs import portaudio
-from audiocnn.streaming.inputs.devices import Device, find_again, find_device, list_devices
+from audiocnn.streaming.inputs.devices import (
+    AmbiguousDeviceError,
+    Device,
+    count_equal,
+    find_again,
+    find_device,
+    list_devices,
+    port_of,
+)
 from tests.fake_sounddevice import FakeSoundDevice, PortAudioError, device, fake
 
 __all__ = ["fake"]
@@ -164,7 +173,7 @@ def test_verb_lists(fake: FakeSoundDevice, capsys: pytest.CaptureFixture[str]) -
     listed = json.loads(capsys.readouterr().out)
     assert listed[0] == {
         "index": 1, "name": "desk", "channels": 1, "rate": 16000, "default": True,
-        "hostapi": "ALSA",
+        "hostapi": "ALSA", "port": "",
     }  # fmt: skip
 
 
@@ -186,3 +195,43 @@ def fail_to_import(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
 
     monkeypatch.delitem(sys.modules, "sounddevice", raising=False)
     monkeypatch.setattr(builtins, "__import__", importing)
+
+
+def usb(number: int, port: str = "") -> Device:
+    return Device(number, f"USB Mic: Audio (hw:{number},0)", 1, 48000, False, "ALSA", port)
+
+
+def test_equal_microphones_are_never_taken_for_each_other() -> None:
+    first, second = usb(1, "usb1/1-1 A"), usb(2, "usb1/1-2 B")
+    assert count_equal(first, [first, second, WEBCAM]) == 2
+    # Their numbers are exchanged: the place where it is plugged in decides.
+    assert find_again(first, [usb(1, "usb1/1-2 B"), usb(2, "usb1/1-1 A")], 2).index == 2
+    for there in ([second], [usb(1, "usb1/1-2 B")], [usb(1, "usb1/1-3 C"), second]):
+        with pytest.raises(AmbiguousDeviceError, match="not certain that one of them"):
+            find_again(first, there, 2)
+    with pytest.raises(DeviceError, match="is not among the devices"):
+        find_again(first, [WEBCAM], 2)
+
+
+def test_equal_microphones_whose_places_are_unknown() -> None:
+    assert find_again(usb(1), [usb(1), usb(2)], 2).index == 1  # nothing says that they changed
+    with pytest.raises(AmbiguousDeviceError):
+        find_again(usb(1), [usb(2)], 2)
+    assert find_again(usb(1), [usb(3)], 1).index == 3  # there was never another one
+
+
+def test_one_that_comes_back_into_another_port_where_there_is_no_other() -> None:
+    assert find_again(usb(1, "usb1/1-1 A"), [usb(2, "usb1/1-4 A")], 1).index == 2
+    with pytest.raises(AmbiguousDeviceError):
+        find_again(usb(1, "usb1/1-1"), [usb(2, "usb1/1-4"), usb(3, "usb1/1-5")], 1)
+
+
+def test_the_port_is_read_from_the_system(tmp_path: Path) -> None:
+    device = tmp_path / "devices" / "usb1" / "1-1" / "1-1:1.0"
+    device.mkdir(parents=True)
+    (device.parent / "serial").write_text("A17\n")
+    (tmp_path / "card2").mkdir()
+    (tmp_path / "card2" / "device").symlink_to(device)
+    assert port_of("USB Mic: Audio (hw:2,0)", tmp_path) == f"{device.resolve()} A17"
+    assert port_of("USB Mic: Audio (hw:3,0)", tmp_path) == ""
+    assert port_of("pulse", tmp_path) == ""

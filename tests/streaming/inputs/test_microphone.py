@@ -588,7 +588,7 @@ def test_two_microphones_at_once(virtual_microphone: VirtualMicrophone) -> None:
     assert virtual_microphone.play(chirp(44100), sink="desk").wait(10) == 0
     for recording, hears in ((one, False), (two, True), (again, True)):
         samples, said = recording.stop()
-        assert said["lost"] == 0
+        assert said["lost"] == 0, said
         assert said["times_lost"] == 0
         if hears:
             assert correlate(samples, chirp(44100), 44100) > 0.999
