@@ -8,7 +8,7 @@ It must never know labels: what is heard here is the same whatever somebody call
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from audiocnn.datasets.doctor.fingerprints import PRINT_RATE, Printer
 from audiocnn.errors import AudioError
+from audiocnn.io.audio.notes import Note
 from audiocnn.io.audio.reader import AudioInfo, audio_info, read_blocks
 
 Samples = NDArray[np.float32]
@@ -50,6 +51,8 @@ class Examined:
         Share of samples in flat tops, or beyond full scale.
     edge
         Hz at which the spectrum ends abruptly; half the rate if nowhere.
+    notes
+        What reading it has shown: a unit, channels in opposite phase, a wrong header.
     levels
         (L,) root mean square of every `LEVEL_STEP` seconds.
     prints, frames
@@ -68,12 +71,13 @@ class Examined:
     offset: float = 0.0
     clipped: float = 0.0
     edge: float = 0.0
+    notes: tuple[Note, ...] = ()
     levels: NDArray[np.float32] = field(default_factory=lambda: np.empty(0, np.float32))
     prints: NDArray[np.uint32] = field(default_factory=lambda: np.empty(0, np.uint32))
     frames: NDArray[np.int32] = field(default_factory=lambda: np.empty(0, np.int32))
 
 
-def examine(path: str | Path) -> Examined:
+def examine(path: str | Path, channel: int | None = None) -> Examined:
     """Decode a recording and measure it, in memory that grows little with its length.
 
     Returns
@@ -87,11 +91,12 @@ def examine(path: str | Path) -> Examined:
         with path.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
         meter = _Meter(info)
-        for block in read_blocks(path, info.rate, seconds=30.0):
+        notes: list[Note] = []
+        for block in read_blocks(path, info.rate, seconds=30.0, channel=channel, note=notes.append):
             meter.take(block.samples)
     except (AudioError, OSError) as error:
         return Examined(error=str(error))
-    return meter.result(info, digest)
+    return replace(meter.result(info, digest), notes=tuple(notes))
 
 
 class _Meter:

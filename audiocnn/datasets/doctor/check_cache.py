@@ -21,8 +21,9 @@ import numpy as np
 
 from audiocnn.datasets.doctor.audio_checks import Examined, examine
 from audiocnn.errors import ArgumentError
+from audiocnn.io.audio.notes import Note
 
-VERSION = 1  # of what is measured: another one is not taken from the cache
+VERSION = 2  # of what is measured: another one is not taken from the cache
 AT_ONCE = 16  # recordings that a process is handed
 WORTH_PROCESSES = 64  # recordings, below which starting processes takes longer
 Look = Callable[[Path], Examined]
@@ -136,4 +137,5 @@ def _recall(store: sqlite3.Connection, path: Path) -> Examined | None:
     for (name, kind), size in zip(ARRAYS.items(), head.pop("sizes"), strict=True):
         arrays[name] = np.frombuffer(row[0][at : at + size], kind)
         at += size
+    head["notes"] = tuple(Note(*note) for note in head["notes"])
     return dataclasses.replace(Examined(**head), **arrays)

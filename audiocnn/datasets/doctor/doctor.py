@@ -9,27 +9,24 @@ what to do; nothing is changed.
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from audiocnn.datasets.doctor.audio_checks import Examined, examine
+from audiocnn.datasets.doctor.audio_checks import Examined
 from audiocnn.datasets.doctor.check_cache import examine_all
 from audiocnn.datasets.doctor.duplicates import about_groups, about_twins, find_twins
+from audiocnn.datasets.doctor.examiners import examiner_for
 from audiocnn.datasets.doctor.findings import (
     ERROR,
     NOTE,
     WARNING,
     Finding,
     Place,
-    about_files,
     span_of,
 )
 from audiocnn.datasets.doctor.label_findings import about_labels, about_predictions
-from audiocnn.datasets.doctor.signal_checks import examine_signal
-from audiocnn.datasets.doctor.signal_findings import about_signals
 from audiocnn.datasets.groups import BY_MOMENT, BY_NAME, suggest_groups
 from audiocnn.datasets.layouts import list_clips
 from audiocnn.datasets.manifest import Clip, filter_clips, labels_of
@@ -124,14 +121,15 @@ def check_dataset(
     if group == BY_NAME and suggest_groups(clips) is None:
         raise no_column(str(path), group, clips[0].columns if clips else ())
     files = list(dict.fromkeys(clip.path for clip in clips))
-    signals = reading.is_for_signals or any(not clip.recording.is_sound for clip in clips)
-    if signals and cache is not None:
+    examiner = examiner_for(clips, reading)
+    if cache is not None and not examiner.is_sound:
         raise ArgumentError(f"{cache}: only what is measured of sound is kept in a cache")
-    look = functools.partial(examine_signal, reading=reading) if signals else examine
-    found = examine_all(files, look=look, cache=cache, workers=workers, progress=progress)
-    whole = not where and not signals
-    findings = [*_about_layout(path, clips, faults, whole=whole)]
-    findings += about_signals(clips, found) if signals else about_files(clips, found)
+    found = examine_all(
+        files, look=examiner, cache=cache if examiner.is_cached else None, workers=workers,
+        progress=progress,
+    )  # fmt: skip
+    whole = not where and examiner.is_sound
+    findings = [*_about_layout(path, clips, faults, whole=whole), *examiner.findings(clips, found)]
     findings += about_twins(clips, find_twins(found))
     findings += about_groups(clips, group, found)
     findings += about_labels(clips)

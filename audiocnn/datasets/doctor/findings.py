@@ -12,9 +12,22 @@ import numpy as np
 
 from audiocnn.datasets.doctor.audio_checks import LEVEL_STEP, Examined
 from audiocnn.datasets.manifest import Clip
+from audiocnn.io.audio.notes import HEADER, PHASE, SPIKES, TRACKS, UNIT
 
 ERROR, WARNING, NOTE = "error", "warning", "note"
 
+UNFIT = (UNIT, PHASE)  # notes on recordings whose levels say nothing
+NOTED = {
+    UNIT: (ERROR, "hold float samples in another unit than full scale 1",
+           "divide them by the full scale of that unit (32,768 for 16 bits)"),
+    PHASE: (ERROR, "have channels in opposite phase: their mean is nearly silent",
+            "give --channel 0 here, to train and to label: one of the channels is taken"),
+    SPIKES: (WARNING, "hold single float samples far beyond full scale",
+             "cut them out, or copy the recordings again"),
+    HEADER: (NOTE, "hold more than their header says",
+             "nothing to do here; other programs may read only the first part"),
+    TRACKS: (NOTE, "have several sound tracks", "the first is taken: extract another if need be"),
+}  # fmt: skip
 SILENT = 10 ** (-70 / 20)  # of full scale: as quiet as training takes for silence
 CLIPPED = 1e-3  # share of samples: fewer are hardly heard
 OFFSET = 0.01  # of full scale
@@ -73,6 +86,9 @@ def about_files(clips: Sequence[Clip], found: Mapping[Path, Examined]) -> Iterat
     """Judge each recording by itself, and its rate and length beside the others."""
     yield from about_unreadable(found)
     good = {path: e for path, e in found.items() if not e.error}
+    yield from _noted(good)
+    # What is in another unit, or cancels itself, is neither clipped nor silent.
+    good = {path: e for path, e in good.items() if not {n.kind for n in e.notes} & set(UNFIT)}
     yield from _silent(clips, good)
     for kind, places, message, advice in (
         ("clipped", _places(good, _clipped), "are clipped",
@@ -89,6 +105,19 @@ def about_files(clips: Sequence[Clip], found: Mapping[Path, Examined]) -> Iterat
             yield Finding(kind, severity, f"{_count(places)} {message}", advice, tuple(places))
     yield from _rates(good)
     yield from about_lengths(clips, good)
+
+
+def _noted(good: Mapping[Path, Examined]) -> Iterator[Finding]:
+    """Report what reading has shown: units, opposite phase, headers."""
+    for kind, (severity, message, advice) in NOTED.items():
+        places = tuple(
+            Place(str(path), note.text)
+            for path, e in good.items()
+            for note in e.notes
+            if note.kind == kind
+        )
+        if places:
+            yield Finding(kind, severity, f"{_count(places)} {message}", advice, places)
 
 
 def about_unreadable(found: Mapping[Path, Examined]) -> Iterator[Finding]:

@@ -21,6 +21,7 @@ from audiocnn.errors import AudioError
 from audiocnn.io.audio.byte_ranges import Extent, ExtentFile
 from audiocnn.io.audio.joined import joined_source
 from audiocnn.io.audio.layout import movie_layout
+from audiocnn.io.audio.notes import TRACKS, Note
 from audiocnn.io.audio.source import AudioInfo, Frames, Source
 
 SLACK = 0.5  # seconds that less may come out than promised: containers round
@@ -90,7 +91,7 @@ def _open(path: Path, extent: Extent, stack: ExitStack) -> Source:
         codec.sample_rate, codec.channels, None, duration, name, codec.name, plain=False
     )
     n = len(container.streams.audio)
-    notes = (f"has {n} sound tracks: the first is read",) if n > 1 else ()
+    notes = (Note(TRACKS, f"has {n} sound tracks: the first is read"),) if n > 1 else ()
     source = Source(path, info, notes=notes)
     source.pieces = _pieces(source, av, container, stream)
     return source

@@ -18,6 +18,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO
 
+from audiocnn.io.audio.notes import Note
+
 ENDLESS = 1 << 50  # bytes or samples: more than any file has
 CHUNK = 1 << 20  # bytes that a search reads at once
 
@@ -60,14 +62,14 @@ class Layout:
     unread
         What of the file cannot be read, as the predicate of a sentence; empty if nothing.
     notes
-        What the user should know although everything is read, as predicates.
+        What the user should know although everything is read.
     seconds
         Length of the sound, where it was counted; else None.
     """
 
     extents: tuple[Extent, ...] = ()
     unread: str = ""
-    notes: tuple[str, ...] = ()
+    notes: tuple[Note, ...] = ()
     seconds: float | None = None
 
 

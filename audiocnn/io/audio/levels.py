@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from audiocnn.io.audio.notes import PHASE, SPIKES, UNIT, Note
 from audiocnn.io.audio.source import Frames
 
 FLOATS = frozenset({"FLOAT", "DOUBLE"})
@@ -59,35 +60,38 @@ class LevelWatch:
                     powers = np.einsum("nc,nc->c", frames, frames, dtype=np.float64)
                     self.powers = powers + (self.powers if self.powers.size else 0.0)
 
-    def notes(self) -> tuple[str, ...]:
-        """Return what is to be said, as predicates."""
-        return tuple(note for note in (self._unit(), self._phase()) if note)
+    def notes(self) -> tuple[Note, ...]:
+        """Return what is to be said."""
+        return tuple(note for note in (self._unit(), self._phase()) if note is not None)
 
-    def _unit(self) -> str:
+    def _unit(self) -> Note | None:
         if self.peak <= FAR_BEYOND:
-            return ""
+            return None
         if self.n_beyond < ENOUGH * self.n:
-            return (
+            return Note(
+                SPIKES,
                 f"has {self.n_beyond:,} of {self.n:,} float samples beyond full scale, up to "
-                f"{self.peak:.4g} where full scale is 1: spikes of a damaged file?"
+                f"{self.peak:.4g} where full scale is 1: spikes of a damaged file?",
             )
         unit = next((name for size, name in UNITS if self.peak <= size), "another unit's")
         size = next((size for size, name in UNITS if name == unit), None)
         advice = f"divide by {size:,}" if size else "scale it to full scale 1"
-        return (
+        return Note(
+            UNIT,
             f"has float samples up to {self.peak:,.0f} where full scale is 1, "
             f"{20 * math.log10(self.peak):.0f} dB too loud: they look like {unit} integers; "
-            f"{advice}, or scores mean nothing"
+            f"{advice}, or scores mean nothing",
         )
 
-    def _phase(self) -> str:
+    def _phase(self) -> Note | None:
         if self.powers.size < 2 or not self.powers.all():
-            return ""
+            return None
         expected = float(self.powers.mean()) / self.powers.size
         if self.power_of_mean >= CANCELLED * expected:
-            return ""
+            return None
         down = 10 * math.log10(max(self.power_of_mean, 1e-12 * expected) / self.powers.mean())
-        return (
+        return Note(
+            PHASE,
             f"has channels in opposite phase: their mean is {-down:.0f} dB weaker than they are; "
-            "give --channel 0 to take one of them"
+            "give --channel 0 to take one of them",
         )

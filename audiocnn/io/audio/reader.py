@@ -7,8 +7,6 @@ of it came out, is decoding.py's business; how pieces become blocks, blocks.py's
 
 from __future__ import annotations
 
-import functools
-import logging
 import os
 import sys
 from collections.abc import Callable, Collection, Iterator, Sequence
@@ -20,6 +18,7 @@ from audiocnn.errors import ArgumentError, AudioError
 from audiocnn.io.audio.blocks import Block, Samples, cut_blocks, mix
 from audiocnn.io.audio.decoder import AudioInfo, Source, check_sound, open_recording
 from audiocnn.io.audio.levels import FLOATS, LevelWatch
+from audiocnn.io.audio.notes import Note, log_notes
 from audiocnn.io.recording import ARCHIVE_SUFFIX, RecordingRef
 
 __all__ = [
@@ -39,7 +38,7 @@ AUDIO_SUFFIXES = frozenset({
     ".snd", ".w64", ".wav", ".wave", ".webm", ".wma", ".wv",
 })  # fmt: skip
 
-LOG = logging.getLogger(__name__)
+TakeNote = Callable[[Note], None]
 MOST_GAPS = 1000  # and one a second: samples that are not finite are rare, but in noise
 
 
@@ -56,7 +55,12 @@ def audio_info(path: str | Path) -> AudioInfo:
 
 
 def read_blocks(
-    path: str | Path, rate: float, *, seconds: float = 10.0, channel: int | None = None
+    path: str | Path,
+    rate: float,
+    *,
+    seconds: float = 10.0,
+    channel: int | None = None,
+    note: TakeNote | None = None,
 ) -> Iterator[Block]:
     """Read a recording of any length in constant memory, at the rate that is wanted.
 
@@ -72,6 +76,9 @@ def read_blocks(
         decides about memory, never about samples.
     channel
         Which channel, counted from 0; the mean of all if left out.
+    note
+        Called at the end with what should be known of the recording (float samples in
+        another unit, channels in opposite phase, a wrong header); logged if left out.
 
     Yields
     ------
@@ -96,7 +103,7 @@ def read_blocks(
     ...     print(block.start / block.rate, abs(block.samples).max())
     """
     _check_request(rate, seconds, channel)
-    return _read(check_sound(path), rate, seconds, channel)
+    return _read(check_sound(path), rate, seconds, channel, note)
 
 
 def read_audio(
@@ -239,12 +246,20 @@ def _check_request(rate: float, seconds: float, channel: int | None) -> None:
         raise ArgumentError(f"channel counts from 0, got {channel}")
 
 
-def _read(path: Path, rate: float, seconds: float, channel: int | None) -> Iterator[Block]:
+def _read(
+    path: Path, rate: float, seconds: float, channel: int | None, note: TakeNote | None
+) -> Iterator[Block]:
     with open_recording(path) as source:
-        yield from _blocks_of(source, rate, seconds, channel)
+        yield from _blocks_of(source, rate, seconds, channel, note)
 
 
-def _blocks_of(source: Source, rate: float, seconds: float, channel: int | None) -> Iterator[Block]:
+def _blocks_of(
+    source: Source,
+    rate: float,
+    seconds: float,
+    channel: int | None,
+    note: TakeNote | None = None,
+) -> Iterator[Block]:
     if channel is not None and channel >= source.info.channels:
         raise AudioError(
             f"{source.path} has {source.info.channels} channels, counted from 0: no {channel}"
@@ -262,7 +277,12 @@ def _blocks_of(source: Source, rate: float, seconds: float, channel: int | None)
                 "finite; is it what its header says?"
             )
         yield block
-    log_notes(source.path, (*source.notes, *watch.notes()))
+    notes = (*source.notes, *watch.notes())
+    if note is None:
+        log_notes(source.path, notes)
+    else:
+        for one in notes:
+            note(one)
     if source.damage:
         raise AudioError(f"{source.path} {source.damage}; copy it again, or repair it")
     if not source.n_frames:
@@ -276,17 +296,6 @@ def _watched(pieces: Iterator[Samples], watch: LevelWatch) -> Iterator[Samples]:
     for piece in pieces:
         watch.take(piece)
         yield piece
-
-
-def log_notes(path: Path, notes: Sequence[str]) -> None:
-    """Log what the user should know of a recording, each note once."""
-    for note in notes:
-        _log_once(str(path), note)
-
-
-@functools.lru_cache(maxsize=1 << 14)
-def _log_once(path: str, note: str) -> None:
-    LOG.warning("%s %s", path, note)
 
 
 def _refuse_gap(path: Path, start: int, end: int, rate: float) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audiocnn.errors import AudioError
+from audiocnn.io.audio.notes import Note
 
 Frames = NDArray[np.float32]
 
@@ -63,7 +64,7 @@ class Source:
     damage
         What is wrong with it, as a predicate, once the pieces have ended; empty if nothing.
     notes
-        What the user should know although all of it can be read, as predicates.
+        What the user should know although all of it can be read.
     """
 
     path: Path
@@ -71,7 +72,7 @@ class Source:
     pieces: Iterator[Frames] = field(default_factory=lambda: iter(()))
     n_frames: int = 0
     damage: str = ""
-    notes: tuple[str, ...] = ()
+    notes: tuple[Note, ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse a header without a rate or channels."""

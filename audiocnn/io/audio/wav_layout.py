@@ -22,6 +22,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from audiocnn.io.audio.byte_ranges import Extent, FileBytes, Layout
+from audiocnn.io.audio.notes import HEADER, Note
 
 RIFFS = {b"RIFF": "<", b"RIFX": ">", b"RF64": "<", b"BW64": "<", b"FORM": ">"}
 WAVES, AIFFS = (b"WAVE",), (b"AIFF", b"AIFC")
@@ -90,7 +91,7 @@ def wav_layout(file: FileBytes) -> Layout | None:
     if form is None:
         return None
     extents: list[Extent] = []
-    notes: list[str] = []
+    notes: list[Note] = []
     plain = True
     while form is not None:
         end, follower = _true_end(file, form)
@@ -230,15 +231,16 @@ def _is_short(file: FileBytes, form: _Form) -> bool:
     return form.data.start + form.data.size > file.size or not form.is_plain
 
 
-def _note(form: _Form, end: int) -> Iterator[str]:
+def _note(form: _Form, end: int) -> Iterator[Note]:
     """Say that a header states fewer samples than there are, unless it is a placeholder."""
     size = form.data.size
     if not any(abs(size - placeholder) <= NEAR for placeholder in PLACEHOLDERS):
         rate = _rate(form)
         stated, found = (n / form.block / rate for n in (size, end - form.data.start))
-        yield (
+        yield Note(
+            HEADER,
             f"holds {found:.2f} s, though its header says {stated:.2f} s (sizes beyond 4 GiB, or a "
-            "recorder that was interrupted): read to its end"
+            "recorder that was interrupted): read to its end",
         )
 
 

@@ -16,6 +16,7 @@ from audiocnn.datasets.doctor.audio_checks import examine
 from audiocnn.datasets.doctor.check_cache import examine_all
 from audiocnn.datasets.doctor.doctor import Report, check_dataset
 from audiocnn.errors import DatasetError
+from audiocnn.io.signals.channels import SignalReadOptions
 
 RATE = 16000
 CLASSES = ("chirp", "hum", "knock")
@@ -222,3 +223,24 @@ def test_command(
     assert {f["kind"] for f in found["findings"]} == {"unreadable", "too few"}
     assert main(["check", str(tmp_path)]) == 1
     assert "bad.wav" in capsys.readouterr().out
+
+
+def test_units_and_opposite_phase_are_found_and_advised(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    for name in ("unit", "phase", "good"):
+        (tmp_path / name).mkdir()
+        for k in range(10):
+            x = 0.1 * rng.standard_normal((8000, 2)).astype(np.float32)
+            if name == "unit":
+                x *= 32768
+            if name == "phase":
+                x[:, 1] = -x[:, 0]
+            soundfile.write(tmp_path / name / f"{k}.wav", x, 8000, "FLOAT")
+    found = {f.kind: f for f in check_dataset(tmp_path, workers=1).findings}
+    assert {"unit", "opposite phase"} <= set(found)
+    assert not {"silent", "clipped", "offset"} & set(found)
+    assert len(found["unit"].places) == 10
+    assert "they look like 16-bit integers; divide by 32,768" in found["unit"].places[0].detail
+    assert "--channel 0" in found["opposite phase"].advice
+    again = check_dataset(tmp_path, workers=1, reading=SignalReadOptions(channel=0))
+    assert "opposite phase" not in {f.kind for f in again.findings}
