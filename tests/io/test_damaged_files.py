@@ -32,7 +32,8 @@ def kinds(tmp_path_factory):
 @pytest.mark.parametrize("kind", [
     "csv", "jsonl", "parquet", "audacity", "raven", "kaleidoscope", "clips", "metadata",
     "reviews", "settings", "ledger", "bundle: bundle.json", "bundle: graph.onnx",
-    "bundle: check.npz",
+    "bundle: check.npz", "spreadsheet", "season", "birdnet", "phone", "archive", "joined wav",
+    "joined flac", "joined ogg", "joined mp3", "joined aiff", "joined au",
 ])  # fmt: skip
 def test_what_is_damaged_is_read_or_refused(kinds, kind, tmp_path):
     good, read = kinds[kind]
@@ -46,4 +47,4 @@ def test_what_is_damaged_is_read_or_refused(kinds, kind, tmp_path):
 
 
 def test_every_kind_is_tried(kinds):
-    assert len(kinds) == 14
+    assert len(kinds) == 25

@@ -113,12 +113,13 @@ def read_audio(
     start: float = 0.0,
     end: float | None = None,
     channel: int | None = None,
+    note: TakeNote | None = None,
 ) -> Samples:
     """Read a recording, or a part of it, as one array.
 
     Parameters
     ----------
-    path, rate, channel
+    path, rate, channel, note
         As in `read_blocks`.
     start, end
         Seconds; to the end of the recording if ``end`` is None or lies beyond.
@@ -143,7 +144,7 @@ def read_audio(
     first, last = round(start * rate), sys.maxsize if end is None else round(end * rate)
     parts, at = [], 0
     with open_recording(path) as source:
-        for block in _blocks_of(source, rate, 10.0, channel):
+        for block in _blocks_of(source, rate, 10.0, channel, note):
             _refuse_gap(source.path, max(at, first), min(block.start, last), rate)
             at = block.start + len(block.samples)
             parts.append(block.samples[max(0, first - block.start) : min(at, last) - block.start])
