@@ -89,7 +89,10 @@ def _compare(
     ends = [s + 60.0 for s in start]
     x, y = (
         read_audio(
-            path, PRINT_RATE, start=s, end=end if end < found[path].duration else None,
+            path,
+            PRINT_RATE,
+            start=s,
+            end=end if end < found[path].duration else None,
             note=lambda note: None,  # said of the recording as a whole
         )  # fmt: skip
         for path, s, end in zip((a, b), start, ends, strict=True)

@@ -1,30 +1,24 @@
-"""One process at a time at some work: a lock beside it, that dies with whoever holds it."""
+"""One process at a time at some work: a lock file beside it, released when its holder ends."""
 
 from __future__ import annotations
 
 import contextlib
-import errno
-import os
-import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from audiocnn.errors import ArgumentError, AudiocnnError
-
-HELD = (errno.EAGAIN, errno.EACCES, errno.EDEADLK)  # what systems say of a lock that is taken
 
 
 @contextlib.contextmanager
 def alone(path: Path, work: str) -> Iterator[None]:
-    """Keep others away from ``path`` while this process works on it.
+    """Keep other processes away from ``path`` while this one works on it.
 
     Parameters
     ----------
     path
         The lock is a file beside it.
     work
-        What the other one is then said to be: ``"another run is writing it"``.
+        What the message says of the other process: ``"another run is writing it"``.
 
     Raises
     ------
@@ -35,44 +29,26 @@ def alone(path: Path, work: str) -> Iterator[None]:
 
     Notes
     -----
-    A file system that knows no locks (some across a network) grants every one.
+    Where the file system knows no locks (some across a network), every lock is granted.
     """
-    lock = Path(f"{path}-lock")
+    import filelock  # late: it imports asyncio
+
+    if not path.parent.is_dir():  # filelock would make it
+        raise ArgumentError(f"cannot write {path}: there is no folder {path.parent}")
     with contextlib.ExitStack() as stack:
-        while True:
-            try:
-                file = stack.enter_context(lock.open("a+b"))
-            except OSError as error:
-                raise ArgumentError(f"cannot write {path}: {error.strerror}") from error
-            try:
-                _lock(file)
-            except OSError as error:
-                if error.errno in HELD:
-                    raise AudiocnnError(
-                        f"{path}: {work}; wait for its end, or name another output"
-                    ) from None
-            if _is(file, lock):
-                break  # else it was removed between opening and locking it
+        try:
+            stack.enter_context(filelock.FileLock(f"{path}-lock", blocking=False))
+        except filelock.Timeout:
+            raise AudiocnnError(
+                f"{path}: {work}; wait for its end, or name another output"
+            ) from None
+        except NotImplementedError:
+            pass
+        except OSError as error:
+            raise ArgumentError(f"cannot write {path}: {error.strerror}") from error
         try:
             yield
         finally:
+            # Removed while it is held: whoever waits on a removed file opens it again.
             with contextlib.suppress(OSError):  # Windows keeps what is open
-                lock.unlink()
-
-
-def _is(file: Any, path: Path) -> bool:
-    try:
-        return os.path.samestat(os.fstat(file.fileno()), path.stat())
-    except OSError:
-        return False
-
-
-def _lock(file: Any) -> None:
-    if sys.platform == "win32":
-        import msvcrt
-
-        msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
-    else:
-        import fcntl
-
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                Path(f"{path}-lock").unlink()
