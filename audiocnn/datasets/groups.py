@@ -21,9 +21,11 @@ BY_NAME = "name"  # what --group takes for the groups that names suggest
 BY_MOMENT = (
     "moment"  # ... and for parts of one recording, see `audiocnn.training.data.moment_groups`
 )
-GROUP_COLUMNS = ("source", "speaker", "site", "recording", "session", "day", "date", "location",
-                 "recorder", "subject", "patient", "kit", "voice", "user")  # fmt: skip
+GROUP_COLUMNS = ("group", "source", "speaker", "site", "recording", "session", "day", "date",
+                 "location", "recorder", "subject", "patient", "kit", "voice", "user")  # fmt: skip
 FEWEST = 0.05  # share of clips that must share a group before it is worth a word
+FEWEST_GROUPS = 4  # fewer that a guess has made are no basis to share by
+PIECE_NUMBER = re.compile(r"[-_ .]*\d+$")
 AGREE = 0.8  # share of clips whose names must follow the form
 DATE = re.compile(r"(?<!\d)((?:19|20)\d\d)[-_.]?(0[1-9]|1[0-2])[-_.]?(0[1-9]|[12]\d|3[01])(?!\d\d)")
 TAKE = re.compile(r"[a-z]|\d{1,4}|(take|part|seg|chunk|clip|t|v)\d+", re.IGNORECASE)
@@ -100,6 +102,32 @@ def suggest_groups(clips: Sequence[Clip]) -> Suggestion | None:
     if sum(day is not None for day in days) >= AGREE * len(clips):
         return _weigh(clips, [day or clip.path.stem for clip, day in zip(clips, days, strict=True)])
     return _weigh(clips, _sources(clips))
+
+
+def group_names(clips: Sequence[Clip], group: str | None) -> list[str]:
+    """Return the group of each clip.
+
+    Parameters
+    ----------
+    clips
+        Of a manifest, or of a folder.
+    group
+        Name of the column with the groups. If None: the first of `GROUP_COLUMNS` that the
+        clips have; else their folders; else their file names without a trailing number;
+        else each recording is its own group.
+    """
+    columns = [group] if group else GROUP_COLUMNS
+    for column in columns:
+        if all(column in clip.columns for clip in clips):
+            return [clip.columns[column] or str(clip.path) for clip in clips]
+    guesses = (
+        [str(clip.path.parent) for clip in clips],
+        [str(clip.path.parent / PIECE_NUMBER.sub("", clip.path.stem)) for clip in clips],
+    )
+    for names in guesses:
+        if len(set(names)) >= FEWEST_GROUPS:
+            return names
+    return [str(clip.path) for clip in clips]
 
 
 def with_groups(

@@ -6,48 +6,18 @@ recording are nearly the same sound. So whole groups go to one half.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from audiocnn.datasets.groups import group_names
 from audiocnn.datasets.manifest import Clip, read_manifest
 from audiocnn.errors import ArgumentError
 from audiocnn.frontend.base import FrontEnd
 from audiocnn.inference.model_input import find_for
 from audiocnn.io.audio.reader import find_recordings
-
-GROUP_COLUMNS = ("group", "source", "speaker", "site", "recording")
-FEWEST_GROUPS = 4  # a guess that gives fewer groups is not used
-PIECE_NUMBER = re.compile(r"[-_ .]*\d+$")
-
-
-def group_names(clips: Sequence[Clip], group: str | None) -> list[str]:
-    """Return the group of each clip.
-
-    Parameters
-    ----------
-    clips
-        Of a manifest, or of a folder.
-    group
-        Name of the column with the groups. If None: the first of `GROUP_COLUMNS` that the
-        clips have; else their folders; else their file names without a trailing number;
-        else each recording is its own group.
-    """
-    columns = [group] if group else GROUP_COLUMNS
-    for column in columns:
-        if all(column in clip.columns for clip in clips):
-            return [clip.columns[column] or str(clip.path) for clip in clips]
-    guesses = (
-        [str(clip.path.parent) for clip in clips],
-        [str(clip.path.parent / PIECE_NUMBER.sub("", clip.path.stem)) for clip in clips],
-    )
-    for names in guesses:
-        if len(set(names)) >= FEWEST_GROUPS:
-            return names
-    return [str(clip.path) for clip in clips]
 
 
 def chosen_half(

@@ -10,9 +10,10 @@ import soundfile
 
 import audiocnn
 from audiocnn.cli.main import main
+from audiocnn.datasets.groups import group_names
 from audiocnn.datasets.manifest import Clip
 from audiocnn.errors import ArgumentError
-from audiocnn.evaluation.holdout import background_clips, chosen_half, group_names
+from audiocnn.evaluation.holdout import background_clips, chosen_half
 from audiocnn.evaluation.threshold_search import candidate_rules, choose_rules, clip_runs
 from audiocnn.evaluation.tuning import judge_half, tune
 from audiocnn.evaluation.window_logits import (

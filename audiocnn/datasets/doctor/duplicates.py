@@ -93,8 +93,8 @@ def _compare(
             PRINT_RATE,
             start=s,
             end=end if end < found[path].duration else None,
-            note=lambda note: None,  # said of the recording as a whole
-        )  # fmt: skip
+            note=lambda note: None,  # reported of the recording as a whole
+        )
         for path, s, end in zip((a, b), start, ends, strict=True)
     )
     value, lag, seconds = correlate(x, y, 0.0)
