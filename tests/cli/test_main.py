@@ -477,7 +477,7 @@ def test_train_says_what_to_install_where_torch_is_missing(tmp_path, capsys, mon
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "torch", None)
     monkeypatch.setitem(sys.modules, "audiocnn.training.train", None)
-    assert main(["train", str(tmp_path), "-o", str(tmp_path / "m")]) == 1
+    assert main(["train", str(tmp_path), "-o", str(tmp_path / "m"), "--arch", "cnn2d"]) == 1
     assert "pip install 'audiocnn[train]'" in capsys.readouterr().err
 
 
