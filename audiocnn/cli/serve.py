@@ -33,9 +33,8 @@ def run(args: argparse.Namespace) -> int:
         signal.signal(number, lambda *_: stopped.set())
     with contextlib.ExitStack() as stack:
         settings = serving.with_database(settings, stack)
-        audio = serving.LiveAudio() if web.live_audio else None
-        station = Station(settings, notify=note, attach=audio.attach if audio else None)
-        server = serving.station_server(station, settings, web, tokens, audio)
+        station = Station(settings, notify=note)
+        server = serving.station_server(station, settings, web, tokens)
         server.start()
         stack.callback(server.stop)
         station.start()

@@ -40,11 +40,6 @@ def check_privacy(settings: Settings, web: WebSettings) -> None:
     ArgumentError
         If there are clips or live audio, and no choice.
     """
-    if settings.privacy.speech in ("drop", "mute") and web.live_audio:
-        raise ArgumentError(
-            f"[web] live_audio plays sound as it comes, speech too, which [privacy] speech = "
-            f'"{settings.privacy.speech}" forbids: leave live_audio out, or choose "keep"'
-        )
     if settings.privacy.speech is not None:
         return
     reasons = []
@@ -79,15 +74,9 @@ def history_of(settings: Settings) -> History | None:
 
 
 def station_server(
-    station: Station,
-    settings: Settings,
-    web: WebSettings,
-    tokens: Tokens,
-    audio: LiveAudio | None = None,
+    station: Station, settings: Settings, web: WebSettings, tokens: Tokens
 ) -> WebServer:
     """Make the server of a station, not started.
-
-    ``audio`` is attached to the station, if its live sound may be heard.
 
     Raises
     ------
@@ -97,7 +86,8 @@ def station_server(
     bundles = {source.bundle.name: source.bundle for source in station.sources}
     site = Site(
         station.host, Access(web, tokens), station, history_of(settings),
-        [describe_model(bundle) for bundle in bundles.values()], audio=audio,
+        [describe_model(bundle) for bundle in bundles.values()],
+        audio=LiveAudio(station.listen_in) if web.live_audio else None,
     )  # fmt: skip
     return WebServer(make_app(site), web, site.close)
 

@@ -271,15 +271,6 @@ def test_nothing_that_keeps_sound_starts_before_speech_is_decided(
         assert f'speech = "{choice}"' in str(error.value)
 
 
-@pytest.mark.parametrize("speech", ["drop", "mute"])
-def test_live_sound_would_play_speech(tmp_path: Path, speech: str) -> None:
-    path = tmp_path / "settings.toml"
-    path.write_text(f"[web]\nlive_audio = true\n[privacy]\nspeech = '{speech}'")
-    settings = read_settings(path, {"web": WebSettings})
-    with pytest.raises(ArgumentError, match="live_audio plays sound as it comes, speech too"):
-        check_privacy(settings, settings.sections["web"])
-
-
 @pytest.mark.parametrize(
     ("line", "words"),
     [
