@@ -144,8 +144,8 @@ class Bundle:
             found = SelectedNetwork(found, self.network.classes)
         if self.head is None and found.n_scores and n and found.n_scores != n:
             raise BundleError(
-                f"{self.name}: the network gives {found.n_scores} scores for {n} labels; get the "
-                "model anew"
+                f"{self.name}: the network gives {found.n_scores} scores for {n} labels; "
+                "install the model again"
             )
         return found
 
@@ -334,7 +334,7 @@ def load(
     except (BundleError, DeviceError):
         raise
     except (AudiocnnError, TypeError, ValueError) as error:
-        raise BundleError(f"{folder / 'bundle.json'}: {error}; get the model anew") from error
+        raise BundleError(f"{folder / 'bundle.json'}: {error}; install the model again") from error
     return bundle
 
 
@@ -358,7 +358,7 @@ class BundleFile(msgspec.Struct):
         if self.network is not None:
             return spec_of(self.network)
         if self.trunk is None:
-            raise BundleError("there is no description of a network; get the model anew")
+            raise BundleError("there is no description of a network; install the model again")
         return spec_of_trunk(self.trunk)
 
 
@@ -395,10 +395,10 @@ def _read_description(folder: Path) -> BundleFile:
     except FileNotFoundError:
         raise BundleError(f"{folder}: no bundle.json, so this is no model's folder") from None
     except (OSError, ValueError) as error:
-        raise BundleError(f"{path}: cannot be read: {error}; get the model anew") from error
+        raise BundleError(f"{path}: cannot be read: {error}; install the model again") from error
     version = described.get("format") if isinstance(described, dict) else None
     if not isinstance(version, int) or isinstance(version, bool) or version < 1:
-        raise BundleError(f"{path}: is not a bundle's description; get the model anew")
+        raise BundleError(f"{path}: is not a bundle's description; install the model again")
     if version > FORMAT:
         raise BundleError(
             f"{path}: has format {version}, this version of audiocnn reads up to {FORMAT}; "
@@ -407,7 +407,7 @@ def _read_description(folder: Path) -> BundleFile:
     try:
         return msgspec.convert(described, BundleFile)
     except msgspec.ValidationError as error:
-        raise BundleError(f"{path}: {error}; get the model anew") from error
+        raise BundleError(f"{path}: {error}; install the model again") from error
 
 
 def _read_checked(folder: Path, name: str, checksums: Mapping[str, str]) -> bytes:
@@ -416,8 +416,8 @@ def _read_checked(folder: Path, name: str, checksums: Mapping[str, str]) -> byte
         content = path.read_bytes()
     except OSError as error:
         raise BundleError(
-            f"{path}: cannot be read ({error.strerror}); get the model anew"
+            f"{path}: cannot be read ({error.strerror}); install the model again"
         ) from error
     if hashlib.sha256(content).hexdigest() != checksums.get(name):
-        raise BundleError(f"{path}: is damaged (its checksum differs); get the model anew")
+        raise BundleError(f"{path}: is damaged (its checksum differs); install the model again")
     return content

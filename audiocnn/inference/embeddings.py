@@ -46,8 +46,8 @@ def n_features(bundle: Bundle) -> int:
     size = bundle.opened.n_embeddings
     if not size:
         raise BundleError(
-            f"{bundle.name}: its network gives no embeddings; export one of ours anew from its "
-            "weights with scripts/reexport, or take another model"
+            f"{bundle.name}: its network gives no embeddings; export one of ours again from "
+            "its weights with scripts/reexport, or use another model"
         )
     return size
 

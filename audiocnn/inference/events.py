@@ -196,9 +196,9 @@ class EventFinder:
             for smooth in sorted({rule.smooth for rule in self._rules})
         }
         self._thresholds = np.array([rule.on for rule in self._rules])
-        self._begin_anew()
+        self._reset()
 
-    def _begin_anew(self) -> None:
+    def _reset(self) -> None:
         self._tracks = [_Track() for _ in self._rules]
         self._lines: dict[float, _Timeline] = {}
 
@@ -225,13 +225,13 @@ class EventFinder:
         return events + self.close() if run.last else events
 
     def close(self) -> list[Event]:
-        """End the segment: return the events that are still active, and begin anew."""
+        """End the segment: return the events that are still active, and reset the state."""
         found = [
             replace(event, source=self._source)
             for track, rule, name in zip(self._tracks, self._rules, self._names, strict=True)
             if (event := _close(track, rule, name))
         ]
-        self._begin_anew()
+        self._reset()
         return found
 
     def _follow_group(

@@ -187,7 +187,7 @@ def head_from(content: bytes) -> Head:
                 _floats(stored["offset"]), _floats(stored["scale"]), layers,
             )  # fmt: skip
     except UNREADABLE as error:
-        raise BundleError(f"head.npz cannot be read: {error}; get the model anew") from error
+        raise BundleError(f"head.npz cannot be read: {error}; install the model again") from error
 
 
 def _floats(values: NDArray[np.generic]) -> Array:

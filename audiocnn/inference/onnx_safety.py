@@ -72,7 +72,7 @@ def _fields(message: memoryview) -> Iterator[tuple[int, int | memoryview]]:
         elif wire in (1, 2, 5):
             length, at = (8, at) if wire == 1 else (4, at) if wire == 5 else _varint(message, at)
             if at + length > len(message):
-                raise BundleError("the ONNX graph is cut short; get the model anew")
+                raise BundleError("the ONNX graph is cut short; install the model again")
             yield key >> 3, message[at : at + length]
             at += length
         else:
@@ -88,4 +88,4 @@ def _varint(message: memoryview, at: int) -> tuple[int, int]:
         shift += 7
         if byte < 128:
             return value, at
-    raise BundleError("the ONNX graph is cut short; get the model anew")
+    raise BundleError("the ONNX graph is cut short; install the model again")

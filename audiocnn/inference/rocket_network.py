@@ -96,7 +96,9 @@ class RocketKernels:
             and bool(np.isfinite(self.thresholds[self.used]).all())
         )
         if not fits:
-            raise BundleError("rocket kernels: shapes or ranges do not fit; get the model anew")
+            raise BundleError(
+                "rocket kernels: shapes or ranges do not fit; install the model again"
+            )
 
     @cached_property
     def used(self) -> NDArray[np.bool_]:
@@ -345,4 +347,6 @@ def kernels_from(content: bytes) -> RocketKernels:
                 stored["thresholds"].astype(np.float32), stored["lengths"].astype(np.int64),
             )  # fmt: skip
     except UNREADABLE as error:
-        raise BundleError(f"rocket kernels cannot be read: {error}; get the model anew") from error
+        raise BundleError(
+            f"rocket kernels cannot be read: {error}; install the model again"
+        ) from error

@@ -54,7 +54,7 @@ def replay(check: bytes, pipeline: Pipeline, folder: Path) -> None:
             unit = 1.0 if classes else max(1.0, float(np.abs(expected).max(initial=0.0)))
     except UNREADABLE as error:
         raise BundleError(
-            f"{folder / 'check.npz'}: {type(error).__name__}: {error}; get the model anew"
+            f"{folder / 'check.npz'}: {type(error).__name__}: {error}; install the model again"
         ) from error
     found = _replayed(pipeline, seed, classes)
     same = found.shape == expected.shape
@@ -62,7 +62,7 @@ def replay(check: bytes, pipeline: Pipeline, folder: Path) -> None:
     if not worst <= TOLERANCE:
         raise BundleError(
             f"{folder}: does not reproduce its own scores on this machine (off by {worst:.2g}, "
-            f"allowed {TOLERANCE}): do not use it; get the model anew or report this"
+            f"allowed {TOLERANCE}): do not use it; install the model again or report this"
         )
 
 

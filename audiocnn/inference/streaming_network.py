@@ -73,7 +73,7 @@ class StreamingNetwork(Network):
         if shape[1:3] != (front.planes, front.n_bands):
             raise BundleError(
                 f"the graph takes frames of shape {shape}, the front end gives {front.planes} "
-                f"planes of {front.n_bands} bands; get the model anew"
+                f"planes of {front.n_bands} bands; install the model again"
             )
         shapes = [tensor.shape for tensor in runtime.inputs[1:]]
         self.empty_tails = tuple(
@@ -95,7 +95,9 @@ class StreamingNetwork(Network):
     def begin(self, grid: Grid, output: str = COLUMNS) -> StreamingState:
         """Return the state before the first sample."""
         if self.runtime.output(output) is None:
-            raise ArgumentError(f"the network has no output {output!r}: export it anew")
+            raise ArgumentError(
+                f"the network has no output {output!r}: export it again with scripts/reexport"
+            )
         return StreamingState(
             output, self.front.no_samples(), np.empty(0, np.float32), self.empty_tails
         )

@@ -35,7 +35,7 @@ class Scores:
         Seconds of zeros behind a segment that was shorter than a window (then
         this run has one window).
     last
-        Whether the segment ends with this run. What follows begins anew.
+        Whether the segment ends with this run; the next run begins another one.
     """
 
     start: float

@@ -69,7 +69,9 @@ def test_each_damaged_file_is_named(folder, name, how):
         content[len(content) // 2] ^= 1
         path.write_bytes(content[: len(content) // 2] if how == "cut" else content)
     said = "cannot be read" if how == "gone" else "is damaged"
-    with pytest.raises(BundleError, match=rf"{re.escape(str(path))}: {said}.*get the model anew"):
+    with pytest.raises(
+        BundleError, match=rf"{re.escape(str(path))}: {said}.*install the model again"
+    ):
         audiocnn.load(folder)
 
 
@@ -100,7 +102,7 @@ def test_a_bad_description_is_said(folder, text, message):
         ({"calibration": {"slope": [1, 1, 1]}}, r"`offset` - at `\$.calibration`"),
         ({"rules": {"bell": {"on": 2}, "frog": {}, "saw": {}}}, "a rule needs 0 < off"),
         ({"network": {"kind": "streaming"}}, "network must have receptive_field and stride"),
-        ({"network": {"receptive_field": 2, "stride": 4}}, "get the model anew|ONNX Runtime"),
+        ({"network": {"receptive_field": 2, "stride": 4}}, "install the model again|ONNX Runtime"),
     ],
 )
 def test_a_description_that_makes_no_sense_is_said(folder, fields, message):
@@ -260,14 +262,14 @@ def test_the_check_is_of_more_than_one_window(folder):
     ("fields", "message"),
     [
         ({"front": {"kind": "wavelet"}}, "front end 'wavelet' is not known here"),
-        ({"front": "raw"}, r"Expected `object`, got `str` - at `\$.front`; get"),
+        ({"front": "raw"}, r"Expected `object`, got `str` - at `\$.front`; install"),
         ({"checksums": []}, r"Expected `object`, got `array` - at `\$.checksums`"),
         ({"checksums": {}}, r"graph\.onnx: is damaged"),
         ({"format": "1"}, "is not a bundle's description"),
         ({"format": 99}, r"has format 99, this version of audiocnn reads up to 2; update it with"),
         ({"labels": []}, "labels must be different and not empty"),
-        ({"labels": None}, r"got `null` - at `\$.labels`; get the model anew"),
-        ({"rules": []}, r"got `array` - at `\$.rules`; get the model anew"),
+        ({"labels": None}, r"got `null` - at `\$.labels`; install the model again"),
+        ({"rules": []}, r"got `array` - at `\$.rules`; install the model again"),
         ({"hop": float("nan")}, "window and hop must be above 0"),
         ({"hop": float("inf")}, "hop must be above 0"),
         ({"calibration": {"slope": [1, 1, float("nan")], "offset": [0, 0, 0]}}, "must be finite"),
@@ -288,7 +290,9 @@ def front(**fields) -> dict:
 
 def test_the_front_end_is_checked_like_any_other(folder):
     change(folder, **front(hop=300))
-    with pytest.raises(BundleError, match=r"hop must lie between 1 and n_fft.*get the model anew"):
+    with pytest.raises(
+        BundleError, match=r"hop must lie between 1 and n_fft.*install the model again"
+    ):
         audiocnn.load(folder)
     change(folder, **front(overlap=3))
     with pytest.raises(BundleError, match="unexpected keyword argument 'overlap'"):
@@ -326,7 +330,7 @@ def test_a_check_that_is_no_archive_is_said(folder, content):
 @pytest.mark.parametrize("content", [b"hello", b"\x80\x04\x95pickle"])
 def test_a_check_of_another_kind_is_said(folder, content):
     replace(folder, "check.npz", content)
-    with pytest.raises(BundleError, match="get the model anew"):
+    with pytest.raises(BundleError, match="install the model again"):
         audiocnn.load(folder)
 
 

@@ -118,7 +118,7 @@ def test_a_bundles_graph_is_good(bundle_folders):
 
 @pytest.mark.parametrize("cut", [1, 7, 20, 33])
 def test_a_graph_cut_short_is_said(cut):
-    with pytest.raises(BundleError, match="the ONNX graph is cut short; get the model anew"):
+    with pytest.raises(BundleError, match="the ONNX graph is cut short; install the model again"):
         outside_data(PLACES["branch"](tensor())[:-cut])
 
 
