@@ -338,8 +338,8 @@ def test_a_full_disk_leaves_the_ledger_whole(recordings, tmp_path, capsys, monke
 
     put = label_verb.begin_run
 
-    def little_room(ledger, settings):
-        number = put(ledger, settings)
+    def little_room(ledger, settings, **how):
+        number = put(ledger, settings, **how)
         pages = ledger.connection.execute("PRAGMA page_count").fetchone()[0]
         ledger.connection.execute(f"PRAGMA max_page_count = {pages}")
         return number
