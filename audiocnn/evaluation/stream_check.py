@@ -14,14 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audiocnn.errors import AudioError
-from audiocnn.frontend.base import FrontEnd
 from audiocnn.inference.bundle import Bundle, grid_of
 from audiocnn.inference.events import Event, find_events
-from audiocnn.inference.model_input import open_for, read_for
+from audiocnn.inference.model_input import open_pieces, read_for
 from audiocnn.inference.pipeline import listen
 from audiocnn.inference.windows import Scores
-from audiocnn.io.audio.blocks import Block, cut_blocks, mix
-from audiocnn.io.audio.decoder import open_recording
+from audiocnn.io.audio.blocks import Block, cut_blocks
 from audiocnn.io.signals.channels import DEFAULT_OPTIONS, SignalReadOptions
 
 ALLOWED = 1e-5  # difference of scores, streamed and whole: see docs/architecture.md
@@ -96,7 +94,7 @@ def verify_recording(
 
     try:
         whole = score(read_for(path, bundle.front, reading, seconds=WHOLE))
-        pieces = score(_random_blocks(bundle, path, np.random.default_rng(seed), reading))
+        pieces = score(random_blocks(bundle, path, np.random.default_rng(seed), reading))
     except AudioError as error:
         return Verified(str(path), 0, 0, 0.0, True, str(error))
     found, again = (list(find_events(runs, bundle.rules)) for runs in (whole, pieces))
@@ -107,47 +105,20 @@ def verify_recording(
 
 
 def random_blocks(
-    path: str | Path, rate: float, rng: np.random.Generator, channel: int | None = None
-) -> Iterator[Block]:
-    """Read a recording in pieces cut at random, at its own rate and at ``rate``."""
-    with open_recording(path) as source:
-        longest = max(1, round(LONGEST * source.info.rate))
-        pieces = (
-            cut for piece in source.pieces for cut in random_cuts(mix(piece, channel), longest, rng)
-        )
-        for block in cut_blocks(pieces, source.info.rate, rate):
-            at = block.start
-            for cut in random_cuts(block.samples, max(1, round(LONGEST * rate)), rng):
-                yield Block(cut, at, rate)
-                at += cut.size
-
-
-def random_signal_blocks(
-    path: str | Path,
-    front: FrontEnd,
-    longest: int,
-    rng: np.random.Generator,
-    reading: SignalReadOptions = DEFAULT_OPTIONS,
-) -> Iterator[Block]:
-    """Read a signal other than sound in pieces cut at random, and again behind its gaps."""
-    with open_for(path, front, reading) as signal:
-        rate = signal.rate or front.rate
-        pieces = (cut for piece in signal.pieces for cut in random_cuts(piece, longest, rng))
-        for block in cut_blocks(pieces, rate, rate):
-            at = block.start
-            for cut in random_cuts(block.samples, longest, rng):
-                yield Block(cut, at, rate)
-                at += cut.shape[-1]
-
-
-def _random_blocks(
     bundle: Bundle, path: str | Path, rng: np.random.Generator, reading: SignalReadOptions
 ) -> Iterator[Block]:
+    """Read a recording in pieces cut at random, at its own sample rate and at the model's."""
     front = bundle.front
-    if front.sound:
-        return random_blocks(path, front.rate, rng, reading.channel)
-    longest = max(round(LONGEST * front.rate), grid_of(bundle).window_samples)
-    return random_signal_blocks(path, front, longest, rng, reading)
+    with open_pieces(path, front, reading) as (pieces, rate):
+        target = front.stream_rate(rate)
+        seconds = max(LONGEST, grid_of(bundle).window)
+        before, behind = (max(1, round(seconds * r)) for r in (rate, target))
+        cuts = (cut for piece in pieces for cut in random_cuts(piece, before, rng))
+        for block in cut_blocks(cuts, rate, target):
+            at = block.start
+            for cut in random_cuts(block.samples, behind, rng):
+                yield Block(cut, at, target)
+                at += cut.shape[-1]
 
 
 def random_cuts(

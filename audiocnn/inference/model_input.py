@@ -14,7 +14,8 @@ import numpy as np
 
 from audiocnn.errors import AudioError
 from audiocnn.frontend.base import FrontEnd, SignalFrontEnd
-from audiocnn.io.audio.blocks import Block, finite
+from audiocnn.io.audio.blocks import Block, Samples, finite, mix
+from audiocnn.io.audio.decoder import open_recording
 from audiocnn.io.audio.reader import find_recordings, read_audio, read_blocks
 from audiocnn.io.signals.cache import open_held
 from audiocnn.io.signals.channels import DEFAULT_OPTIONS, SignalReadOptions
@@ -85,6 +86,37 @@ def open_for(
             )
         signal.rate = signal.rate or front.rate
         yield signal
+
+
+@contextmanager
+def open_pieces(
+    path: str | Path, front: FrontEnd, reading: SignalReadOptions = DEFAULT_OPTIONS
+) -> Iterator[tuple[Iterator[Samples], float]]:
+    """Open a recording for a model, at the sample rate at which it was recorded.
+
+    Parameters
+    ----------
+    path, front, reading
+        As for `read_for`.
+
+    Yields
+    ------
+    pieces, rate
+        Samples (N,) of sound, mixed to mono, or (K, N), as they are decoded; not finite
+        where they are missing. Samples per second.
+
+    Raises
+    ------
+    AudioError
+        As `open_recording` and `open_for`; from the pieces, as it is met.
+    """
+    if front.sound:
+        with open_recording(path) as source:
+            pieces = (mix(piece, reading.channel) for piece in source.pieces)
+            yield pieces, source.info.rate
+    else:
+        with open_for(path, front, reading) as signal:
+            yield iter(signal.pieces), signal.rate or front.rate
 
 
 def read_for(
