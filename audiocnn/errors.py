@@ -1,4 +1,4 @@
-"""What can go wrong, and who is told.
+"""The exception tree of the package.
 
     AudiocnnError
     ├── ArgumentError   a value that a caller passed: also a ValueError
@@ -9,8 +9,8 @@
     └── Cancelled       the caller stopped the work
 
 A message says what is wrong, what was found (value, shape, ``path:line``) and
-what to do. Input is checked once, at the border; ``assert`` is for guarantees
-of our own.
+what to do. Input is validated once, at the border; ``assert`` is for internal
+guarantees.
 """
 
 from __future__ import annotations
@@ -60,19 +60,19 @@ class Cancelled(AudiocnnError):
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """Say which known name is nearest, as the end of a sentence.
+    """Return the nearest known name as the end of a sentence.
 
     Parameters
     ----------
     name
-        What the user wrote.
+        The name that was given.
     known
-        The names that would have worked.
+        The valid names.
 
     Returns
     -------
     str
-        ``" (did you mean 'rooster'?)"``, or ``""`` if nothing is near.
+        ``" (did you mean 'rooster'?)"``, or ``""`` if none is near.
     """
     near = difflib.get_close_matches(name, list(known), n=1)
     return f" (did you mean {near[0]!r}?)" if near else ""

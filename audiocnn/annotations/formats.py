@@ -1,4 +1,4 @@
-"""Events to files that people and programs read, and back.
+"""Writing events to annotation files, and reading them.
 
     .csv                path,start,end,label,score
     .jsonl              one object a line, with the same keys
@@ -65,7 +65,7 @@ _READERS: dict[str, Callable[[Path], Iterator[Event]]] = {
 
 
 def format_of(path: str | Path) -> str:
-    """Tell a format's name (csv, raven, ...) from the end of a file's name.
+    """Return the format (csv, raven, ...) for the suffix of a file's name.
 
     Raises
     ------
@@ -91,8 +91,8 @@ def format_events(
     format
         audacity, csv, jsonl, kaleidoscope or raven.
     clock
-        With one, wall-clock times are told too, of recordings whose names say when
-        they began (see `audiocnn.annotations.start_times`).
+        If given, wall-clock times are added for recordings whose names contain the
+        time (see `audiocnn.annotations.start_times`).
 
     Yields
     ------
@@ -200,7 +200,7 @@ def check_row(row: Row, format: str) -> None:
 
 
 def check_format(format: str) -> str:
-    """Refuse a format that is unknown, or that cannot be written here, before the work.
+    """Validate a format before the work begins.
 
     Raises
     ------

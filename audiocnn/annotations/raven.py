@@ -67,7 +67,7 @@ def read_raven(path: Path) -> Iterator[Event]:
 
 
 def _has_views(path: Path) -> bool:
-    """Tell whether selections may come several times, in a row for each view of Raven's."""
+    """Return whether selections may be repeated, with a row for each view of Raven's."""
     views = {row.get("View") for _, row in itertools.islice(_table(path), 1)}
     return any(row.get("View") not in views for _, row in _table(path))
 

@@ -1,4 +1,4 @@
-"""An event as formats write and read it: checked, with what only the outside knows."""
+"""Validation and conversion of events for all formats."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def check_event(event: Event) -> Event:
 
 
 def end_of(event: Event, format: str) -> float:
-    """Give the end, for a format that must have one.
+    """Return the end of an event, for a format that needs one.
 
     Raises
     ------
@@ -62,7 +62,7 @@ def end_of(event: Event, format: str) -> float:
 
 
 def one_line(text: str, format: str) -> str:
-    """Give a text, for a format of lines and tabs that knows no quotes.
+    """Return a text unchanged if a format of lines and tabs without quotes can hold it.
 
     Raises
     ------
@@ -93,7 +93,7 @@ def event_of(place: str, start: str, end: str, label: str, score: str, source: s
 
 
 def text_of(place: str, name: str, value: Any) -> str:
-    """Give a value that came with a type as text for `event_of`.
+    """Convert a typed value to the text that `event_of` takes.
 
     Raises
     ------

@@ -11,7 +11,7 @@
 
 A name that says something impossible (a 13th month) says nothing. The clock of a
 recorder is not known to be right, and unless the name has an offset, nor where it
-was set: then times are naive, as the name has them, until somebody says a zone.
+was set: times are naive then, as in the name, unless a zone is given.
 """
 
 from __future__ import annotations
@@ -39,13 +39,13 @@ AUDIOMOTH_YEARS = (2016, 2038)  # what eight digits may mean: the first were sol
 
 @dataclass(frozen=True)
 class Clock:
-    """How wall-clock times are told.
+    """The time zone of wall-clock times.
 
     Parameters
     ----------
     zone
-        Where the recorders' clocks were set, and where times are told. None: times
-        are told as the names have them, without an offset unless the name has one.
+        Zone of the recorders' clocks and of the times that are written. None: times are
+        those of the names, without an offset unless the name has one.
     """
 
     zone: ZoneInfo | None = None
@@ -75,7 +75,7 @@ def parse_zone(name: str) -> ZoneInfo:
 
 
 def start_time(path: str, clock: Clock = NAIVE) -> datetime | None:
-    """Say when a recording began, if its name does.
+    """Return when a recording began, if its name contains the time.
 
     Parameters
     ----------
@@ -83,7 +83,7 @@ def start_time(path: str, clock: Clock = NAIVE) -> datetime | None:
         Of the recording, or its URL; only the name is looked at, not the folders.
     clock
         Where the recorder's clock was set. A name with an offset, and AudioMoth's
-        hexadecimal, need no zone and are told in this one.
+        hexadecimal, need no zone and are converted to this one.
 
     Returns
     -------
@@ -122,7 +122,7 @@ def _log_skipped(name: str, time: datetime, zone: str) -> None:
 
 
 def moment(start: datetime, seconds: float) -> datetime:
-    """Say what the clock shows some seconds later, to the microsecond.
+    """Return the wall-clock time some seconds later, to the microsecond.
 
     Where the zone is known, also if the clock was set in between.
     """

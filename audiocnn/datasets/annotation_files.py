@@ -95,7 +95,7 @@ def _files_beside(recordings: Sequence[Path]) -> Iterator[Path]:
 
 
 def _take(file: Path, owner: Path | None, names: _Names, found: Annotations) -> None:
-    """Give each row of a file to its recording."""
+    """Return each row of a file to its recording."""
     strangers: Counter[str] = Counter()
     homeless = 0
     if owner is not None and content_of(file) not in NAMING:
@@ -153,7 +153,7 @@ def _columns(header: str) -> set[str]:
 
 
 def _not_taken(left: Sequence[tuple[Path, str]]) -> Iterator[str]:
-    """Say which files are not taken, those of one kind of reason together."""
+    """Yield which files are not taken, those of one kind of reason together."""
     by_suffix: dict[str, list[tuple[Path, str]]] = {}
     for file, reason in left:
         by_suffix.setdefault(file.suffix.lower(), []).append((file, reason))

@@ -1,4 +1,4 @@
-"""What there is to learn from, piece by piece: a recording or a part of one, and its labels."""
+"""A labelled clip: a recording or a part of one, and its labels."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from audiocnn.io.recording import RecordingRef
 
 @dataclass(frozen=True)
 class Clip:
-    """A recording, or a part of one, and what is to be heard in it.
+    """A recording, or a part of one, with its labels.
 
     Parameters
     ----------

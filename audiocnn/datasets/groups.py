@@ -1,4 +1,4 @@
-"""Groups that file names suggest: clips of one source, speaker or day that nobody named.
+"""Groups of clips that columns or file names suggest: one source, speaker or day.
 
 A clip learnt from and a clip measured on, cut from one recording, make figures that are
 too good, and most people who were misled by their figures were misled by this. Names
@@ -34,7 +34,7 @@ SHOWN = 3
 
 @dataclass(frozen=True)
 class Suggestion:
-    """Groups that nobody named.
+    """Suggested groups.
 
     Parameters
     ----------
@@ -60,7 +60,7 @@ class Suggestion:
     examples: tuple[str, ...]
 
     def __str__(self) -> str:
-        """Say it, with the evidence and what to do."""
+        """Return the suggestion as a sentence, with the evidence and the remedy."""
         where = (
             "the file names suggest groups"
             if self.column == BY_NAME
@@ -76,7 +76,7 @@ class Suggestion:
 
 
 def suggest_groups(clips: Sequence[Clip]) -> Suggestion | None:
-    """Look for groups in the columns and, if there are none, in the names of files.
+    """Suggest groups from the columns or, if there are none, from the file names.
 
     Returns
     -------
@@ -133,7 +133,7 @@ def group_names(clips: Sequence[Clip], group: str | None) -> list[str]:
 def with_groups(
     clips: Sequence[Clip], group: str | None, tell: Callable[[str], None]
 ) -> list[Clip]:
-    """Give clips the groups of their names if those are asked for, and warn if none are.
+    """Add the groups that file names suggest if they are asked for, and warn if no group is given.
 
     Parameters
     ----------
@@ -143,7 +143,7 @@ def with_groups(
         Column that was named, `BY_NAME` for the groups that the names suggest (unless a
         column has that name), or None.
     tell
-        Told of groups that nobody named.
+        Called with a warning about suggested groups.
 
     Returns
     -------
@@ -174,7 +174,7 @@ def with_groups(
 def _weigh(
     clips: Sequence[Clip], values: Sequence[str], column: str = BY_NAME
 ) -> Suggestion | None:
-    """Say whether values make groups that matter."""
+    """Return the suggestion that values make; None if it does not matter."""
     members: dict[str, list[int]] = defaultdict(list)
     for index, value in enumerate(values):
         members[value].append(index)
@@ -242,7 +242,7 @@ def _sources(clips: Sequence[Clip]) -> list[str]:
 
 
 def _follows_class(clips: Sequence[Clip], names: Sequence[list[str]], at: int, usual: int) -> bool:
-    """Tell whether a part of the names is the class, by this or another name."""
+    """Return whether a part of the names is the class, by this or another name."""
     classes: dict[str, set[tuple[str, ...]]] = defaultdict(set)
     for clip, parts in zip(clips, names, strict=True):
         if len(parts) == usual:

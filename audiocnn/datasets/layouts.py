@@ -1,4 +1,4 @@
-"""The ways in which people lay out labelled sounds, each read into clips.
+"""Layouts of labelled datasets, each read into clips.
 
     clips.csv                          a table that says it all
     metadata.csv, metadata.jsonl       Hugging Face's `audiofolder`, also in train/ test/ ...
@@ -231,7 +231,7 @@ def _empty_file(bare: Sequence[Path]) -> str:
     free = next((p for p in bare if not p.with_suffix(".txt").exists()), None)
     if free is None:
         return ""
-    return f"put an empty {free.stem}.txt beside one in which none of the classes is to be heard, "
+    return f"put an empty {free.stem}.txt beside one in which none of the classes occurs, "
 
 
 def _folders_in(folder: Path) -> list[Path]:

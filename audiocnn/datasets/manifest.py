@@ -1,4 +1,4 @@
-"""What there is to learn from or to be measured on: clips with labels, in groups and folds.
+"""Manifests of labelled clips: reading, filtering, splitting by column, folds.
 
 Clips that share a source (a speaker, a recording, a day) sound alike; if one is
 learnt from and another measured on, the figures are too good. So folds keep groups

@@ -1,4 +1,4 @@
-"""What a person said of a model's events, in a list, and what is to be learnt from it.
+"""Review lists: a person's verdicts on a model's events, and the clips they make.
 
     clip,path,start,end,label,score,offset,verdict
     owl/0001_0.98_night_12.5s.flac,rec/night.wav,12.500000,14.000000,owl,0.98,2.0,right
@@ -37,7 +37,7 @@ DRAWN = ".svg"  # the clip of a signal that is not sound
 
 @dataclass(frozen=True)
 class Cut:
-    """The sound of an event, cut out to be heard.
+    """The excerpt of an event for review.
 
     Parameters
     ----------
@@ -99,7 +99,7 @@ def read_cuts(path: Path) -> list[Cut]:
 
 
 def check_list(path: Path) -> None:
-    """Refuse a list that is there: nobody's verdicts are written over.
+    """Refuse to overwrite an existing list and its verdicts.
 
     Raises
     ------

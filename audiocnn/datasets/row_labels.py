@@ -51,7 +51,7 @@ def clips_of_rows(path: Path, reading: SignalReadOptions, rate: float) -> list[C
     AudioError
         If the column is not there, or the file cannot be read.
     """
-    assert reading.labels is not None, "whoever asks for labels says where they are"
+    assert reading.labels is not None, "reading.labels names the column"
     with open_rows(path) as rows:
         check_names(str(path), rows.names)
         (column,) = pick_columns(path, rows.names, [reading.labels])

@@ -25,7 +25,7 @@ from audiocnn.io.audio.reader import audio_info
 
 MARGIN = 0.5  # seconds beside a mark that are neither class nor background
 SHORTEST_BACKGROUND = 1.0  # seconds
-SLIVER = 0.1  # seconds; shorter overlaps are how exactly somebody clicked
+SLIVER = 0.1  # seconds; shorter overlaps are the precision of marks set by hand
 BEYOND_END = 0.1  # seconds by which a mark may pass the end: programs round
 
 
@@ -41,7 +41,7 @@ def strong_labels(events: Iterable[Event]) -> list[Event]:
     -------
     list of Event
         In the order of onset, one for each of several labels (``a|b``). An event without
-        a label marks what nobody could name.
+        a label marks an unknown sound.
 
     Raises
     ------
@@ -94,7 +94,7 @@ def clips_of(recording: Path, events: Sequence[Event]) -> list[Clip]:
 
 
 def _pieces(recording: Path, events: Sequence[Event], duration: float | None) -> Iterator[Clip]:
-    """Give the stretches in which the same named classes sound, by onset."""
+    """Yield the stretches in which the same named classes sound, by onset."""
     spans = list(_spans(events))
     for at, (start, end, labels) in enumerate(spans):
         near = [spans[k][2] for k in (at - 1, at + 1) if 0 <= k < len(spans)]

@@ -88,9 +88,9 @@ def test_sound_goes_its_way(tmp_path):
         (
             {"names": "time,a,b,c"},
             SignalReadOptions(),
-            r"3 channels \(a, b, c\), and the model hears 3 chan",
+            r"3 channels \(a, b, c\), and the model takes 3 chan",
         ),
-        ({}, SignalReadOptions(columns=("x", "y")), r"2 channels \(x, y\), and the model hears 3"),
+        ({}, SignalReadOptions(columns=("x", "y")), r"2 channels \(x, y\), and the model takes 3"),
         ({"n": 1}, SignalReadOptions(), "has 1 row; to tell its rate takes two"),
     ],
 )

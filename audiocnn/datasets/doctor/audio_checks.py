@@ -1,8 +1,8 @@
-"""One recording, decoded once: what it stores, how loud, how wide, how clean, and its prints.
+"""Measurements of one recording: format, level, bandwidth, clipping and fingerprints.
 
-Everything that the dataset doctor says about sound rests on these numbers. They are few
-and small, so thousands of recordings fit in memory, and a cache spares the next decoding.
-It must never know labels: what is heard here is the same whatever somebody called it.
+The dataset doctor's findings about sound are computed from these numbers. They are small,
+so those of thousands of recordings fit in memory, and a cache makes a second check fast.
+Labels are not used here: the measurements of a recording do not depend on them.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ EMPTY_BELOW = 60.0  # dB under the strongest frequency, where all above an edge 
 
 @dataclass(frozen=True)
 class Examined:
-    """What is known of a recording.
+    """The measurements of a recording.
 
     Parameters
     ----------
@@ -100,7 +100,7 @@ def examine(path: str | Path, channel: int | None = None) -> Examined:
 
 
 class _Meter:
-    """Adds up what `examine` tells, a block at a time."""
+    """Accumulates the measurements of `examine`, a block at a time."""
 
     def __init__(self, info: AudioInfo) -> None:
         self._rate, self._hash, self._n = info.rate, hashlib.sha256(), 0

@@ -1,4 +1,4 @@
-"""Many recordings examined: in several processes, and each only once.
+"""Examining many recordings in several processes, with a cache of the measurements.
 
 What was measured is kept in one SQLite file, under the recording's place, size and time,
 so that a second check of the same data takes seconds. Only the parent writes.

@@ -1,4 +1,4 @@
-"""The dataset doctor: what is wrong with somebody's data, before a network learns it.
+"""The dataset doctor: faults of a dataset, found before training.
 
     layout -> every recording examined once -> findings, errors first
 
@@ -40,7 +40,7 @@ SEVERITIES = (ERROR, WARNING, NOTE)
 
 @dataclass(frozen=True)
 class Report:
-    """What the doctor says.
+    """The result of a check.
 
     Parameters
     ----------
@@ -69,7 +69,7 @@ class Report:
         return any(finding.severity == ERROR for finding in self.findings)
 
     def as_dict(self) -> dict[str, Any]:
-        """Give what --json prints."""
+        """Return plain values for JSON."""
         return {**vars(self), "findings": [finding.as_dict() for finding in self.findings]}
 
 
@@ -142,7 +142,7 @@ def check_dataset(
 def _about_layout(
     data: Path, clips: Sequence[Clip], faults: Sequence[str], whole: bool
 ) -> Iterator[Finding]:
-    """Say what could not be understood, and which sounds no table or folder labels."""
+    """Report faults of the layout, and recordings that no table or folder labels."""
     for fault in faults:
         what, _, advice = fault.partition(": ")
         yield Finding("layout", ERROR, fault, advice or what)

@@ -1,4 +1,4 @@
-"""The same sound twice: byte by byte, sample by sample, or by ear; and one source in two folds."""
+"""Findings about duplicate sounds, and about sources that are in two folds."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def _near(paths: Sequence[Path], found: Mapping[Path, Examined]) -> Iterator[Twi
 def _compare(
     a: Path, b: Path, found: Mapping[Path, Examined], p: Proposal
 ) -> tuple[float, float, float]:
-    """Lay the waveforms over each other; of long recordings a minute around the overlap."""
+    """Correlate two waveforms; of long recordings a minute around the overlap."""
     start = max(0.0, -p.lag), max(0.0, p.lag)
     ends = [s + 60.0 for s in start]
     x, y = (
@@ -102,7 +102,7 @@ def _compare(
 
 
 def about_twins(clips: Sequence[Clip], twins: Sequence[Twins]) -> Iterator[Finding]:
-    """Say which recordings are one sound, and worse, with other labels or in another fold."""
+    """Report recordings of the same sound, and whether labels or folds differ."""
     by_path: dict[Path, list[Clip]] = defaultdict(list)
     for clip in clips:
         by_path[clip.path].append(clip)
@@ -120,7 +120,7 @@ def about_twins(clips: Sequence[Clip], twins: Sequence[Twins]) -> Iterator[Findi
     if other:
         yield Finding(
             "two labels", ERROR, f"{len(other)} sounds are there twice, with different labels",
-            "listen, and mend the wrong label; if both are to be heard, write both: a|b",
+            "listen, and mend the wrong label; if both sounds are in it, write both: a|b",
             tuple(_pair(t, _labels(by_path[t.a]), _labels(by_path[t.b])) for t in other),
         )  # fmt: skip
     for column in fold_columns(clips):
@@ -139,7 +139,7 @@ def about_twins(clips: Sequence[Clip], twins: Sequence[Twins]) -> Iterator[Findi
 def about_groups(
     clips: Sequence[Clip], group: str | None, found: Mapping[Path, Examined]
 ) -> Iterator[Finding]:
-    """Say which sources are in two folds, and whether there are groups nobody named."""
+    """Report sources that are in two folds, and groups that were not given."""
     columns = fold_columns(clips)
     if group is not None and group != BY_NAME:
         named: Sequence[str] | None = [clip.columns.get(group, "") for clip in clips]
@@ -156,7 +156,7 @@ def about_groups(
 
 
 def fold_columns(clips: Sequence[Clip]) -> list[str]:
-    """Name the columns that say which part of the data a clip is in."""
+    """Return the columns that assign clips to parts of the data."""
     return [c for c in FOLD_COLUMNS if clips and all(c in clip.columns for clip in clips)]
 
 

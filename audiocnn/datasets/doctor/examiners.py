@@ -30,7 +30,7 @@ class Examiner(Protocol):
         """Examine one recording."""
 
     def findings(self, clips: Sequence[Clip], found: Mapping[Path, Examined]) -> Iterator[Finding]:
-        """Judge recordings by themselves, and beside the others."""
+        """Report findings on recordings, and compared with each other."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class SoundExaminer:
         return examine(path, self.channel)
 
     def findings(self, clips: Sequence[Clip], found: Mapping[Path, Examined]) -> Iterator[Finding]:
-        """Judge recordings by themselves, and beside the others."""
+        """Report findings on recordings, and compared with each other."""
         return about_files(clips, found)
 
 
@@ -79,7 +79,7 @@ class SignalExaminer:
         return examine_signal(path, self.reading)
 
     def findings(self, clips: Sequence[Clip], found: Mapping[Path, Examined]) -> Iterator[Finding]:
-        """Judge recordings by themselves, and beside the others."""
+        """Report findings on recordings, and compared with each other."""
         return about_signals(clips, found)
 
 

@@ -1,4 +1,4 @@
-"""What a finding is, and those about single recordings: unreadable, silent, clipped, narrow ..."""
+"""The type of a finding, and findings about single recordings."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ NOTED = {
     TRACKS: (NOTE, "have several sound tracks", "the first is taken: extract another if need be"),
 }  # fmt: skip
 SILENT = 10 ** (-70 / 20)  # of full scale: as quiet as training takes for silence
-CLIPPED = 1e-3  # share of samples: fewer are hardly heard
+CLIPPED = 1e-3  # share of samples: fewer are hardly audible
 OFFSET = 0.01  # of full scale
 NARROW = 0.65  # of half the rate, below which a file holds less than its rate promises
 RARE_RATE = 0.1  # share of files below which a rate is an exception
@@ -54,7 +54,7 @@ class Place:
 
 @dataclass(frozen=True)
 class Finding:
-    """Something about a dataset that its owner should know.
+    """A fault or peculiarity of a dataset.
 
     Parameters
     ----------
@@ -78,12 +78,12 @@ class Finding:
     places: tuple[Place, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
-        """Give what --json prints."""
+        """Return plain values for JSON."""
         return asdict(self)
 
 
 def about_files(clips: Sequence[Clip], found: Mapping[Path, Examined]) -> Iterator[Finding]:
-    """Judge each recording by itself, and its rate and length beside the others."""
+    """Report findings on each recording, and on its rate and length compared with the others."""
     yield from about_unreadable(found)
     good = {path: e for path, e in found.items() if not e.error}
     yield from _noted(good)
@@ -121,7 +121,7 @@ def _noted(good: Mapping[Path, Examined]) -> Iterator[Finding]:
 
 
 def about_unreadable(found: Mapping[Path, Examined]) -> Iterator[Finding]:
-    """Name the recordings that cannot be read, and why."""
+    """Report the recordings that cannot be read, with the reasons."""
     places = [Place(str(path), e.error) for path, e in found.items() if e.error]
     if places:
         yield Finding(
@@ -131,7 +131,7 @@ def about_unreadable(found: Mapping[Path, Examined]) -> Iterator[Finding]:
 
 
 def span_of(clip: Clip, found: Examined) -> tuple[float, float]:
-    """Give begin and end of a clip, seconds, within its recording."""
+    """Return begin and end of a clip in seconds, within its recording."""
     return clip.start, found.duration if clip.end is None else min(clip.end, found.duration)
 
 
@@ -157,8 +157,8 @@ def _silent(clips: Sequence[Clip], good: Mapping[Path, Examined]) -> Iterator[Fi
 
 
 def _places(good: Mapping[Path, Examined], judge: Callable[[Examined], str]) -> list[Place]:
-    told = ((path, judge(e)) for path, e in good.items())
-    return [Place(str(path), detail) for path, detail in told if detail]
+    details = ((path, judge(e)) for path, e in good.items())
+    return [Place(str(path), detail) for path, detail in details if detail]
 
 
 def _clipped(e: Examined) -> str:
@@ -182,20 +182,20 @@ def _rates(good: Mapping[Path, Examined]) -> Iterator[Finding]:
     usual, _ = counts.most_common(1)[0]
     rare = {rate for rate, n in counts.items() if n < RARE_RATE * len(good)} - {usual}
     places = tuple(Place(str(p), f"{e.rate} Hz") for p, e in good.items() if e.rate in rare)
-    told = ", ".join(f"{n} at {rate} Hz" for rate, n in sorted(counts.items()))
+    listed = ", ".join(f"{n} at {rate} Hz" for rate, n in sorted(counts.items()))
     if places:
         yield Finding(
-            "rate", WARNING, f"{_count(list(places))} at another rate than the rest ({told})",
+            "rate", WARNING, f"{_count(list(places))} at another rate than the rest ({listed})",
             "all are resampled, but what lies above half the lowest rate tells them apart: make"
             " sure that the header is right, and that no class is of one rate alone", places,
         )  # fmt: skip
     else:
         advice = "all are resampled; make sure that no class is of one rate alone"
-        yield Finding("rate", NOTE, f"several rates: {told}", advice)
+        yield Finding("rate", NOTE, f"several rates: {listed}", advice)
 
 
 def about_lengths(clips: Sequence[Clip], found: Mapping[Path, Examined]) -> Iterator[Finding]:
-    """Name the clips that are far shorter or longer than most."""
+    """Report the clips that are far shorter or longer than most."""
     spans = [(clip, span_of(clip, found[clip.path])) for clip in clips
              if clip.path in found and not found[clip.path].error and clip.labels]  # fmt: skip
     if not spans:

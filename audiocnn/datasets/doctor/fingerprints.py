@@ -1,4 +1,4 @@
-"""The same sound again: re-encoded, cut, louder, at another rate, maybe with another label.
+"""Audio fingerprints: finding the same sound re-encoded, cut, louder or at another rate.
 
     log bands over time -> signs of differences -> a 24-bit word every 16 ms
 
@@ -38,7 +38,7 @@ Words = NDArray[np.uint32]
 
 
 class Printer:
-    """Makes the words of a recording that comes in pieces."""
+    """Computes the fingerprint words of a recording, a chunk at a time."""
 
     def __init__(self) -> None:
         self._tail = np.empty(0, np.float32)
@@ -51,7 +51,7 @@ class Printer:
             self._frames.append(frames[0])
 
     def result(self) -> tuple[Words, NDArray[np.int32]]:
-        """Give the words and their times, in steps of `STEP` samples; none of quiet."""
+        """Return the words and their times, in steps of `STEP` samples; none of silence."""
         if not self._frames:
             return np.empty(0, np.uint32), np.empty(0, np.int32)
         bands = np.concatenate(self._frames, axis=1)
@@ -60,9 +60,9 @@ class Printer:
         words = (bits * (1 << np.arange(BITS, dtype=np.uint32))[:, None]).sum(0, dtype=np.uint32)
         loud = bands.max(axis=0)[BACK:]
         # Bands at their floor differ by rounding alone.
-        heard = (loud > loud.max(initial=-99) - QUIET / 4.343) & (loud > np.log(SPEC.floor) + 3)
-        heard &= (words != 0) & (words != (1 << BITS) - 1)
-        frames = np.flatnonzero(heard)
+        audible = (loud > loud.max(initial=-99) - QUIET / 4.343) & (loud > np.log(SPEC.floor) + 3)
+        audible &= (words != 0) & (words != (1 << BITS) - 1)
+        frames = np.flatnonzero(audible)
         return words[frames].astype(np.uint32), frames.astype(np.int32)
 
 
@@ -150,7 +150,7 @@ def _count_votes(pairs: NDArray[np.int64]) -> list[Proposal]:
 def correlate(
     a: NDArray[np.float32], b: NDArray[np.float32], lag: float
 ) -> tuple[float, float, float]:
-    """Lay one waveform over another, and say how well they agree.
+    """Return how well two waveforms correlate, and at which lag.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""What is odd about labels: spelling, balance, and those that a model contradicts.
+"""Findings about labels: spelling, balance, and labels that a model contradicts.
 
 References
 ----------
@@ -30,7 +30,7 @@ SURE, DENIED = 0.5, 0.2  # scores of another class, at least, and of the own, at
 
 
 def about_labels(clips: Sequence[Clip]) -> Iterator[Finding]:
-    """Judge the classes: how they are spelt, and how many recordings each has."""
+    """Report findings on the classes: their spelling and numbers of recordings."""
     labels = labels_of(clips)
     if len(labels) < 1:
         yield Finding("no labels", ERROR, f"none of the {len(clips)} clips has a label",
@@ -46,10 +46,10 @@ def about_labels(clips: Sequence[Clip]) -> Iterator[Finding]:
     for single in (True, False):
         some = {label: n for label, n in few.items() if (n < 2) == single}
         if some:
-            told = ", ".join(f"{label} ({n})" for label, n in some.items())
+            listed = ", ".join(f"{label} ({n})" for label, n in some.items())
             yield Finding(
                 "too few", ERROR if single else WARNING,
-                f"{len(some)} classes have fewer than {2 if single else FEW} recordings: {told}",
+                f"{len(some)} classes have fewer than {2 if single else FEW} recordings: {listed}",
                 "record more, from other sources" + (
                     ": it takes one to learn from and one to be judged by" if single else ""),
             )  # fmt: skip

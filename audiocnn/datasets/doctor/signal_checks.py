@@ -1,6 +1,6 @@
-"""One recording of a signal that is not sound, read once: its channels, what they do and lack.
+"""Measurements of one recording of another signal than sound.
 
-What `examining` is for sound. It must never know labels.
+The counterpart of `audio_checks`. Labels are not used here.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ ROUNDING = 1e-6  # of a value: what float32 leaves of a constant
 
 @dataclass(frozen=True)
 class ExaminedSignal(Examined):
-    """What is known of a recording; of `Examined`, what is about sound stays empty.
+    """The measurements of a recording; those of `Examined` that concern sound stay empty.
 
     Parameters
     ----------

@@ -29,7 +29,7 @@ Good = Mapping[Path, ExaminedSignal]
 
 
 def about_signals(clips: Sequence[Clip], found: Mapping[Path, Examined]) -> Iterator[Finding]:
-    """Judge each recording by itself, and beside the others."""
+    """Report findings on each recording, and compared with the others."""
     yield from about_unreadable(found)
     good = {path: e for path, e in found.items() if isinstance(e, ExaminedSignal) and not e.error}
     yield from _unlike(
@@ -54,7 +54,7 @@ def about_signals(clips: Sequence[Clip], found: Mapping[Path, Examined]) -> Iter
 
 
 def _rounded(rates: set[float]) -> dict[float, float]:
-    """Give the first of those that are the same rate."""
+    """Map rates that differ by less than `SAME_RATE` to the first of them."""
     first: dict[float, float] = {}
     for rate in sorted(rates):
         before = max(first.values(), default=0.0)
@@ -64,17 +64,17 @@ def _rounded(rates: set[float]) -> dict[float, float]:
 
 def _unlike(
     good: Good, what: str, key: Callable[[ExaminedSignal], Hashable],
-    told: Callable[[ExaminedSignal], str], advice: str,
+    describe: Callable[[ExaminedSignal], str], advice: str,
 ) -> Iterator[Finding]:  # fmt: skip
     counts = Counter(key(e) for e in good.values())
     if len(counts) < 2:
         return
     usual, n = counts.most_common(1)[0]
     example = next(e for e in good.values() if key(e) == usual)
-    places = tuple(Place(str(path), told(e)) for path, e in good.items() if key(e) != usual)
+    places = tuple(Place(str(path), describe(e)) for path, e in good.items() if key(e) != usual)
     yield Finding(
         what, ERROR,
-        f"{len(places)} recordings have another {what} than the {n} with {told(example)}",
+        f"{len(places)} recordings have another {what} than the {n} with {describe(example)}",
         advice, places,
     )  # fmt: skip
 

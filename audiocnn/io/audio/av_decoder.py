@@ -162,7 +162,7 @@ class _Converter:
         yield from self._taken(self._resampler.resample(frame))
 
     def rest(self) -> Iterator[Frames]:
-        """Give what the resampler has kept back."""
+        """Yield what the resampler has kept back."""
         if self._resampler is not None:
             yield from self._taken(self._resampler.resample(None))
         self._resampler, self._form, self.waiting = None, None, 0

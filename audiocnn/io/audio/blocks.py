@@ -1,4 +1,4 @@
-"""Pieces of sound to blocks: mixed to mono, resampled, cut to a length.
+"""Chunks of samples to blocks: mixed to mono, resampled, cut to a length.
 
 The path that all samples take, from a file, a pipe or a microphone. How they
 were cut on the way changes no bit of them. Samples that are not finite are never
@@ -164,8 +164,8 @@ def cut_blocks(
     Block
         A segment starts at the output sample nearest to its first input sample,
         and at least one after the segment before, so that every gap shows. As soon
-        as a gap begins, an empty block behind a jump tells so: whoever waits for
-        the end of a segment need not wait for the next one.
+        as a gap begins, an empty block behind a jump marks it, so that the end of a
+        segment is known before the next one begins.
     """
     size, end = max(1, round(min(seconds, 1e6) * rate_out)), -1
     open_segment = False
@@ -183,14 +183,14 @@ def cut_blocks(
 
 
 def nearest_sample(index: int, rate_in: float, rate_out: float) -> int:
-    """Give the output sample nearest to an input sample; exact for whole rates of any size."""
+    """Return the output sample nearest to an input sample; exact for whole rates of any size."""
     if rate_in == rate_out:
         return index
     return int((2 * index * rate_out + rate_in) // (2 * rate_in))
 
 
 def finite(samples: Samples) -> NDArray[np.bool_]:
-    """Say which samples (N,) can be used, in every channel."""
+    """Return which samples (N,) are usable in every channel."""
     good = np.abs(samples) <= LOUDEST
     return good if good.ndim == 1 else np.logical_and.reduce(good)
 

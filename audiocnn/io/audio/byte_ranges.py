@@ -37,7 +37,7 @@ class Extent:
     endless
         Whether the decoder must not learn the size, see `ExtentFile`.
     rate, channels
-        Of its samples, where finding the extent has told them; else 0.
+        Of its samples, where they are known from finding the extent; else 0.
     frames
         Samples per channel, or 0.
     """

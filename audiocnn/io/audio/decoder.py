@@ -1,4 +1,4 @@
-"""A recording's own samples, a piece at a time, and what came of reading it.
+"""Opening recordings with libsndfile or FFmpeg.
 
 libsndfile decodes; what it cannot open goes to PyAV (``audiocnn[av]``). Both read one
 recording a file and may end early, so the bytes of the file are looked at first (see
@@ -26,7 +26,7 @@ __all__ = ["AudioInfo", "Source", "check_file", "check_sound", "open_recording"]
 
 
 def check_file(path: str | Path) -> Path:
-    """Say what is wrong with a path before any decoder does.
+    """Check a path before a decoder opens it.
 
     Raises
     ------

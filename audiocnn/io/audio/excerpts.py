@@ -1,4 +1,4 @@
-"""A part of a recording as it was recorded: its own rate, its own channels, for people to hear.
+"""Excerpts of recordings at their own rate and with their own channels, for listening.
 
 Where the decoder can seek to a sample, nothing before the part is decoded: an event at
 the end of a day costs what one at its beginning costs. MP3 and what FFmpeg reads do not

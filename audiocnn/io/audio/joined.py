@@ -77,7 +77,7 @@ def _pieces(source: Source, parts: Sequence[Open], unread: str) -> Iterator[Fram
 
 
 def _converted(inner: Source, info: AudioInfo) -> Iterator[Frames]:
-    """Give the pieces of a part at the rate and with the channels of the whole."""
+    """Yield the pieces of a part at the rate and with the channels of the whole."""
     channels = inner.info.channels
     pieces = inner.pieces
     if inner.info.rate != info.rate:

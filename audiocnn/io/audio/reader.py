@@ -1,4 +1,4 @@
-"""Recordings to blocks of samples, at any rate, in constant memory; and where they are.
+"""Reading recordings as blocks of samples at any rate, and finding them in folders.
 
 A file is a stream: it is read a piece at a time, and whole or in blocks of any
 length the samples are the same, bit for bit. What a file stores, and whether all
@@ -62,7 +62,7 @@ def read_blocks(
     channel: int | None = None,
     note: TakeNote | None = None,
 ) -> Iterator[Block]:
-    """Read a recording of any length in constant memory, at the rate that is wanted.
+    """Read a recording of any length in constant memory, at a given rate.
 
     Parameters
     ----------
@@ -162,7 +162,7 @@ def read_audio(
 def find_recordings(
     paths: Sequence[str | Path], on_error: Callable[[AudioError], None] | None = None
 ) -> list[Path]:
-    """List the recordings that are meant by some files and folders.
+    """List the recordings in files and folders.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all, whatever ends the program or the power."""
+"""Atomic writes: a file is complete or absent, also after a crash or a power cut."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ LONGEST = 48  # characters of a name, of four bytes at most, in that of its temp
 
 @contextlib.contextmanager
 def replacing(path: str | Path) -> Iterator[Path]:
-    """Give a name beside a file to write to; when the context ends, that takes its place.
+    """Yield a temporary path beside a file, which replaces the file when the context ends.
 
     Until then what was there stays, and if it ends by an exception for good. A link is
     followed. What is written is on the disk before it has the name.
@@ -37,5 +37,5 @@ def replacing(path: str | Path) -> Iterator[Path]:
 
 
 def is_left_over(path: Path) -> bool:
-    """Tell what a program that was killed has left behind."""
+    """Return whether a file is the remains of an interrupted write."""
     return path.name.endswith(SUFFIX)

@@ -49,6 +49,6 @@ def alone(path: Path, work: str) -> Iterator[None]:
         try:
             yield
         finally:
-            # Removed while it is held: whoever waits on a removed file opens it again.
+            # Removed while it is held: filelock opens it again if it was removed meanwhile.
             with contextlib.suppress(OSError):  # Windows keeps what is open
                 Path(f"{path}-lock").unlink()

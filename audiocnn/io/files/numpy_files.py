@@ -1,6 +1,6 @@
-"""NumPy's files: arrays out of .npy and .npz, whatever is wrong with them said in one way.
+"""Reading .npy and .npz files, with one kind of error for all faults.
 
-The last file that was read stays at hand: a file of many series is asked for each in turn.
+The last file that was read is cached, for files of many series.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ def _load(path: Path, size: int, mtime_ns: int) -> Mapping[str, Array]:
 
 
 def rate_of(path: str | Path, array: Array) -> float:
-    """Give the rate that an array of a file says.
+    """Return the rate that an array of a file states.
 
     Raises
     ------

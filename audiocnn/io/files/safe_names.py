@@ -11,7 +11,7 @@ LONGEST = 60  # bytes, so that a time and a number still fit beside it
 
 
 def safe_name(label: str) -> str:
-    """Make a name of a label that every file system and broker takes.
+    """Convert a label to a name that every file system and broker accepts.
 
     Parameters
     ----------

@@ -2,7 +2,7 @@
 
 Annotations and manifests come from spreadsheets, other programs and people. Spreadsheets
 write what their country uses: semicolons between columns, decimal commas, UTF-16, a byte
-order mark, a first line ``sep=;``, empty columns at the end. What can be told with certainty
+order mark, a first line ``sep=;``, empty columns at the end. Whatever is unambiguous
 is read; anything else is refused with its place, what was found, and what to do.
 """
 
@@ -251,7 +251,7 @@ def is_number(text: str) -> bool:
 
 
 def no_column(where: str, name: str, columns: Mapping[str, object] | Sequence[str]) -> DatasetError:
-    """Say that a column is missing, and which there are."""
+    """Build the error for a missing column, with the existing ones."""
     near, there = did_you_mean(name, columns), ", ".join(columns)
     return DatasetError(f"{where}: no column {name!r}{near}; there are: {there}")
 

@@ -1,8 +1,8 @@
-"""The last signal that was opened, held: for whoever reads many parts of one file.
+"""Cache of the last opened signal, for repeated partial reads.
 
-A table of a week with a label in every row is hundreds of clips; read from its beginning
-for each, it would take hundreds of times as long. What is larger than `LIMIT` is held in a
-temporary file, and what finds no room there is not held.
+A table of a week with a label in every row is hundreds of clips; reading it from its
+beginning for each would take hundreds of times as long. A signal of more than `LIMIT` values
+is kept in a temporary file, or not at all if the disk is full.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ def open_held(
     reading: SignalReadOptions = DEFAULT_OPTIONS,
     wanted: Sequence[str] | None = None,
 ) -> Iterator[Signal]:
-    """Open a recording of any signal, at once if it is the one that was opened before.
+    """Open a recording of any signal, from the cache if it is the one that was opened last.
 
     Parameters, what is yielded and what is raised are those of `open_signal`; of a
-    recording that is held, damage anywhere is told at once.
+    cached recording, damage anywhere is raised at once.
     """
     ref = RecordingRef.of(path)
     check_file(ref.file)
@@ -54,7 +54,7 @@ def open_held(
 def length_of(
     path: str | Path | RecordingRef, reading: SignalReadOptions = DEFAULT_OPTIONS
 ) -> float | None:
-    """Give the length of a recording of any signal, seconds; None if it does not say.
+    """Return the length of a recording of any signal in seconds; None if it is unknown.
 
     Where nothing says the rate, a sample is a second, as for the clips of such files.
     """
@@ -94,7 +94,7 @@ def _read(
 
 
 def _joined(parts: Iterator[Samples], channels: int) -> Samples | None:
-    """Put parts together (K, N), in memory or in a file; None if there is room in neither."""
+    """Join parts to (K, N), in memory or in a file; None if both are full."""
     n, taken = 0, [np.empty((channels, 0), np.float32)]
     for part in parts:
         taken.append(part)

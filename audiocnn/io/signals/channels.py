@@ -1,4 +1,4 @@
-"""Which columns of a file are the channels of a signal, and which says the time."""
+"""Choosing the columns of a file that are channels, and the column of times."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ INDEX_NAME = re.compile(r"unnamed: \d+|__index_level_\d+__|index", re.IGNORECASE
 
 @dataclass(frozen=True)
 class SignalReadOptions:
-    """How signals are to be read.
+    """Options for reading signals.
 
     Parameters
     ----------
@@ -174,10 +174,10 @@ def choose_channels(
     positional = reading.columns or all(name.isdecimal() for name in there)
     if positional and len(there) == len(wanted):
         return tuple(there)
-    told = "" if reading.columns else "; give --columns to say which stand for the model's"
-    raise AudioError(f"{path} has {_told(there)}, and the model hears {_told(wanted)}{told}")
+    hint = "" if reading.columns else "; give --columns to say which stand for the model's"
+    raise AudioError(f"{path} has {_listed(there)}, and the model takes {_listed(wanted)}{hint}")
 
 
-def _told(names: Sequence[str]) -> str:
+def _listed(names: Sequence[str]) -> str:
     some = ", ".join(name[:24] for name in names[:12]) + (" ..." if len(names) > 12 else "")
     return f"{len(names)} channel{'' if len(names) == 1 else 's'} ({some})"

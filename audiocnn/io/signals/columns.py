@@ -1,4 +1,4 @@
-"""Columns of numbers, a chunk of rows at a time, and what a cell may say.
+"""Columns of numbers, a chunk of rows at a time, and the parsing of cells.
 
 Where they come from is `row_files`' business, what they mean `signals`'. A missing value
 is NaN; what is neither a number nor missing is refused with its place.
@@ -112,7 +112,7 @@ def value_of(place: str, name: str, text: str) -> float:
 
 
 def is_value(text: str) -> bool:
-    """Tell numbers, and what stands for a missing one, from names."""
+    """Return whether a text is a number or stands for a missing one."""
     try:
         float(text)
     except ValueError:
@@ -140,7 +140,7 @@ def check_names(where: str, names: Sequence[str]) -> tuple[str, ...]:
 def rows_of_arrays(
     path: str | Path, arrays: Mapping[str, NDArray[Any]], rate: float | None = None
 ) -> Rows:
-    """Give arrays (N,) as columns; a complex one as two, its real and imaginary part.
+    """Return arrays (N,) as columns; a complex one as two, its real and imaginary part.
 
     Raises
     ------
@@ -173,5 +173,5 @@ def rows_of_arrays(
 
 
 def with_time(time: str | None, names: Sequence[str]) -> list[str]:
-    """Give the names of what `Rows.read` yields."""
+    """Return the names of the columns that `Rows.read` yields."""
     return [*([] if time is None else [time]), *names]

@@ -1,7 +1,7 @@
-"""Recordings of any kind in files and folders: what somebody means by a path.
+"""Finding recordings of any kind in files and folders.
 
-A folder of signals may also hold tables that are none: lists of clips, annotations. They
-are told by their columns.
+A folder of signals may also hold other tables: lists of clips, annotations. They are
+recognised by their columns.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ MARKS = frozenset({"start", "end", "label"})
 def find_signals(
     paths: Sequence[str | Path], on_error: Callable[[AudioError], None] | None = None
 ) -> list[Path]:
-    """List the recordings of signals that are meant by some files and folders.
+    """List the recordings of signals in files and folders.
 
     Parameters
     ----------
@@ -65,6 +65,6 @@ def find_signals(
 
 
 def lists_recordings(path: Path) -> bool:
-    """Tell a table that lists or annotates recordings from a signal, by its columns."""
+    """Return whether a table lists or annotates recordings, by its columns."""
     names = column_names(path)
     return bool(PATHS & names) or names >= MARKS

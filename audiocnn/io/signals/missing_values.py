@@ -1,4 +1,4 @@
-"""Values that are not there: refused, left out, or drawn over with a line, as was asked.
+"""Missing values: refused, made gaps, or interpolated.
 
 What comes in is rows in their places, NaN where one channel has no value; where whole
 rows are missing, the next ones begin later.
@@ -20,7 +20,7 @@ LONGEST_LINE = 1 << 20  # samples that a straight line may be drawn over
 
 @dataclass
 class Missed:
-    """What was not there, counted while rows are taken.
+    """Counts of missing values.
 
     Parameters
     ----------
@@ -67,7 +67,7 @@ def counted(rows: Placed, missed: Missed) -> Placed:
 
 
 def interpolated(where: str, rows: Placed, names: tuple[str, ...], missed: Missed) -> Placed:
-    """Draw lines over what is missing; at both ends of a recording the nearest value stands.
+    """Interpolate missing values linearly; at both ends of a recording the nearest value is used.
 
     Raises
     ------
@@ -107,7 +107,7 @@ def interpolated(where: str, rows: Placed, names: tuple[str, ...], missed: Misse
 
 
 def _last_known(block: Numbers) -> int:
-    """Give the last row at or behind which every channel has a value; -1 if one has none."""
+    """Return the last row at or behind which every channel has a value; -1 if one has none."""
     good = ~np.isnan(block)
     lasts = len(block) - 1 - good[::-1].argmax(axis=0)
     return int(np.where(good.any(axis=0), lasts, -1).min(initial=len(block) - 1))

@@ -1,4 +1,4 @@
-"""Recordings of other signals than sound, as channels over time, for whoever asks.
+"""Reading signals other than sound, as channels over time.
 
 A signal is (K, N), in its own units and at its own rate; it is never mixed or
 resampled. Which columns are its channels, and how the rate is known, is said by the
@@ -69,7 +69,7 @@ class Whole:
     samples: Samples
 
     def since(self, first: int) -> Iterator[tuple[int, Samples]]:
-        """Give them from a sample on, `AT_ONCE` of it at a time."""
+        """Yield them from a sample on, `AT_ONCE` of it at a time."""
         for k in range(max(0, bisect.bisect_right(self.starts, first) - 1), len(self.starts)):
             begin = self.ends[k - 1] if k else 0
             skipped = max(0, first - self.starts[k])
@@ -110,11 +110,11 @@ class Signal:
     whole: Whole | None = None
 
     def parts_since(self, first: int) -> Iterator[tuple[int, Samples]]:
-        """Give the parts; those before a sample are left out where that saves reading them."""
+        """Yield the parts; those before a sample are left out where that saves reading them."""
         return self.parts if self.whole is None else self.whole.since(first)
 
     def pieces_since(self, first: int) -> Iterator[tuple[int, Samples]]:
-        """Give the parts, as `parts_since`, with NaN for what is missing between them."""
+        """Yield the parts, as `parts_since`, with NaN for what is missing between them."""
         end = 0 if self.whole is None else first
         for at, part in self.parts_since(first):
             while end < at:
@@ -206,7 +206,7 @@ def _from_rows(
 def _signal(
     signal: Signal, reading: SignalReadOptions, rows: Placed, place: Callable[[int], str]
 ) -> Signal:
-    """Do with missing values what was asked."""
+    """Apply the option for missing values."""
     rows = _usable(rows)
     if reading.missing == "refuse":
         rows = refusing(rows, signal.names, place)
@@ -219,7 +219,7 @@ def _signal(
 
 
 def _usable(rows: Placed) -> Placed:
-    """Take what is not finite, or beyond all measure, as missing."""
+    """Treat values that are not finite, or beyond `LOUDEST`, as missing."""
     for at, part in rows:
         part[~(np.abs(part) <= LOUDEST)] = np.nan
         yield at, part

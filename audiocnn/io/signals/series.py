@@ -1,4 +1,4 @@
-"""Files that hold many series, and the name of one of them: ``X_TEST.ts#12``.
+"""Files of many series, and reading one of them: ``X_TEST.ts#12``.
 
     X_TEST.ts            of the time-series archives
     gestures.npz         with X (n, K, T) or (n, T), and perhaps y (n,), names (K,), rate
@@ -26,7 +26,7 @@ MANY = "X"  # the array of an .npz that holds one series after the other
 
 
 def series_in(path: str | Path) -> tuple[int, tuple[str, ...] | None] | None:
-    """Say how many series a file holds, and their labels (None if it has none).
+    """Return the number of series in a file and their labels (None if it has none).
 
     Returns
     -------

@@ -1,7 +1,7 @@
 """Files with a row a sample: CSV and TSV, NPY, NPZ and Parquet, opened by their suffix.
 
-A text file is read as it comes, so that a long one costs no memory; the numbers of a
-small one stay at hand, for whoever asks for one part of it after the other.
+A text file is streamed, so that memory does not grow with its length; the numbers of a
+small one are cached for repeated partial reads.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ class _Table:
         return f"{self.path}:{row + (2 if self.named else 1)}"
 
     def cells(self) -> Iterator[list[list[str]]]:
-        """Give the rows below the head; a file may end in empty lines."""
+        """Yield the rows below the head; a file may end in empty lines."""
         with _open_text(self.path) as file:
             lines = itertools.islice(file, 1 if self.named else 0, None)
             rows = _readable(self.path, csv.reader(lines, delimiter=self.delimiter))
@@ -188,16 +188,16 @@ def _from_arrays(path: Path) -> Rows:
             arrays = {"0": only}
     shapes = {name: array.shape for name, array in arrays.items()}
     if not arrays or len(set(shapes.values())) > 1 or any(len(s) != 1 for s in shapes.values()):
-        told = ", ".join(f"{name or 'array'} {shape}" for name, shape in shapes.items())
+        found = ", ".join(f"{name or 'array'} {shape}" for name, shape in shapes.items())
         raise AudioError(
             f"{path}: a signal has arrays (N,) of one length, or one (N, K); this has "
-            f"{told or 'none'}"
+            f"{found or 'none'}"
         )
     return rows_of_arrays(path, arrays, known)
 
 
 def column_names(path: Path) -> frozenset[str]:
-    """Give the names in the first line of a text file; none of another, or a damaged one."""
+    """Return the column names of a text file; none of other or damaged files."""
     if path.suffix.lower() not in TEXT_SUFFIXES:
         return frozenset()
     try:

@@ -1,4 +1,4 @@
-"""Rows with times on an even grid: how fast they follow, and where each of them stands.
+"""The sample rate by a column of times, and the position of each row on an even grid.
 
     times    0.00  0.02  0.04        0.10  0.12        seconds, as they are written
     places   0     1     2           5     6           rows are missing between 2 and 5
@@ -35,7 +35,7 @@ def numbered(chunks: Iterable[Numbers]) -> Placed:
 
 
 def timed(where: str, rows: Rows, names: tuple[str, ...], time: str) -> tuple[float, Placed]:
-    """Tell the rate by a column of times, and give the other columns in their places.
+    """Determine the rate by a column of times, and place the other columns on the grid.
 
     Parameters
     ----------
@@ -82,7 +82,7 @@ def timed(where: str, rows: Rows, names: tuple[str, ...], time: str) -> tuple[fl
 
 
 def _scaled(chunk: Numbers, unit: float) -> Numbers:
-    """Give rows whose times are in seconds."""
+    """Return rows whose times are in seconds."""
     if unit == 1.0:
         return chunk
     chunk = chunk.copy()
@@ -91,7 +91,7 @@ def _scaled(chunk: Numbers, unit: float) -> Numbers:
 
 
 def _rate(times: Numbers, steps: Numbers, step: float) -> float:
-    """Give the rate as people would write it: times are rounded, it need not be.
+    """Return the rate, rounded to the figures that the times support.
 
     The slope of a line through the longest stretch without a gap; the ends alone would be
     off by what they are rounded by.

@@ -36,7 +36,7 @@ SHOWN = 8  # classes named in a message
 
 @dataclass(frozen=True)
 class Archive:
-    """Where the series of a file stand.
+    """The positions of the series in a file.
 
     Parameters
     ----------
@@ -63,7 +63,7 @@ class Archive:
 
 
 def read_archive(path: Path) -> Archive:
-    """Look through a `.ts` file.
+    """Index a `.ts` file.
 
     Raises
     ------
@@ -152,7 +152,7 @@ def _read_archive(path: Path, size: int, mtime_ns: int) -> Archive:
 
 
 def _lines(path: Path, raw: Sequence[bytes]) -> Iterator[tuple[int, int, str]]:
-    """Give line number, byte and text of what is neither empty nor a comment."""
+    """Yield line number, byte and text of what is neither empty nor a comment."""
     byte = 0
     for number, line in enumerate(raw, start=1):
         text = _decoded(path, number, line).strip()

@@ -262,8 +262,8 @@ def test_channels_of_a_model(tmp_path, there, columns, chosen):
 @pytest.mark.parametrize(
     ("there", "columns", "message"),
     [
-        (("a", "b"), (), r"has 2 channels \(a, b\), and the model hears 2 channels \(x, y\); give"),
-        (("0", "1", "2"), (), r"has 3 channels \(0, 1, 2\), and the model hears 2"),
+        (("a", "b"), (), r"has 2 channels \(a, b\), and the model takes 2 channels \(x, y\); give"),
+        (("0", "1", "2"), (), r"has 3 channels \(0, 1, 2\), and the model takes 2"),
         (("x", "y", "z"), ("x", "y", "z"), r"has 3 channels \(x, y, z\), and .* \(x, y\)$"),
         (("x",), (), r"has 1 channel \(x\)"),
     ],

@@ -95,7 +95,7 @@ def test_a_device_is_met_in_the_middle_of_a_line_and_starts_again():
     found = piped(b"7,3\n1,2,3\n4,5,6\nx,y,z\n7,8,9\ny,z,x\n2,3,1\n", reading=GAP)
     expected = [[np.nan] * 3, [1, 2, 3], [4, 5, 6], [7, 8, 9], [1, 2, 3]]
     np.testing.assert_array_equal(found.T, expected)
-    with pytest.raises(AudioError, match=r"stdin has 2 channels \(0, 1\), and the model hears 3"):
+    with pytest.raises(AudioError, match=r"stdin has 2 channels \(0, 1\), and the model takes 3"):
         piped(b"7,3\n1,2\n4,5\n", reading=GAP)
 
 
