@@ -57,10 +57,10 @@ def random_network(
 
 def random_bundle(arch: str, folder: Path) -> Bundle:
     """Write a bundle with a random network."""
-    recipe = TrainingConfig(FRONT, arch=arch, window=1.5, hop=0.25, pools=2)
+    config = TrainingConfig(FRONT, arch=arch, window=1.5, hop=0.25, pools=2)
     rules = {label: EventRule(0.51, 0.5, smooth=0.5) for label in LABELS}
     calibration = Calibration((3.0, 2.0, 4.0), (0.1, -0.2, 0.0))
-    return pack(random_network(arch), recipe, LABELS, calibration, rules, {}, folder)
+    return pack(random_network(arch), config, LABELS, calibration, rules, {}, folder)
 
 
 def random_signal_bundle(kind: str, folder: Path) -> Bundle:
@@ -68,10 +68,10 @@ def random_signal_bundle(kind: str, folder: Path) -> Bundle:
     front = SIGNAL_FRONTS[kind]
     arch, mean = ("cnn1d", 0.0) if kind == "raw" else ("cnn2d", -5.0)
     network = random_network(arch, 1, front.n_bands, planes=front.planes, mean=mean)
-    recipe = TrainingConfig(front, arch=arch, window=2.0, hop=0.5, pools=1)
+    config = TrainingConfig(front, arch=arch, window=2.0, hop=0.5, pools=1)
     rules = {label: EventRule(0.51, 0.5) for label in LABELS}
     calibration = Calibration((3.0, 2.0, 4.0), (0.1, -0.2, 0.0))
-    return pack(network, recipe, LABELS, calibration, rules, {}, folder)
+    return pack(network, config, LABELS, calibration, rules, {}, folder)
 
 
 # Networks with an input window, as others train them --------------------------------------

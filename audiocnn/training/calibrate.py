@@ -15,7 +15,7 @@ def calibrate_on(
     kept: Predictions,
     quiet: Predictions | None,
     targets: NDArray[np.float32],
-    recipe: JudgingConfig,
+    config: JudgingConfig,
     group: NDArray[np.generic],
 ) -> Calibration:
     """Fit the calibration: windows with energy of held-out clips, and background beside them.
@@ -23,7 +23,7 @@ def calibrate_on(
     Background counts half as much as the clips, however much there is of it. Clips of one
     ``group`` (K,) are taken as one in how much they can show.
     """
-    ok = audible(kept, recipe.silence_db, recipe.faint_db)
+    ok = audible(kept, config.silence_db, config.faint_db)
     logits, truth = [kept.logits[:, ok]], [targets[kept.clip[ok]].T]
     weights = [np.full(int(ok.sum()), 1 / max(1, ok.sum()))]
     if quiet is not None:

@@ -1,6 +1,6 @@
 """Checkpoints that are whole or not there, and of this training or refused.
 
-A fit's folder holds ``fit.json``, which says of what recipe and data it is, and
+A fit's folder holds ``fit.json``, which says of what config and data it is, and
 ``last.ckpt`` after the last whole epoch. Going on from there gives the same network
 as never having stopped, so the two must be of one training: anything else is refused,
 and what differs is named.
@@ -127,11 +127,11 @@ def claim(folder: Path, what: Mapping[str, Any]) -> Path | None:
 
 
 def describe(
-    examples: Examples, recipe: TrainingConfig, start: Mapping[str, torch.Tensor] | None = None
+    examples: Examples, config: TrainingConfig, start: Mapping[str, torch.Tensor] | None = None
 ) -> dict[str, Any]:
-    """Describe what makes a fit what it is: recipe, sounds, labels, first weights."""
+    """Describe what makes a fit what it is: config, sounds, labels, first weights."""
     what: dict[str, Any] = {
-        "recipe": recipe.described(),
+        "recipe": config.described(),
         "sounds": _digest_of(examples.waveforms, examples.members),
         "labels": _digest(examples.targets[examples.members]),
         "background": "none"

@@ -31,7 +31,7 @@ from audiocnn.training.run_results import Curve
 class Fits:
     """The fits of a training: a fold each, if folds there are, and the final one."""
 
-    material: TrainingSet[TrainingConfig]
+    training_set: TrainingSet[TrainingConfig]
     run: Path
     tell: Callable[[str], None]
     watcher: Watcher | None
@@ -41,11 +41,11 @@ class Fits:
     @property
     def parts(self) -> list[int]:
         """The parts that have a fit of their own."""
-        return self.material.split.parts if self.material.split.crossed else []
+        return self.training_set.split.parts if self.training_set.split.crossed else []
 
     def all(self) -> tuple[list[Predictions], list[Predictions], Classifier]:
         """Make what is not made yet: predictions of clips and background, and the network."""
-        m = self.material
+        m = self.training_set
         held_out, quiet = [], []
         for part in self.parts:
             self.fit_fold(part)
@@ -55,7 +55,7 @@ class Fits:
                     quiet.append(load_predictions(self.folder(part) / "background.npz"))
         final = None if m.split.crossed else m.split.parts[0]
         model = self.fit(
-            m.without(final), self.run / "final", final, len(self.parts), self.final_recipe()
+            m.without(final), self.run / "final", final, len(self.parts), self.final_config()
         )
         if final is not None and is_first_process():
             clips, others = self.predict(model, final)
@@ -77,14 +77,14 @@ class Fits:
 
     def fit_fold(self, part: int) -> None:
         """Fit without a part and keep what the network says of it, unless that is done."""
-        m, folder = self.material, self.folder(part)
+        m, folder = self.training_set, self.folder(part)
         examples = m.without(part)
         claim(
-            folder, describe(examples, m.recipe, None if m.start is None else m.start.state_dict())
+            folder, describe(examples, m.config, None if m.start is None else m.start.state_dict())
         )
         if (folder / DONE).exists():
             return
-        model = self.fit(examples, folder, part, self.parts.index(part), m.recipe)
+        model = self.fit(examples, folder, part, self.parts.index(part), m.config)
         if is_first_process():
             clips, others = self.predict(model, part)
             if others:
@@ -92,14 +92,14 @@ class Fits:
             clips.save(folder / DONE)
             (folder / CHECKPOINT).unlink()
 
-    def final_recipe(self) -> TrainingConfig:
-        """Return the recipe of the fit on all: where folds ended early, as long as they took."""
-        recipe = self.material.recipe
-        if not recipe.patience or not self.parts:
-            return recipe
+    def final_config(self) -> TrainingConfig:
+        """Return the config of the fit on all: where folds ended early, as long as they took."""
+        config = self.training_set.config
+        if not config.patience or not self.parts:
+            return config
         curves = [read_curve(self.folder(p) / "curve.csv", "") for p in self.parts]
         epochs = round(statistics.median(len(curve.loss) for curve in curves))
-        return replace(recipe, epochs=epochs, patience=0)
+        return replace(config, epochs=epochs, patience=0)
 
     def fit(
         self,
@@ -107,14 +107,14 @@ class Fits:
         folder: Path,
         part: int | None,
         number: int,
-        recipe: TrainingConfig,
+        config: TrainingConfig,
     ) -> Classifier:
         """Fit one network."""
-        m = self.material
+        m = self.training_set
         judged = np.zeros(0, np.intp) if part is None else m.split.judged(part)
         held_out = judged[m.targets[judged].any(1)]
         return fit(
-            examples, recipe, folder, held_out=held_out, start=m.start, devices=self.devices,
+            examples, config, folder, held_out=held_out, start=m.start, devices=self.devices,
             log=self.log, watcher=self.told(number),
         )  # fmt: skip
 
@@ -131,12 +131,12 @@ class Fits:
 
     def predict(self, model: Classifier, part: int) -> tuple[Predictions, Predictions | None]:
         """Hear a part: its clips and its background."""
-        m = self.material
-        clips = predict(model, m.recipe, m.waveforms, m.split.judged(part))
+        m = self.training_set
+        clips = predict(model, m.config, m.waveforms, m.split.judged(part))
         rows = np.flatnonzero(m.background_part == part)
         if m.background_waveforms is None or not rows.size:
             return clips, None
-        return clips, predict(model, m.recipe, m.background_waveforms, rows)
+        return clips, predict(model, m.config, m.background_waveforms, rows)
 
     def folder(self, part: int) -> Path:
         """Return where the fit without a part lies."""

@@ -77,10 +77,10 @@ def default_front(rate: int) -> MelSpec:
     return MelSpec(rate, n_fft, hop, 64 if rate >= 16000 else 40, 50.0, rate / 2)
 
 
-def default_recipe(
+def default_config(
     clips: Sequence[Clip], look: Look | None = None, **chosen: Any
 ) -> TrainingConfig:
-    """Propose a recipe for clips: rate and window are read off a sample of them.
+    """Propose a config for clips: rate and window are read off a sample of them.
 
     Parameters
     ----------

@@ -43,7 +43,7 @@ def open_start(model: str | Path) -> tuple[Bundle, Classifier]:
 
 
 def start_choices(bundle: Bundle, chosen: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the fields of a recipe that a bundle brings with it.
+    """Return the fields of a config that a bundle brings with it.
 
     Parameters
     ----------
@@ -74,7 +74,7 @@ def start_choices(bundle: Bundle, chosen: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def start_network(
-    bundle: Bundle, network: Classifier, labels: tuple[str, ...], recipe: TrainingConfig
+    bundle: Bundle, network: Classifier, labels: tuple[str, ...], config: TrainingConfig
 ) -> Classifier:
     """Make the network that a fit begins with.
 
@@ -84,7 +84,7 @@ def start_network(
         What is trained on from.
     labels
         The new labels.
-    recipe
+    config
         Gives dropout and the seed of new rows of the head.
 
     Returns
@@ -93,10 +93,10 @@ def start_network(
         Trunk and normalisation of the bundle; where its labels are among the new
         ones, the rows of its head too.
     """
-    torch.manual_seed(recipe.seed)
+    torch.manual_seed(config.seed)
     names = {f.name for f in fields(TrunkSpec)}  # a bundle of before may not name them all
     details = {k: v for k, v in bundle.network.details.items() if k in names}
-    fresh = Classifier(TrunkSpec(**details | {"n_classes": len(labels)}), recipe.dropout)
+    fresh = Classifier(TrunkSpec(**details | {"n_classes": len(labels)}), config.dropout)
     state = fresh.state_dict()
     for name, value in network.state_dict().items():
         if not name.startswith("head."):

@@ -1,4 +1,4 @@
-"""Fitting a network with Lightning: from examples and a recipe to weights."""
+"""Fitting a network with Lightning: from examples and a config to weights."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from audiocnn.training.config import TrainingConfig
 from audiocnn.training.data.sampler import Examples, epoch_batches
 from audiocnn.training.lightning_module import Epochs, Fit, class_weights, moving_average
 from audiocnn.training.progress import Watch, Watcher
-from audiocnn.training.torch_frontend import Seeing
+from audiocnn.training.torch_frontend import TorchFrontEnd
 
 LOGS = ("csv", "tensorboard")
 SURVEYED = 100  # batches that the statistics of the bands are taken from, at most
@@ -37,7 +37,7 @@ NO_CLIPS = np.zeros(0, np.int64)
 
 
 def measure_bands(
-    examples: Examples, recipe: TrainingConfig, n_window: int, front: Seeing
+    examples: Examples, config: TrainingConfig, n_window: int, front: TorchFrontEnd
 ) -> tuple[Tensor, Tensor]:
     """Measure mean and standard deviation of each band over the training clips.
 
@@ -47,7 +47,7 @@ def measure_bands(
         Each (1, P, M, 1); ``scale`` is one over the deviation.
     """
     n, total, squares = 0, torch.zeros(1).double(), torch.zeros(1).double()
-    for batch in itertools.islice(epoch_batches(examples, recipe, n_window, 0), SURVEYED):
+    for batch in itertools.islice(epoch_batches(examples, config, n_window, 0), SURVEYED):
         frames = front.plain(torch.from_numpy(batch.samples)).double()
         n += frames.shape[0] * frames.shape[3]
         total = total + frames.sum((0, 3))
@@ -59,7 +59,7 @@ def measure_bands(
 
 def fit(
     examples: Examples,
-    recipe: TrainingConfig,
+    config: TrainingConfig,
     folder: Path,
     *,
     held_out: NDArray[np.int64] = NO_CLIPS,
@@ -75,7 +75,7 @@ def fit(
     ----------
     examples
         What to learn from.
-    recipe
+    config
         How.
     folder
         For the checkpoint of the last epoch and the curve; made if missing.
@@ -104,45 +104,45 @@ def fit(
         If there is nothing audible to train on, the loss is no number, or the folder
         holds an unfinished fit of something else.
     """
-    _check(examples, recipe, devices, log)
-    pl.seed_everything(recipe.seed, verbose=False)
-    task = Fit(recipe, examples.targets.shape[1], class_weights(examples, recipe))
+    _check(examples, config, devices, log)
+    pl.seed_everything(config.seed, verbose=False)
+    task = Fit(config, examples.targets.shape[1], class_weights(examples, config))
     grid = make_grid(
-        recipe.front, task.model.receptive_field, task.model.stride, recipe.window, recipe.hop
+        config.front, task.model.receptive_field, task.model.stride, config.window, config.hop
     )
     if start is None:
-        bands = measure_bands(examples, recipe, grid.window_samples, task.front)
+        bands = measure_bands(examples, config, grid.window_samples, task.front)
         task.model.mean, task.model.scale = bands
     else:
         task.model.load_state_dict(start.state_dict())
-    data = Epochs(examples, recipe, grid.window_samples, held_out)
+    data = Epochs(examples, config, grid.window_samples, held_out)
     first = None if start is None else start.state_dict()
-    checkpoint = claim(folder, describe(examples, recipe, first))
+    checkpoint = claim(folder, describe(examples, config, first))
     weights = finished(checkpoint)
     if weights is not None:  # it was stopped after its last epoch
         task.load_state_dict(weights)
         return task.model.to(memory_format=torch.contiguous_format).eval()  # type: ignore
-    with _quiet(), _answers(recipe):
-        trainer = _trainer(recipe, folder, Watch(name, folder, watcher), devices, log, data)
+    with _quiet(), _answers(config):
+        trainer = _trainer(config, folder, Watch(name, folder, watcher), devices, log, data)
         trainer.fit(task, datamodule=data, ckpt_path=checkpoint, weights_only=True)
     task.model.cpu().to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
     return task.model.eval()
 
 
 def _trainer(
-    recipe: TrainingConfig, folder: Path, watch: Watch, devices: int, log: str, data: Epochs
+    config: TrainingConfig, folder: Path, watch: Watch, devices: int, log: str, data: Epochs
 ) -> pl.Trainer:
     callbacks: list[pl.Callback] = [KeepLast(folder), watch]
-    if recipe.averaging:
-        callbacks.append(WeightAveraging(multi_avg_fn=moving_average(recipe.averaging)))
-    if recipe.patience and data.plain:
-        callbacks.append(EarlyStopping("held_out_loss", patience=recipe.patience))
+    if config.averaging:
+        callbacks.append(WeightAveraging(multi_avg_fn=moving_average(config.averaging)))
+    if config.patience and data.plain:
+        callbacks.append(EarlyStopping("held_out_loss", patience=config.patience))
     n_processes, n_machines = processes(devices)
     return pl.Trainer(
-        max_epochs=recipe.epochs, accelerator="auto", callbacks=callbacks,
+        max_epochs=config.epochs, accelerator="auto", callbacks=callbacks,
         devices=devices, num_nodes=n_machines,
         strategy="ddp" if n_processes > 1 else "auto",
-        precision=resolved_precision(recipe.precision),  # type: ignore[arg-type]
+        precision=resolved_precision(config.precision),  # type: ignore[arg-type]
         logger=TensorBoardLogger(folder, "tensorboard", "") if log == "tensorboard" else False,
         limit_val_batches=None if data.plain else 0, num_sanity_val_steps=0,
         enable_progress_bar=False, enable_model_summary=False, plugins=[WholeCheckpoints()],
@@ -167,13 +167,13 @@ def resolved_precision(precision: str) -> str:
     return "bf16-mixed" if torch.cuda.is_bf16_supported() else "16-mixed"
 
 
-def _check(examples: Examples, recipe: TrainingConfig, devices: int, log: str) -> None:
+def _check(examples: Examples, config: TrainingConfig, devices: int, log: str) -> None:
     if not examples.members.size or not examples.targets[examples.members].any():
         raise DatasetError("there are no labelled clips to train on")
     loudest = max(float(examples.waveforms.clip_levels(k).max()) for k in examples.members)
-    if loudest < 10 ** (recipe.silence_db / 10):
+    if loudest < 10 ** (config.silence_db / 10):
         raise DatasetError(
-            f"all {examples.members.size} clips are silent (below {recipe.silence_db:g} dB of "
+            f"all {examples.members.size} clips are silent (below {config.silence_db:g} dB of "
             "full scale): check how they were recorded with: audiocnn check"
         )
     if log not in LOGS:
@@ -181,9 +181,9 @@ def _check(examples: Examples, recipe: TrainingConfig, devices: int, log: str) -
     if log == "tensorboard" and importlib.util.find_spec("tensorboard") is None:
         raise AudiocnnError("tensorboard is not installed; run: pip install tensorboard")
     n = processes(devices)[0]
-    if devices < 1 or recipe.batch < 2 * n:
+    if devices < 1 or config.batch < 2 * n:
         raise ArgumentError(
-            f"{n} devices share each batch of {recipe.batch} windows: take at least one device, "
+            f"{n} devices share each batch of {config.batch} windows: take at least one device, "
             "and a --batch of at least two windows for each"
         )
 
@@ -200,7 +200,7 @@ def _quiet() -> Iterator[None]:
 
 
 @contextmanager
-def _answers(recipe: TrainingConfig) -> Iterator[None]:
+def _answers(config: TrainingConfig) -> Iterator[None]:
     """Turn what goes wrong in a fit into what a person can do about it."""
     in_main_thread = threading.current_thread() is threading.main_thread()
     handler = signal.getsignal(signal.SIGINT)
@@ -212,8 +212,8 @@ def _answers(recipe: TrainingConfig) -> Iterator[None]:
         if not _is_out_of_memory(error):
             raise
         raise AudiocnnError(
-            f"out of memory with batches of {recipe.batch} windows of {recipe.window:g} s, "
-            f"{recipe.arch} {recipe.size}: try --batch {max(2, recipe.batch // 2)}, then a shorter "
+            f"out of memory with batches of {config.batch} windows of {config.window:g} s, "
+            f"{config.arch} {config.size}: try --batch {max(2, config.batch // 2)}, then a shorter "
             "--window or --size small, or end other programs"
         ) from error
     finally:

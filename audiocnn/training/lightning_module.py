@@ -28,7 +28,7 @@ from audiocnn.training.data.sampler import (
     count_batches,
     epoch_batches,
 )
-from audiocnn.training.torch_frontend import hide_frames, seen_through
+from audiocnn.training.torch_frontend import hide_frames, torch_front_end
 
 HEAVIEST = 10.0  # how much more a rare class may count, with balance="loss"
 HELD_OUT_WINDOWS = 128  # that a curve is measured on: enough to see, a twentieth of the cost
@@ -39,7 +39,7 @@ class Fit(pl.LightningModule):
 
     Parameters
     ----------
-    recipe
+    config
         How to train.
     n_classes
         Number of labels.
@@ -48,13 +48,13 @@ class Fit(pl.LightningModule):
     """
 
     def __init__(
-        self, recipe: TrainingConfig, n_classes: int, weights: Tensor | None = None
+        self, config: TrainingConfig, n_classes: int, weights: Tensor | None = None
     ) -> None:
         super().__init__()
-        self.recipe = recipe
-        self.model = Classifier(trunk_spec(recipe, n_classes), recipe.dropout)
+        self.config = config
+        self.model = Classifier(trunk_spec(config, n_classes), config.dropout)
         self.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.front = seen_through(recipe.front)
+        self.front = torch_front_end(config.front)
         self.weights = torch.ones(n_classes) if weights is None else weights
 
     def transfer_batch_to_device(self, batch: Batch, device: torch.device, at: int) -> Batch:
@@ -63,7 +63,7 @@ class Fit(pl.LightningModule):
 
     def training_step(self, batch: Batch, index: int) -> Tensor:
         """Vary, classify, compare."""
-        a = self.recipe.augmentation
+        a = self.config.augmentation
         share, n_shares = self.global_rank, self.trainer.world_size
         rng = torch.Generator().manual_seed(batch.seed + share)
         samples, under, targets = (
@@ -76,7 +76,7 @@ class Fit(pl.LightningModule):
             frames = frames / self.model.scale + self.model.mean
         torch.manual_seed(batch.seed + share)  # dropout draws from the global generator
         logits = window_logits(self.model(frames.contiguous(memory_format=torch.channels_last)))
-        smooth = self.recipe.label_smoothing
+        smooth = self.config.label_smoothing
         targets = targets * (1 - smooth) + smooth / (targets.shape[1] + 1)
         # Gradients are averaged over processes, whose shares differ by a window at most.
         value = self.loss(logits, targets).sum() * (n_shares / len(batch.targets))
@@ -107,31 +107,31 @@ class Fit(pl.LightningModule):
         decayed = [p for p in self.model.parameters() if p.ndim > 1]
         others = [p for p in self.model.parameters() if p.ndim <= 1]
         groups = [
-            {"params": decayed, "weight_decay": self.recipe.weight_decay},
+            {"params": decayed, "weight_decay": self.config.weight_decay},
             {"params": others, "weight_decay": 0.0},
         ]
-        optimizer = torch.optim.AdamW(groups, lr=self.recipe.learning_rate)
+        optimizer = torch.optim.AdamW(groups, lr=self.config.learning_rate)
         n_steps = max(8, int(self.trainer.estimated_stepping_batches))  # a cycle needs as many
         schedule = torch.optim.lr_scheduler.OneCycleLR(
-            optimizer, self.recipe.learning_rate, n_steps, pct_start=0.25
+            optimizer, self.config.learning_rate, n_steps, pct_start=0.25
         )
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
 
-def trunk_spec(recipe: TrainingConfig, n_classes: int) -> TrunkSpec:
-    """Return which network a recipe makes."""
-    front = recipe.front
+def trunk_spec(config: TrainingConfig, n_classes: int) -> TrunkSpec:
+    """Return which network a config makes."""
+    front = config.front
     return TrunkSpec(
-        recipe.arch, recipe.size, front.planes, front.n_bands, n_classes, recipe.pools,
-        recipe.pooling, recipe.kernel,
+        config.arch, config.size, front.planes, front.n_bands, n_classes, config.pools,
+        config.pooling, config.kernel,
     )  # fmt: skip
 
 
-def class_weights(examples: Examples, recipe: TrainingConfig) -> Tensor:
+def class_weights(examples: Examples, config: TrainingConfig) -> Tensor:
     """Describe how much a positive of each class counts: more for the rarer, at most tenfold."""
     counts = examples.targets[examples.members].sum(0)
     weights = np.clip(counts.max() / np.maximum(counts, 1), 1, HEAVIEST)
-    return torch.from_numpy(weights if recipe.balance == "loss" else np.ones_like(weights))
+    return torch.from_numpy(weights if config.balance == "loss" else np.ones_like(weights))
 
 
 def moving_average(decay: float) -> Callable[[Any, Any, Any], None]:
@@ -162,19 +162,19 @@ class Epochs(pl.LightningDataModule):
 
     Parameters
     ----------
-    examples, recipe, n_window
+    examples, config, n_window
         See `epoch_batches`.
     held_out
         Clips that a curve is measured on; may be empty.
     """
 
     def __init__(
-        self, examples: Examples, recipe: TrainingConfig, n_window: int, held_out: NDArray[np.int64]
+        self, examples: Examples, config: TrainingConfig, n_window: int, held_out: NDArray[np.int64]
     ) -> None:
         super().__init__()
-        self.examples, self.recipe, self.n_window = examples, recipe, n_window
-        self.n_batches = count_batches(examples, recipe, n_window)
-        self.plain = list(plain_windows(examples, recipe, n_window, held_out))
+        self.examples, self.config, self.n_window = examples, config, n_window
+        self.n_batches = count_batches(examples, config, n_window)
+        self.plain = list(plain_windows(examples, config, n_window, held_out))
 
     def train_dataloader(self) -> DataLoader[Batch]:
         """Return the epoch that the trainer is in."""
@@ -192,7 +192,7 @@ class _Epoch(IterableDataset[Batch]):
 
     def __iter__(self) -> Iterator[Batch]:
         e = self.epochs
-        return one_ahead(epoch_batches(e.examples, e.recipe, e.n_window, self.epoch))
+        return one_ahead(epoch_batches(e.examples, e.config, e.n_window, self.epoch))
 
     def __len__(self) -> int:
         return self.epochs.n_batches
@@ -208,19 +208,19 @@ def one_ahead(batches: Iterator[Batch]) -> Iterator[Batch]:
 
 
 def plain_windows(
-    examples: Examples, recipe: TrainingConfig, n_window: int, clips: NDArray[np.int64]
+    examples: Examples, config: TrainingConfig, n_window: int, clips: NDArray[np.int64]
 ) -> Iterator[Batch]:
     """Cut windows from clips, spread over their audible parts; at most `HELD_OUT_WINDOWS`."""
     waves, cut = examples.waveforms, []
     for clip in clips[:: max(1, -(-len(clips) // HELD_OUT_WINDOWS))].tolist():
         starts = audible_starts(
             waves.clip_levels(clip), waves.length(clip), n_window, waves.step,
-            recipe.silence_db, recipe.faint_db,
+            config.silence_db, config.faint_db,
         )  # fmt: skip
         n = min(starts.size, max(1, HELD_OUT_WINDOWS // len(clips)), 4)
         cut += [(clip, int(s)) for s in starts[np.linspace(0, starts.size - 1, n).astype(int)]]
-    for at in range(0, len(cut), recipe.batch):
-        part = cut[at : at + recipe.batch]
+    for at in range(0, len(cut), config.batch):
+        part = cut[at : at + config.batch]
         samples = np.stack([waves.read(clip, start, n_window) for clip, start in part])
         targets: Array = examples.targets[[clip for clip, _ in part]]
         yield Batch(samples, np.zeros((0, 0), np.float32), targets, 0)

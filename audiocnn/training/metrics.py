@@ -80,14 +80,14 @@ class Judgement:
     figures: dict[str, Any]
 
 
-def judge(held: HeldOut, labels: tuple[str, ...], recipe: JudgingConfig, grid: Grid) -> Judgement:
+def judge(held: HeldOut, labels: tuple[str, ...], config: JudgingConfig, grid: Grid) -> Judgement:
     """Choose calibration and rules, and measure what they and the networks are worth.
 
     Parameters
     ----------
     held
         What the networks said.
-    labels, recipe, grid
+    labels, config, grid
         Of the model.
 
     Returns
@@ -105,9 +105,9 @@ def judge(held: HeldOut, labels: tuple[str, ...], recipe: JudgingConfig, grid: G
     accepted: list[Mask] = []
     parts = [int(p) for p in np.unique(held.part) if p != NEVER]
     for part in parts:
-        calibration, rules = _choose(held, labels, recipe, grid, part if parts[1:] else None)
+        calibration, rules = _choose(held, labels, config, grid, part if parts[1:] else None)
         own = held.clips.of(held.part == part)
-        _score_clips(own, calibration, rules, recipe, scores, sure)
+        _score_clips(own, calibration, rules, config, scores, sure)
         for k, runs in clip_runs(own, grid, calibration):
             heard[k] = {event.label for event in find_events(runs, rules)}
         if held.background is not None:
@@ -116,7 +116,7 @@ def judge(held: HeldOut, labels: tuple[str, ...], recipe: JudgingConfig, grid: G
             accepted.append(np.any(calibrate(quiet.logits, calibration) >= limits, axis=0))
             for k, runs in clip_runs(quiet, grid, calibration):
                 alarms += (replace(e, source=str(k)) for e in find_events(runs, rules))
-    calibration, rules = _choose(held, labels, recipe, grid, None)
+    calibration, rules = _choose(held, labels, config, grid, None)
     known = ~np.isnan(scores[:, 0])
     figures = _figures(scores, sure, heard, held, labels, known)
     figures |= {
@@ -128,7 +128,7 @@ def judge(held: HeldOut, labels: tuple[str, ...], recipe: JudgingConfig, grid: G
 
 
 def _choose(
-    held: HeldOut, labels: tuple[str, ...], recipe: JudgingConfig, grid: Grid, without: int | None
+    held: HeldOut, labels: tuple[str, ...], config: JudgingConfig, grid: Grid, without: int | None
 ) -> tuple[Calibration, dict[str, EventRule]]:
     """Fit calibration and rules on all parts, or on all but one."""
     clips, background = held.clips, held.background
@@ -137,7 +137,7 @@ def _choose(
         clips = clips.of(held.part != without)
         background = background and background.of(np.not_equal(held.background_part, without))
     background = None if background is None or not background.clip.size else background
-    calibration = calibrate_on(clips, background, held.targets, recipe, alike)
+    calibration = calibrate_on(clips, background, held.targets, config, alike)
     # Clips without a label are background too.
     nothing = clips.of(np.logical_not(held.targets.any(1)))
     if not nothing.clip.size:
@@ -147,7 +147,7 @@ def _choose(
     else:
         quiet = join([background, nothing], [0, int(background.clip.max()) + 1])
     rules = choose_rules(
-        labels, quiet, grid, calibration, candidate_rules([recipe.hop], join_gap=recipe.hop),
+        labels, quiet, grid, calibration, candidate_rules([config.hop], join_gap=config.hop),
         budget=FALSE_ALARMS, examples=(clips, held.targets),
     )  # fmt: skip
     return calibration, rules
@@ -166,19 +166,19 @@ def _score_clips(
     own: Predictions,
     calibration: Calibration,
     rules: Mapping[str, EventRule],
-    recipe: JudgingConfig,
+    config: JudgingConfig,
     scores: Array,
     sure: NDArray[np.bool_],
 ) -> None:
     """Enter the scores of clips, and whether the best reaches its threshold."""
     limits = np.array([rule.on for rule in rules.values()])
     values = calibrate(own.logits, calibration)
-    loud = audible(own, recipe.silence_db, recipe.faint_db)
+    loud = audible(own, config.silence_db, config.faint_db)
     rows = np.flatnonzero(loud)
     rows = rows[np.argsort(own.clip[rows], kind="stable")]
     clips, firsts = np.unique(own.clip[rows], return_index=True)
     for k, windows in zip(clips.tolist(), np.split(rows, firsts[1:]), strict=True):
-        scores[k] = clip_score(values[:, windows], recipe.clip_score)
+        scores[k] = clip_score(values[:, windows], config.clip_score)
         best = int(scores[k].argmax())
         sure[k] = scores[k, best] >= limits[best]
 

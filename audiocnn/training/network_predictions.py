@@ -20,22 +20,22 @@ BLOCK = 60  # seconds of a clip that are in memory at once
 
 
 def predict(
-    model: Classifier, recipe: TrainingConfig, waveforms: Stored, members: Iterable[int],
+    model: Classifier, config: TrainingConfig, waveforms: Stored, members: Iterable[int],
     hop: float | None = None,
 ) -> Predictions:  # fmt: skip
     """Run the exported network over clips, as the runtime does.
 
     Parameters
     ----------
-    model, recipe
+    model, config
         The network and how it was made.
     waveforms, members
         Clips, and which of them.
     hop
-        Seconds between windows; the recipe's if None.
+        Seconds between windows; the config's if None.
     """
-    network = open_streaming(recipe.front, export_graph(model), model.receptive_field, model.stride)
-    pipeline = Pipeline(network, network.grid(recipe.window, hop or recipe.hop))
+    network = open_streaming(config.front, export_graph(model), model.receptive_field, model.stride)
+    pipeline = Pipeline(network, network.grid(config.window, hop or config.hop))
     rows = [_predict_clip(pipeline, waveforms, int(k)) for k in members]
     return Predictions(*(np.concatenate(column, axis=-1) for column in zip(*rows, strict=True)))
 

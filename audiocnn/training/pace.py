@@ -37,7 +37,7 @@ def estimate_seconds(m: TrainingSet[TrainingConfig]) -> float:
     float
         For the fits alone; decoding is done already, and judging takes little.
     """
-    examples, config = m.without(None), m.recipe
+    examples, config = m.without(None), m.config
     torch.manual_seed(config.seed)
     task = Fit(config, len(m.labels))
     model = task.model
@@ -54,7 +54,7 @@ def estimate_seconds(m: TrainingSet[TrainingConfig]) -> float:
 def measure_step(task: Fit, m: TrainingSet[TrainingConfig], n_window: int) -> float:
     """Measure the seconds of one step: the slower of drawing a batch and learning from it."""
     optimizer = torch.optim.AdamW(task.model.parameters(), lr=1e-4)
-    batches = epoch_batches(m.without(None), m.recipe, n_window, 0)
+    batches = epoch_batches(m.without(None), m.config, n_window, 0)
     drawn, learnt = [], []
     began = time.monotonic()
     for batch in itertools.islice(batches, WARM_UP + TIMED):
@@ -69,7 +69,7 @@ def measure_step(task: Fit, m: TrainingSet[TrainingConfig], n_window: int) -> fl
 
 
 def _learn(task: Fit, batch: Batch, optimizer: torch.optim.Optimizer) -> None:
-    a, model = task.recipe.augmentation, task.model
+    a, model = task.config.augmentation, task.model
     rng = torch.Generator().manual_seed(batch.seed)
     samples, under, targets = map(torch.from_numpy, (batch.samples, batch.under, batch.targets))
     with torch.no_grad():

@@ -24,7 +24,7 @@ from audiocnn.training.config import TrainingConfig
 
 def pack(
     model: Classifier,
-    recipe: TrainingConfig,
+    config: TrainingConfig,
     labels: tuple[str, ...],
     calibration: Calibration,
     rules: Mapping[str, EventRule],
@@ -35,7 +35,7 @@ def pack(
 
     Parameters
     ----------
-    model, recipe, labels
+    model, config, labels
         What was fitted, how, and on what.
     calibration, rules
         Fitted on sounds that the network was not fitted on.
@@ -44,7 +44,7 @@ def pack(
     folder
         Where the bundle goes.
     """
-    per_second = recipe.front.rate / (recipe.front.hop * model.stride)
+    per_second = config.front.rate / (config.front.hop * model.stride)
     details = {
         **asdict(model.spec),
         "receptive_field": model.receptive_field,
@@ -55,10 +55,10 @@ def pack(
     network = NetworkSpec(
         receptive_field=model.receptive_field, stride=model.stride, details=details
     )
-    told = {k: v for k, v in card.items() if k != "readme"} | {"recipe": _plain(recipe.described())}
+    told = {k: v for k, v in card.items() if k != "readme"} | {"recipe": _plain(config.described())}
     bundle = Bundle(
-        labels, recipe.front, network, recipe.window, recipe.hop, dict(rules), calibration,
-        recipe.clip_score, told, export_graph(model), folder.name,
+        labels, config.front, network, config.window, config.hop, dict(rules), calibration,
+        config.clip_score, told, export_graph(model), folder.name,
     )  # fmt: skip
     weights = safetensors.torch.save(
         {name: value.contiguous() for name, value in model.state_dict().items()}

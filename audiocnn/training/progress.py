@@ -112,7 +112,7 @@ class Watch(pl.Callback):
             assert isinstance(module, Fit)
             raise DatasetError(
                 f"the training came to nothing in epoch {epoch} (loss {seen['loss']:g}): train "
-                f"with a lower --learning-rate (a third of {module.recipe.learning_rate:g}), with "
+                f"with a lower --learning-rate (a third of {module.config.learning_rate:g}), with "
                 "--precision 32-true if it was another, or look for faults with: audiocnn check"
             )
         seen["learning_rate"] = float(trainer.optimizers[0].param_groups[0]["lr"])

@@ -3,7 +3,7 @@
 A training writes this into its run folder, and a report is made from it without
 training again:
 
-    training.json     labels, recipe, clips, curves, calibration, rules, figures
+    training.json     labels, config, clips, curves, calibration, rules, figures
     held_out.npz      window logits of clips, each by a network that was not fitted on it
     background.npz    the same of background; not there if none was given
     predictions.csv   clip scores, as `audiocnn evaluate --predictions` writes them
@@ -85,7 +85,7 @@ class Training:
         What was trained on, as it was named.
     labels
         In the order of all scores.
-    recipe
+    config
         How.
     clips
         All clips of the dataset; `targets` has a row, `fold` an entry for each.
@@ -116,7 +116,7 @@ class Training:
 
     data: str
     labels: tuple[str, ...]
-    recipe: TrainingConfig | HeadConfig
+    config: TrainingConfig | HeadConfig
     clips: tuple[Clip, ...]
     fold: NDArray[np.int64]
     held_out: Predictions
@@ -151,7 +151,7 @@ def save_training(training: Training, folder: Path) -> None:
         "format": FORMAT,
         "data": training.data,
         "labels": list(training.labels),
-        "recipe": training.recipe.described(),
+        "recipe": training.config.described(),
         "clips": [_clip_row(clip) for clip in training.clips],
         "background": [_clip_row(clip) for clip in training.background],
         "fold": training.fold.tolist(),
@@ -185,7 +185,7 @@ def load_training(folder: str | Path) -> Training:
         return Training(
             data=stored["data"],
             labels=tuple(stored["labels"]),
-            recipe=read_recipe(stored["recipe"]),
+            config=read_config(stored["recipe"]),
             clips=tuple(map(_read_clip, stored["clips"])),
             fold=np.array(stored["fold"], np.int64),
             held_out=load_predictions(folder / "held_out.npz"),
@@ -207,7 +207,7 @@ def load_training(folder: str | Path) -> Training:
         raise DatasetError(f"{path}: {type(error).__name__}: {error}; train again") from error
 
 
-def read_recipe(stored: Mapping[str, Any]) -> TrainingConfig | HeadConfig:
+def read_config(stored: Mapping[str, Any]) -> TrainingConfig | HeadConfig:
     """Make a config of what JSON gives back: lists are tuples again."""
     if "backbone" in stored:
         variation: dict[str, Any] = {

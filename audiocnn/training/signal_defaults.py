@@ -60,8 +60,8 @@ def count_windows(stored: Recorded, window: float) -> int:
     return round(float(np.clip(each, 1, 8).sum()))
 
 
-def signal_recipe(stored: Recorded, kind: str | None = None, **chosen: Any) -> TrainingConfig:
-    """Propose a recipe for signals.
+def signal_config(stored: Recorded, kind: str | None = None, **chosen: Any) -> TrainingConfig:
+    """Propose a config for signals.
 
     Parameters
     ----------
@@ -102,14 +102,14 @@ def _network(front: FrontEnd, n_window: int) -> dict[str, Any]:
     return {"arch": "cnn2d", "pools": sum(n_frames >= n for n in (40, 80, 160))}
 
 
-def signal_in_words(stored: Recorded, recipe: TrainingConfig) -> str:
+def signal_in_words(stored: Recorded, config: TrainingConfig) -> str:
     """Describe what was proposed, and from what."""
-    front = recipe.front
-    n = round(recipe.window * front.rate)
+    front = config.front
+    n = round(config.window * front.rate)
     unit = f"{stored.rate:g} Hz" if stored.rate_known else "1 sample a second (no file says more)"
     n_names = len(stored.names)
     return (
         f"{n_names} channel{'s' * (n_names > 1)} ({', '.join(stored.names[:8])}"
         f"{' ...' if n_names > 8 else ''}) at {unit}; front end: {front.summary()}; windows of "
-        f"{n} samples ({recipe.window:g} s), {recipe.hop:g} s apart"
+        f"{n} samples ({config.window:g} s), {config.hop:g} s apart"
     )

@@ -29,7 +29,7 @@ from audiocnn.training.config import Augmentation
 from audiocnn.training.torch_mel import BLOCK, MelPower
 
 
-class Seeing(nn.Module):
+class TorchFrontEnd(nn.Module):
     """Samples to frames; one of `seen_through`."""
 
     def plain(self, samples: Tensor) -> Tensor:
@@ -44,7 +44,7 @@ class Seeing(nn.Module):
         raise NotImplementedError  # pragma: no cover
 
 
-class SeeingSound(Seeing):
+class SeeingSound(TorchFrontEnd):
     """Samples (B, N) to log-mel frames (B, 1, M, T)."""
 
     def __init__(self, spec: MelSpec) -> None:
@@ -65,7 +65,7 @@ class SeeingSound(Seeing):
         return self.mel.log(power)[:, None], targets
 
 
-class SeeingRaw(Seeing):
+class SeeingRaw(TorchFrontEnd):
     """Samples (B, K, N), every one a frame, to (B, 1, K, N)."""
 
     def __init__(self, spec: RawSpec) -> None:
@@ -86,7 +86,7 @@ class SeeingRaw(Seeing):
         return draw_amplitude(x, a.gain_db, rng)[:, None], targets
 
 
-class SeeingSpectrum(Seeing):
+class SeeingSpectrum(TorchFrontEnd):
     """Samples (B, K, N) to log spectra (B, K, n_fft // 2 + 1, T)."""
 
     def __init__(self, spec: SpectrumSpec) -> None:
@@ -122,12 +122,12 @@ class SeeingSpectrum(Seeing):
         return torch.log(flat.view_as(power) + self.spec.floor), targets
 
 
-MODULES: dict[str, Callable[[Any], Seeing]] = {
+MODULES: dict[str, Callable[[Any], TorchFrontEnd]] = {
     MelSpec.kind: SeeingSound, RawSpec.kind: SeeingRaw, SpectrumSpec.kind: SeeingSpectrum,
 }  # fmt: skip
 
 
-def seen_through(front: FrontEnd) -> Seeing:
+def torch_front_end(front: FrontEnd) -> TorchFrontEnd:
     """Make the module of a front end.
 
     Raises

@@ -30,7 +30,7 @@ from audiocnn.training.data.reviewed import add_reviews, reviewed_in_words
 from audiocnn.training.data.signal_cache import cached_signals
 from audiocnn.training.data.splits import Split, judging_parts, split_clips
 from audiocnn.training.data.training_set import TrainingSet, gather, store_for
-from audiocnn.training.defaults import default_front, default_recipe, look_at
+from audiocnn.training.defaults import default_config, default_front, look_at
 from audiocnn.training.fine_tuning import open_start, start_choices, start_network
 from audiocnn.training.fit import resolved_precision
 from audiocnn.training.metrics import HeldOut, judge
@@ -49,9 +49,9 @@ from audiocnn.training.preparation import (
 )
 from audiocnn.training.progress import Watcher, clock
 from audiocnn.training.run_results import Curve, Training, save_training
-from audiocnn.training.signal_defaults import count_windows, signal_in_words, signal_recipe
+from audiocnn.training.signal_defaults import count_windows, signal_config, signal_in_words
 
-__all__ = ["default_front", "default_recipe", "train_bundle"]
+__all__ = ["default_config", "default_front", "train_bundle"]
 
 
 def train_bundle(
@@ -146,27 +146,27 @@ def train_bundle(
     if origin:
         chosen = start_choices(origin[0], chosen)
     with only_training(run):
-        recipe, windows = _propose(clips, reading, kind, sounds, tell, seed=seed, **chosen)
+        config, windows = _propose(clips, reading, kind, sounds, tell, seed=seed, **chosen)
         split = split_clips(
             clips, windows=windows, valid=valid, folds=folds, group=group, seed=seed
         )
         labels = labels_of(clips)
-        first = start_network(*origin, labels, recipe) if origin else None
-        tell(_plan(clips, labels, split, recipe))
+        first = start_network(*origin, labels, config) if origin else None
+        tell(_plan(clips, labels, split, config))
         if reviews:
             n = len(clips)
             clips, split = add_reviews(clips, split, reviews, labels)
             tell(reviewed_in_words(clips[n:]))
-        store = store_for(recipe, reading, sounds)
-        material = gather(clips, labels, split, background, recipe, first, store, length)
-        fits = Fits(material, run, tell, watcher, devices, log)
-        tell(fits.resumed() or _announcement(material))
+        store = store_for(config, reading, sounds)
+        training_set = gather(clips, labels, split, background, config, first, store, length)
+        fits = Fits(training_set, run, tell, watcher, devices, log)
+        tell(fits.resumed() or _announcement(training_set))
         held_out, quiet, model = fits.all()
         if not is_first_process():
             return None
         curves = fits.curves()
         bundle, training = judge_and_pack(
-            material, model, held_out, quiet, curves, str(data), group, Path(out)
+            training_set, model, held_out, quiet, curves, str(data), group, Path(out)
         )
         for line in [training.figures["judged"], *in_words(training.figures, labels)]:
             tell(line)
@@ -183,7 +183,7 @@ def _propose(
     tell: Progress,
     **chosen: Any,
 ) -> tuple[TrainingConfig, int]:
-    """Return the recipe, and about how many windows an epoch draws."""
+    """Return the config, and about how many windows an epoch draws."""
     front = chosen.get("front")
     if (
         kind == "log-mel"
@@ -191,15 +191,15 @@ def _propose(
         or not (kind or front or others(clips))
     ):
         look = look_at(clips)
-        recipe = default_recipe(clips, look, **chosen)
-        windows = look.windows(recipe.window)
+        config = default_config(clips, look, **chosen)
+        windows = look.windows(config.window)
     else:
         wanted = None if front is None else front.names
         stored = cached_signals(clips, reading, sounds, wanted=wanted)
-        recipe = signal_recipe(stored, kind, **chosen)
-        windows = count_windows(stored, recipe.window)
-        tell(signal_in_words(stored, recipe))
-    return replace(recipe, precision=resolved_precision(recipe.precision)), windows
+        config = signal_config(stored, kind, **chosen)
+        windows = count_windows(stored, config.window)
+        tell(signal_in_words(stored, config))
+    return replace(config, precision=resolved_precision(config.precision)), windows
 
 
 def judge_and_pack(
@@ -213,13 +213,13 @@ def judge_and_pack(
     out: Path,
 ) -> tuple[Bundle, Training]:
     """Measure on what was held out, and write the bundle."""
-    part = judging_parts(m.clips, m.split, group, m.recipe.seed)
+    part = judging_parts(m.clips, m.split, group, m.config.seed)
     background = join(quiet) if quiet else None
     clips = join(held_out)
     held = HeldOut(
         clips, part, m.split.group, m.targets, background, m.background_part, m.split.alike
     )
-    r = m.recipe
+    r = m.config
     grid = make_grid(r.front, model.receptive_field, model.stride, r.window, r.hop)
     judged = judge(held, m.labels, r, grid)
     figures = {**judged.figures, "judged": judged_how(m.split, len(m.clips), group)}
@@ -238,16 +238,16 @@ def _announcement(m: TrainingSet[TrainingConfig]) -> str:
     n = len(m.split.parts) + 1 if m.split.crossed else 1
     fits = f"{n} fits" if n > 1 else "one fit"
     return (
-        f"about {clock(seconds)} for {fits} of {m.recipe.epochs} epochs, by steps measured here; "
+        f"about {clock(seconds)} for {fits} of {m.config.epochs} epochs, by steps measured here; "
         "it can be stopped at any time, and the same command continues it"
     )
 
 
 def _plan(
-    clips: Sequence[Clip], labels: Sequence[str], split: Split, recipe: TrainingConfig
+    clips: Sequence[Clip], labels: Sequence[str], split: Split, config: TrainingConfig
 ) -> str:
     how = f"{len(split.parts)} folds" if split.crossed else f"{split.n_held} kept apart"
     return (
-        f"{len(clips)} clips of {len(labels)} classes, {how}; {recipe.front.rate:g} Hz, windows of "
-        f"{recipe.window:g} s, {recipe.arch} {recipe.size}, {recipe.epochs} epochs"
+        f"{len(clips)} clips of {len(labels)} classes, {how}; {config.front.rate:g} Hz, windows of "
+        f"{config.window:g} s, {config.arch} {config.size}, {config.epochs} epochs"
     )

@@ -14,7 +14,7 @@ from audiocnn.errors import DatasetError
 from audiocnn.training.config import TrainingConfig
 from audiocnn.training.data.audio_cache import cached_waveforms
 from audiocnn.training.data.sampler import Batch, Examples, count_batches, epoch_batches
-from audiocnn.training.defaults import default_front, default_recipe, look_at
+from audiocnn.training.defaults import default_config, default_front, look_at
 from audiocnn.training.fit import fit, resolved_precision
 from audiocnn.training.lightning_module import class_weights, moving_average, one_ahead
 from audiocnn.training.progress import Step, clock, read_curve
@@ -34,9 +34,9 @@ def examples(tmp_path_factory: pytest.TempPathFactory) -> Examples:
     return Examples(waves, targets_of(clips, KINDS), members, None, np.zeros(0, np.int64))
 
 
-def counts_of_an_epoch(examples: Examples, recipe: TrainingConfig) -> list[float]:
-    batches = list(epoch_batches(examples, recipe, round(0.8 * RATE), 0))
-    assert len(batches) == count_batches(examples, recipe, round(0.8 * RATE))
+def counts_of_an_epoch(examples: Examples, config: TrainingConfig) -> list[float]:
+    batches = list(epoch_batches(examples, config, round(0.8 * RATE), 0))
+    assert len(batches) == count_batches(examples, config, round(0.8 * RATE))
     return sum(batch.targets.sum(0) for batch in batches).tolist()
 
 
@@ -44,11 +44,11 @@ def test_rare_classes_are_drawn_more_often_or_weigh_more_or_neither(examples):
     recipes = {
         how: dataclasses.replace(RECIPE, balance=how) for how in ("sampling", "loss", "none")
     }
-    drawn = {how: counts_of_an_epoch(examples, recipe) for how, recipe in recipes.items()}
+    drawn = {how: counts_of_an_epoch(examples, config) for how, config in recipes.items()}
     assert len(set(drawn["sampling"])) == 1
     assert drawn["loss"] == drawn["none"]
     assert drawn["none"][0] == 4 * drawn["none"][1]
-    weights = {how: class_weights(examples, recipe).tolist() for how, recipe in recipes.items()}
+    weights = {how: class_weights(examples, config).tolist() for how, config in recipes.items()}
     assert weights == {"sampling": [1, 1, 1], "loss": [1, 4, 4], "none": [1, 1, 1]}
 
 
@@ -111,8 +111,8 @@ def test_a_damaged_checkpoint_is_named(examples, tmp_path):
 
 def test_patience_ends_a_fit_that_gets_no_better(examples, tmp_path):
     # At this rate nothing is learnt, so that the loss falls by nothing that counts.
-    recipe = dataclasses.replace(RECIPE, epochs=30, patience=2, learning_rate=1e-12)
-    fit(examples, recipe, tmp_path, held_out=np.array([5, 9]))
+    config = dataclasses.replace(RECIPE, epochs=30, patience=2, learning_rate=1e-12)
+    fit(examples, config, tmp_path, held_out=np.array([5, 9]))
     assert len(read_curve(tmp_path / "curve.csv", "x").loss) <= 20
 
 
@@ -137,16 +137,16 @@ def test_precision_is_that_of_the_machine():
 
 def test_how_long_to_train_depends_on_how_much_there_is(tmp_path):
     clips = read_manifest(make_dataset(tmp_path / "d", 4))
-    few = default_recipe(clips)
+    few = default_config(clips)
     assert (few.epochs, few.batch) == (100, 16)
     look = look_at(clips)
     assert (look.rate, look.n_clips) == (RATE, 12)
-    many = default_recipe(clips, dataclasses.replace(look, n_clips=2000))
+    many = default_config(clips, dataclasses.replace(look, n_clips=2000))
     assert many.batch == 64
     assert 12 <= many.epochs < 50
-    assert default_recipe(clips, start="a model").epochs == 50
-    assert default_recipe(clips, epochs=7, batch=8).epochs == 7
-    assert default_recipe(clips, window=0.5).hop == 0.125
+    assert default_config(clips, start="a model").epochs == 50
+    assert default_config(clips, epochs=7, batch=8).epochs == 7
+    assert default_config(clips, window=0.5).hop == 0.125
 
 
 def test_every_rate_has_a_front_end():

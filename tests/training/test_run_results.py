@@ -45,7 +45,7 @@ def training(tmp_path: Path) -> Training:
     return Training(
         data="sounds",
         labels=("dog", "rain"),
-        recipe=TrainingConfig(MelSpec(8000, 256, 100, 40, 50.0, 4000.0), epochs=3),
+        config=TrainingConfig(MelSpec(8000, 256, 100, 40, 50.0, 4000.0), epochs=3),
         clips=clips,
         fold=np.array([0, 1, NEVER]),
         held_out=predictions(7, 2),

@@ -15,7 +15,7 @@ from audiocnn.training.augment.signal import (
     vary_signals,
 )
 from audiocnn.training.config import Augmentation
-from audiocnn.training.torch_frontend import hide_frames, seen_through
+from audiocnn.training.torch_frontend import hide_frames, torch_front_end
 
 ABOUT = ("x", "y"), (0.0, -9.81), (0.5, 2.0)
 RAW = RawSpec(52.5, *ABOUT)
@@ -46,7 +46,7 @@ def windows(front, n: int = 6) -> tuple[np.ndarray, torch.Tensor]:
 def test_training_sees_what_the_runtime_sees(front):
     recorded, seen = windows(front)
     expected = np.stack([front.frames(x) for x in recorded])
-    found = seen_through(front).plain(seen).numpy()
+    found = torch_front_end(front).plain(seen).numpy()
     assert found.shape == (6, front.planes, front.n_bands, found.shape[3])
     np.testing.assert_allclose(found, expected, atol=2e-3)  # float32 logarithms, see test_mel
 
@@ -55,9 +55,9 @@ def test_training_sees_what_the_runtime_sees(front):
 def test_nothing_switched_on_changes_nothing(front):
     _, seen = windows(front)
     targets = torch.eye(6)
-    frames, same = seen_through(front).varied(seen, 0 * seen, targets, OFF, rng())
+    frames, same = torch_front_end(front).varied(seen, 0 * seen, targets, OFF, rng())
     assert torch.equal(same, targets)
-    torch.testing.assert_close(frames, seen_through(front).plain(seen), atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(frames, torch_front_end(front).plain(seen), atol=1e-5, rtol=1e-5)
     assert torch.equal(hide_frames(frames, OFF, rng()), frames)
 
 
@@ -65,7 +65,7 @@ def test_nothing_switched_on_changes_nothing(front):
 def test_a_seed_decides_all(front):
     _, seen = windows(front)
     a = Augmentation(polarity=0.5, noise=0.5)
-    see = seen_through(front)
+    see = torch_front_end(front)
     one, two, other = (see.varied(seen, 0 * seen, torch.eye(6), a, rng(s))[0] for s in (1, 1, 2))
     assert torch.equal(one, two)
     assert not torch.equal(one, other)

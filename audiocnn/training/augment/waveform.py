@@ -25,7 +25,7 @@ GRAIN = 0.032  # seconds that a phase vocoder looks at together
 def vary_samples(
     samples: Tensor, under: Tensor, a: Augmentation, rate: int, rng: torch.Generator
 ) -> Tensor:
-    """Apply what the recipe switches on, in the order in which sound meets it.
+    """Apply what the config switches on, in the order in which sound meets it.
 
     Pitch, polarity and room change the sound itself; the background is added to
     that, then noise; clipping and companding come last, as in a device.

@@ -93,7 +93,7 @@ def audible_starts(
 
 
 def epoch_batches(
-    examples: Examples, recipe: TrainingConfig, n_window: int, epoch: int
+    examples: Examples, config: TrainingConfig, n_window: int, epoch: int
 ) -> Iterator[Batch]:
     """Draw one epoch.
 
@@ -101,47 +101,47 @@ def epoch_batches(
     times), classes are brought to equal numbers by drawing the rarer ones again,
     and backgrounds are strewn between them.
     """
-    rng = np.random.default_rng([recipe.seed, epoch])
-    starts = _starts(examples, recipe, n_window)
-    drawn = _balanced(examples, starts, recipe, n_window, rng)
-    n_background = _n_background(examples, recipe, len(drawn))
+    rng = np.random.default_rng([config.seed, epoch])
+    starts = _starts(examples, config, n_window)
+    drawn = _balanced(examples, starts, config, n_window, rng)
+    n_background = _n_background(examples, config, len(drawn))
     order = rng.permutation(len(drawn) + n_background)
-    for part in np.array_split(order, _n_batches(order.size, recipe)):
+    for part in np.array_split(order, _n_batches(order.size, config)):
         yield _draw_batch([drawn[i] if i < len(drawn) else None for i in part],
-                          examples, starts, recipe, n_window, rng)  # fmt: skip
+                          examples, starts, config, n_window, rng)  # fmt: skip
 
 
-def count_batches(examples: Examples, recipe: TrainingConfig, n_window: int) -> int:
+def count_batches(examples: Examples, config: TrainingConfig, n_window: int) -> int:
     """Count the batches of an epoch: it is the same for all."""
-    starts = _starts(examples, recipe, n_window)
-    n = len(_balanced(examples, starts, recipe, n_window, np.random.default_rng(0)))
-    return _n_batches(n + _n_background(examples, recipe, n), recipe)
+    starts = _starts(examples, config, n_window)
+    n = len(_balanced(examples, starts, config, n_window, np.random.default_rng(0)))
+    return _n_batches(n + _n_background(examples, config, n), config)
 
 
-def _n_batches(n_rows: int, recipe: TrainingConfig) -> int:
-    return max(1, round(n_rows / recipe.batch))
+def _n_batches(n_rows: int, config: TrainingConfig) -> int:
+    return max(1, round(n_rows / config.batch))
 
 
-def _n_background(examples: Examples, recipe: TrainingConfig, n_drawn: int) -> int:
+def _n_background(examples: Examples, config: TrainingConfig, n_drawn: int) -> int:
     there = examples.backgrounds is not None and examples.background_members.size
-    return round(n_drawn * recipe.backgrounds) if there else 0
+    return round(n_drawn * config.backgrounds) if there else 0
 
 
 def _starts(
-    examples: Examples, recipe: TrainingConfig, n_window: int
+    examples: Examples, config: TrainingConfig, n_window: int
 ) -> dict[int, NDArray[np.int64]]:
     waves = examples.waveforms
     return {
         int(k): audible_starts(
             waves.clip_levels(k), waves.length(k), n_window, waves.step,
-            recipe.silence_db, recipe.faint_db,
+            config.silence_db, config.faint_db,
         )
         for k in examples.members
     }  # fmt: skip
 
 
 def _balanced(
-    examples: Examples, starts: dict[int, NDArray[np.int64]], recipe: TrainingConfig, n_window: int,
+    examples: Examples, starts: dict[int, NDArray[np.int64]], config: TrainingConfig, n_window: int,
     rng: np.random.Generator,
 ) -> list[int]:  # fmt: skip
     """List the clips of an epoch, each as often as it is to be drawn."""
@@ -149,23 +149,23 @@ def _balanced(
     times = {
         k: min(8, max(1, round(s.size * step / n_window + 1))) for k, s in starts.items() if s.size
     }
-    drawn = [k for k, n in times.items() for _ in range(n * recipe.draws)]
-    if recipe.balance != "sampling":
+    drawn = [k for k, n in times.items() for _ in range(n * config.draws)]
+    if config.balance != "sampling":
         return drawn
     counts = sum(examples.targets[k] for k in drawn)
     wanted = np.max(counts, initial=0)
     for label in range(examples.targets.shape[1]):
         of_label = [k for k in times if examples.targets[k, label]]
-        missing = min(wanted - counts[label], 4 * len(of_label) * recipe.draws) if of_label else 0
+        missing = min(wanted - counts[label], 4 * len(of_label) * config.draws) if of_label else 0
         drawn += rng.choice(of_label, int(missing)).tolist() if missing > 0 else []
     return drawn
 
 
 def _draw_batch(
     clips: Sequence[int | None], examples: Examples, starts: dict[int, NDArray[np.int64]],
-    recipe: TrainingConfig, n_window: int, rng: np.random.Generator,
+    config: TrainingConfig, n_window: int, rng: np.random.Generator,
 ) -> Batch:  # fmt: skip
-    a = recipe.augmentation
+    a = config.augmentation
     shape = (len(clips), *examples.waveforms.read(0, 0, 0).shape[:-1], n_window)
     samples = np.zeros(shape, np.float32)
     under = np.zeros(shape, np.float32)  # not zeros_like, which writes them

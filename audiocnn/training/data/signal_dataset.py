@@ -93,7 +93,7 @@ class Recorded:
         offset, scale = (tuple(values) for values in rounded)
         return offset, tuple(s or 1.0 for s in scale)
 
-    def seen_through(self, front: FrontEnd, n_window: int) -> Recorded:
+    def torch_front_end(self, front: FrontEnd, n_window: int) -> Recorded:
         """Return the same clips as a front end sees them, for windows of so many samples."""
         offset, scale = (np.array(v, np.float32)[:, None] for v in (front.offset, front.scale))
         return replace(self, offset=offset, scale=scale, step=max(1, n_window // STARTS_A_WINDOW))

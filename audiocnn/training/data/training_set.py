@@ -44,7 +44,7 @@ class TrainingSet(Generic[Config]):
         Of the clips.
     background, background_part, background_waveforms
         Sounds that are none of the classes; no clips and None without any.
-    recipe
+    config
         How to train.
     start
         The network to go on from; None for random weights.
@@ -58,7 +58,7 @@ class TrainingSet(Generic[Config]):
     background: list[Clip]
     background_part: NDArray[np.int64]
     background_waveforms: Stored | None
-    recipe: Config
+    config: Config
     start: Classifier | None
 
     def without(self, part: int | None) -> Examples:
@@ -73,33 +73,33 @@ Store = Callable[[Sequence[Clip]], Stored]
 
 
 def store_for(
-    recipe: TrainingConfig | HeadConfig, reading: SignalReadOptions, folder: Path
+    config: TrainingConfig | HeadConfig, reading: SignalReadOptions, folder: Path
 ) -> Store:
-    """Return what reads clips once, for a recipe's front end, and keeps them in a folder."""
-    front = recipe.front
+    """Return what reads clips once, for a config's front end, and keeps them in a folder."""
+    front = config.front
     if front.sound:
         return lambda clips: cached_waveforms(
             clips, round(front.rate), folder, channel=reading.channel
         )
-    n_window = round(recipe.window * front.rate)
+    n_window = round(config.window * front.rate)
 
     def store(clips: Sequence[Clip]) -> Stored:
         found = cached_signals(clips, reading, folder, wanted=front.names)
         require_fit(found, front)
-        return found.seen_through(front, n_window)
+        return found.torch_front_end(front, n_window)
 
     return store
 
 
 def gather(
     clips: list[Clip], labels: tuple[str, ...], split: Split, background: str | Path | None,
-    recipe: Config, start: Classifier | None, store: Store, length: Length,
+    config: Config, start: Classifier | None, store: Store, length: Length,
 ) -> TrainingSet[Config]:  # fmt: skip
     """Read everything once, and refuse what nothing can be learnt from."""
     others: list[Clip] = []
     part, other_waves = np.zeros(0, np.int64), None
     if background is not None:
-        found = [Clip(path, ()) for path in find_for([background], recipe.front)]
+        found = [Clip(path, ()) for path in find_for([background], config.front)]
         others, part = split_background(found, split, length)
         split = held_with_background(clips, split, others, part)
         other_waves = store(others)
@@ -111,15 +111,15 @@ def gather(
         )
     waves = store(clips)
     targets = targets_of(clips, labels)
-    limit = 10 ** (recipe.silence_db / 10)
+    limit = 10 ** (config.silence_db / 10)
     loud = np.array([waves.clip_levels(k).max() >= limit for k in range(len(clips))])
     for label, has in zip(labels, targets.T > 0, strict=True):
         if not loud[has].any():
             raise DatasetError(
                 f"all {int(has.sum())} clips of {label!r} are silent (below "
-                f"{recipe.silence_db:g} dB of full scale): record them again, or leave the "
+                f"{config.silence_db:g} dB of full scale): record them again, or leave the "
                 "class out with --where"
             )
     return TrainingSet(
-        clips, labels, targets, split, waves, others, part, other_waves, recipe, start
+        clips, labels, targets, split, waves, others, part, other_waves, config, start
     )

@@ -29,7 +29,7 @@ from audiocnn.training.heads.feature_set import FeatureSet, joined_windows, read
 from audiocnn.training.heads.fitting import deal
 from audiocnn.training.heads.train import train_on_features
 from audiocnn.training.preparation import Progress, only_training
-from audiocnn.training.run_results import NEVER, read_recipe, save_training
+from audiocnn.training.run_results import NEVER, read_config, save_training
 
 FEWEST = 2  # clips of a class: one to fit on and one to judge by
 
@@ -71,7 +71,7 @@ def open_stored(model: str | Path) -> StoredTraining:
             "extended; train it anew on a backbone, or with --from"
         )
     data = read_features(folder / CLIPS)
-    config = read_recipe(bundle.card["recipe"])
+    config = read_config(bundle.card["recipe"])
     if not isinstance(config, HeadConfig):
         raise BundleError(f"{bundle.name}: its card does not describe a head; train it again")
     hidden = bundle.head.layers[0][1].size if len(bundle.head.layers) > 1 else 0

@@ -97,7 +97,7 @@ def rocket_backbone(
     n = count_windows(stored, window)
     n_features = int(np.clip(MOST_NUMBERS // max(1, n), 4 * N_KERNELS, N_FEATURES))
     rng = np.random.default_rng([seed, 3])
-    seen = stored.seen_through(front, round(window * front.rate))
+    seen = stored.torch_front_end(front, round(window * front.rate))
     some = rng.permutation(len(clips))[:MOST_CLIPS]
     parts = [seen.read(int(k), 0, seen.length(int(k))) for k in some]
     kernels = fit_kernels(parts, round(window * front.rate), rng, n_features, use_length=use_length)

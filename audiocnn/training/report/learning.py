@@ -1,4 +1,4 @@
-"""How it learnt, and from what: curves, clips, the doctor's findings, the recipe."""
+"""How it learnt, and from what: curves, clips, the doctor's findings, the config."""
 
 from __future__ import annotations
 
@@ -120,14 +120,14 @@ def _place(place: Mapping[str, str]) -> str:
     return text(f"{name}: {detail}" if detail else name)
 
 
-def recipe_section(subject: Subject) -> Section:
+def config_section(subject: Subject) -> Section:
     """List how it was trained: for those who want to repeat it."""
     t = subject.training
-    recipe = t.recipe.described()
-    varied = recipe.pop("augmentation" if "augmentation" in recipe else "variation")
-    front = recipe.pop("front")
-    body = paragraph(f"Data: {t.data}. The recipe is stored in the bundle too.")
-    for title, values in (("Recipe", recipe), ("Front end", front), ("Augmentation", varied)):
+    config = t.config.described()
+    varied = config.pop("augmentation" if "augmentation" in config else "variation")
+    front = config.pop("front")
+    body = paragraph(f"Data: {t.data}. The config is stored in the bundle too.")
+    for title, values in (("Recipe", config), ("Front end", front), ("Augmentation", varied)):
         body += details(title, _listed(values))
     return Section("recipe", "For those who repeat it", body)
 

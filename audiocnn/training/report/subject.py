@@ -58,8 +58,8 @@ class Subject:
     @property
     def config(self) -> TrainingConfig:
         """How the network was trained, where one was."""
-        assert isinstance(self.training.recipe, TrainingConfig)
-        return self.training.recipe
+        assert isinstance(self.training.config, TrainingConfig)
+        return self.training.config
 
     @property
     def rate(self) -> float:

@@ -1,4 +1,4 @@
-"""What the augmentation does: one sound, before and after each thing that the recipe does to it."""
+"""What the augmentation does: one sound, before and after each thing that the config does to it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from audiocnn.training.report import drawing
 from audiocnn.training.report.page import Section, grid, paragraph, text
 from audiocnn.training.report.sounds import Samples, loudness_gain
 from audiocnn.training.report.subject import Subject
-from audiocnn.training.torch_frontend import hide_frames, seen_through
+from audiocnn.training.torch_frontend import hide_frames, torch_front_end
 
 NOTHING = Augmentation(
     speed=1, roll=0, pitch=0, reverb=0, polarity=0, background=0, noise=0, clipping=0,
@@ -68,7 +68,7 @@ class Sound:
 
 
 def variation_section(subject: Subject) -> Section:
-    """Show each variation that the recipe switches on, and all together."""
+    """Show each variation that the config switches on, and all together."""
     title, examples = "How what it learnt from was varied", subject.examples()
     if not examples:
         return Section("variation", title, paragraph("No recording is there any more to show it."))
@@ -111,12 +111,12 @@ def variation_section(subject: Subject) -> Section:
 
 
 def is_on(a: Augmentation, name: str) -> bool:
-    """Return whether a recipe uses a variation."""
+    """Return whether a config uses a variation."""
     return bool(getattr(a, name) != getattr(NOTHING, name))
 
 
 def only(a: Augmentation, name: str) -> Augmentation:
-    """Return the recipe's variation of one kind, done every time."""
+    """Return the config's variation of one kind, done every time."""
     value: Any = getattr(a, name)
     chances = {"roll", "pitch", "reverb", "background", "noise", "clipping", "companding", "mixup",
                "band_limit", "codec"}  # fmt: skip
@@ -172,7 +172,7 @@ def vary(
     if front.sound:
         again = torch.Generator().manual_seed(seed)  # the same draws, to hear them
         heard = vary_samples(batch, lies, a, round(front.rate), again)[0].numpy()
-    frames = seen_through(front).varied(batch, lies, torch.eye(2), a, rng)[0]
+    frames = torch_front_end(front).varied(batch, lies, torch.eye(2), a, rng)[0]
     mean = frames.mean((0, 3))[None, ..., None]
     frames = hide_frames(frames - mean, a, rng) + mean
     return heard, frames[0].numpy()

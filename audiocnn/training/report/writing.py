@@ -14,7 +14,7 @@ from audiocnn.training.report.judged import (
     precision_section,
     reliability_section,
 )
-from audiocnn.training.report.learning import curve_section, data_section, recipe_section
+from audiocnn.training.report.learning import config_section, curve_section, data_section
 from audiocnn.training.report.mistakes import background_section, mistakes_section
 from audiocnn.training.report.page import LIMIT, Section, page
 from audiocnn.training.report.subject import Subject, open_subject
@@ -30,7 +30,7 @@ FIRST: tuple[Make, ...] = (
 def sections_for(subject: Subject) -> tuple[Make, ...]:
     """List the sections: of a head, those that need no network in PyTorch."""
     if subject.network is None:
-        return (*FIRST, map_section, data_section, recipe_section)
+        return (*FIRST, map_section, data_section, config_section)
     from audiocnn.training.report.inside import inside_section
     from audiocnn.training.report.shifting import shifting_section
     from audiocnn.training.report.size import size_section
@@ -38,7 +38,7 @@ def sections_for(subject: Subject) -> tuple[Make, ...]:
 
     return (
         *FIRST, curve_section, data_section, variation_section, inside_section,
-        shifting_section, size_section, recipe_section,
+        shifting_section, size_section, config_section,
     )  # fmt: skip
 
 

@@ -246,14 +246,14 @@ def test_memory_does_not_grow_with_the_sound(tmp_path):
         for k in range(20):
             file.write(noise(60 * RATE, seed=k))
     clips = [Clip(tmp_path / "long.wav", ("label",))]
-    recipe = TrainingConfig(default_front(RATE), window=1.0, hop=1.0, arch="cnn1d", pools=2)
-    model = Classifier(trunk_spec(recipe, 1)).eval()
+    config = TrainingConfig(default_front(RATE), window=1.0, hop=1.0, arch="cnn1d", pools=2)
+    model = Classifier(trunk_spec(config, 1)).eval()
     tracemalloc.start()
     try:
         waves = cached_waveforms(clips, RATE, tmp_path / "cache")
         examples = Examples(waves, np.ones((1, 1), "f4"), np.arange(1), waves, np.arange(1))
-        assert len(list(epoch_batches(examples, recipe, RATE, 0))) == 1
-        predict(model, recipe, waves, [0])
+        assert len(list(epoch_batches(examples, config, RATE, 0))) == 1
+        predict(model, config, waves, [0])
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()

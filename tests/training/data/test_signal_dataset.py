@@ -14,8 +14,8 @@ from audiocnn.io.signals.reader import SignalReadOptions
 from audiocnn.training.data.signal_cache import cached_signals, require_fit
 from audiocnn.training.signal_defaults import (
     count_windows,
+    signal_config,
     signal_in_words,
-    signal_recipe,
 )
 
 
@@ -48,7 +48,7 @@ def test_clips_lie_as_they_were_recorded_and_are_read_in_the_units_of_the_front_
     offset, scale = found.spread()
     np.testing.assert_allclose(offset, [5, -100], rtol=0.05)
     np.testing.assert_allclose(scale, [1, 10], rtol=0.1)
-    seen = found.seen_through(RawSpec(50.0, found.names, offset, scale), 64)
+    seen = found.torch_front_end(RawSpec(50.0, found.names, offset, scale), 64)
     assert seen.step == 4
     for k, x in enumerate(signals()):
         assert found.length(k) == x.shape[1]
@@ -136,12 +136,12 @@ def test_what_does_not_fit_a_front_end_is_refused(clips, tmp_path):
 
 def test_front_end_and_window_follow_from_the_clips(clips, tmp_path):
     short = cached_signals(clips, SignalReadOptions(), tmp_path / "cache")
-    recipe = signal_recipe(short)
-    assert isinstance(recipe.front, RawSpec)
-    assert recipe.window == pytest.approx(220 / 50)
+    config = signal_config(short)
+    assert isinstance(config.front, RawSpec)
+    assert config.window == pytest.approx(220 / 50)
     assert count_windows(short, 1.1) == 11
-    assert "2 channels (x, y) at 50 Hz; front end: raw samples" in signal_in_words(short, recipe)
-    spectrum = signal_recipe(short, "log-spectrum", window=2.0)
+    assert "2 channels (x, y) at 50 Hz; front end: raw samples" in signal_in_words(short, config)
+    spectrum = signal_config(short, "log-spectrum", window=2.0)
     assert isinstance(spectrum.front, SpectrumSpec)
     assert (spectrum.arch, spectrum.window) == ("cnn2d", 2.0)
     x = np.random.default_rng(0).standard_normal(30_000).astype(np.float32)
@@ -149,8 +149,8 @@ def test_front_end_and_window_follow_from_the_clips(clips, tmp_path):
     long = cached_signals(
         [Clip(tmp_path / "long.npy", ())], SignalReadOptions(), tmp_path / "cache"
     )
-    recipe = signal_recipe(long)
-    assert isinstance(recipe.front, SpectrumSpec)
+    config = signal_config(long)
+    assert isinstance(config.front, SpectrumSpec)
     assert "at 1 sample a second (no file says more); front end: log spectra" in signal_in_words(
-        long, recipe
+        long, config
     )

@@ -80,7 +80,7 @@ def test_the_card_names_backbone_licences_and_figures(trained):
 
 def test_what_the_training_leaves(trained):
     training = load_training(trained.with_name("model.run"))
-    assert isinstance(training.recipe, HeadConfig)
+    assert isinstance(training.config, HeadConfig)
     assert sorted(set(training.fold.tolist())) == [0, 1, 2]
     assert set(training.held_out.clip.tolist()) == set(range(36))
     assert (np.diff(training.held_out.clip) >= 0).all()

@@ -30,7 +30,7 @@ from audiocnn.training.report.sounds import Room, player
 from audiocnn.training.report.subject import open_subject
 from audiocnn.training.report.summary import number
 from audiocnn.training.report.variation import SIGNAL_WORDS, WORDS, Sound, is_on, only, vary
-from audiocnn.training.torch_frontend import seen_through
+from audiocnn.training.torch_frontend import torch_front_end
 
 RATE = 8000
 SPEC = MelSpec(RATE, 256, 100, 24, 60.0, 4000.0)
@@ -238,7 +238,7 @@ def test_each_variation_alone_changes_the_sound(name):
     full = Augmentation(pitch=0.5, reverb=0.5, noise=0.5, clipping=0.5, companding=0.5, codec=0.5,
                         warp=1.3, band_limit=0.5)  # fmt: skip
     assert is_on(full, name)
-    before = seen_through(SPEC).plain(torch.from_numpy(clip.samples)[None])[0].numpy()
+    before = torch_front_end(SPEC).plain(torch.from_numpy(clip.samples)[None])[0].numpy()
     changes = []
     for seed in range(6):
         samples, frames = vary(clip, only(full, name), name, SPEC, seed)
