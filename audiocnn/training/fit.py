@@ -122,7 +122,7 @@ def fit(
     if weights is not None:  # it was stopped after its last epoch
         task.load_state_dict(weights)
         return task.model.to(memory_format=torch.contiguous_format).eval()  # type: ignore
-    with _quiet(), _answers(config):
+    with _quiet(), explained_failures(config):
         trainer = _trainer(config, folder, Watch(name, folder, watcher), devices, log, data)
         trainer.fit(task, datamodule=data, ckpt_path=checkpoint, weights_only=True)
     task.model.cpu().to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
@@ -200,8 +200,8 @@ def _quiet() -> Iterator[None]:
 
 
 @contextmanager
-def _answers(config: TrainingConfig) -> Iterator[None]:
-    """Turn what goes wrong in a fit into what a person can do about it."""
+def explained_failures(config: TrainingConfig) -> Iterator[None]:
+    """Turn failures of a fit, as of memory, into errors that say what to do."""
     in_main_thread = threading.current_thread() is threading.main_thread()
     handler = signal.getsignal(signal.SIGINT)
     try:

@@ -32,7 +32,7 @@ from audiocnn.training.data.splits import Split, judging_parts, split_clips
 from audiocnn.training.data.training_set import TrainingSet, gather, store_for
 from audiocnn.training.defaults import default_config, default_front, look_at
 from audiocnn.training.fine_tuning import open_start, start_choices, start_network
-from audiocnn.training.fit import resolved_precision
+from audiocnn.training.fit import explained_failures, resolved_precision
 from audiocnn.training.metrics import HeldOut, judge
 from audiocnn.training.model_card import in_words, make_card
 from audiocnn.training.pace import estimate_seconds
@@ -160,7 +160,8 @@ def train_bundle(
         store = store_for(config, reading, sounds)
         training_set = gather(clips, labels, split, background, config, first, store, length)
         fits = Fits(training_set, run, tell, watcher, devices, log)
-        tell(fits.resumed() or _announcement(training_set))
+        if is_first_process():
+            tell(fits.resumed() or _announcement(training_set))
         held_out, quiet, model = fits.all()
         if not is_first_process():
             return None
@@ -234,7 +235,8 @@ def judge_and_pack(
 
 def _announcement(m: TrainingSet[TrainingConfig]) -> str:
     """Describe how long it will take, from steps that are measured."""
-    seconds = estimate_seconds(m)
+    with explained_failures(m.config):
+        seconds = estimate_seconds(m)
     n = len(m.split.parts) + 1 if m.split.crossed else 1
     fits = f"{n} fits" if n > 1 else "one fit"
     return (
