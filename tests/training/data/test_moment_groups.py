@@ -101,5 +101,5 @@ def test_one_table_is_a_dataset_and_one_more_its_background(tmp_path):
     assert FLATTERS in bundle.card["judged"]
     assert (bundle.card["clips"], bundle.card["groups"]) == (8, 9)
     assert bundle.card["unlabelled"] == 1
-    assert any("of 1 clips without a label it hears" in line for line in told)
+    assert any("of 1 clips without a label it detects" in line for line in told)
     assert bundle.card["false_alarms"]["hours"] == pytest.approx(20 / 3600, abs=1e-4)
