@@ -15,8 +15,10 @@ guarantees.
 
 from __future__ import annotations
 
+import contextlib
 import difflib
-from collections.abc import Iterable
+import os
+from collections.abc import Iterable, Iterator
 
 
 class AudiocnnError(Exception):
@@ -35,12 +37,23 @@ class AudioError(AudiocnnError):
     message
         What is wrong, what was found, and what to do.
     path
-        The file or folder concerned; None where the message does not concern one.
+        The file or folder concerned, as the message names it; None where the message
+        does not concern one.
     """
 
     def __init__(self, message: str, path: str | None = None) -> None:
         super().__init__(message)
         self.path = path
+
+    def renamed(self, name: str) -> AudioError:
+        """Return the same error about the file under another name.
+
+        Workers read a recording by its absolute path, and one at a URL from a copy; its
+        error names it as the user did.
+        """
+        if self.path is None or self.path == name:
+            return self
+        return AudioError(str(self).replace(self.path, name), name)
 
 
 class DatasetError(AudiocnnError):
@@ -53,6 +66,17 @@ class BundleError(AudiocnnError):
 
 class DeviceError(AudiocnnError):
     """A microphone or other device cannot be used."""
+
+
+@contextlib.contextmanager
+def about(path: str | os.PathLike[str]) -> Iterator[None]:
+    """Give errors about a recording that are raised in the context its path."""
+    try:
+        yield
+    except AudioError as error:
+        if error.path is None:
+            error.path = os.fspath(path)
+        raise
 
 
 class Cancelled(AudiocnnError):

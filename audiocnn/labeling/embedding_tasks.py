@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from audiocnn.errors import ArgumentError, AudioError
+from audiocnn.errors import ArgumentError, AudioError, about
 from audiocnn.inference.bundle import Bundle
 from audiocnn.inference.embeddings import embed
 from audiocnn.inference.model_input import read_for, read_part
@@ -17,7 +17,6 @@ from audiocnn.io.audio.blocks import Block
 from audiocnn.io.audio.reader import audio_info
 from audiocnn.io.signals.channels import SignalReadOptions
 from audiocnn.labeling.fingerprints import UNKNOWN, FileFingerprint
-from audiocnn.labeling.label import error_text
 from audiocnn.labeling.remote import local_copy
 from audiocnn.labeling.tasks import LabelJob, LabelTask, WorkerJob, bundle_of
 
@@ -78,14 +77,14 @@ def embed_task(
     """
     begins, ends, vectors, error, clock = [], [], [], "", _Clock()
     try:
-        with local_copy(task.location) as path:
+        with local_copy(task.location) as path, about(path):
             blocks = clock.watch(read_for(path, bundle.front, job.reading), task.name, progress)
             for run in embed(bundle, blocks, job.hop):
                 begins.append(run.begins)
                 ends.append(run.ends)
                 vectors.append(as_float16(run.values.T) if half else run.values.T)
     except AudioError as problem:
-        error = error_text(problem, task.location, task.name)
+        error = str(problem.renamed(task.name))
     except Exception as problem:  # a fault in a decoder must not cost other recordings
         error = f"{task.name} broke its decoder ({type(problem).__name__}: {problem})"
     if not begins:

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from audiocnn.errors import ArgumentError, AudioError
+from audiocnn.errors import ArgumentError, AudioError, about
 from audiocnn.frontend.base import FrontEnd
 from audiocnn.inference.bundle import Bundle, require_labels
 from audiocnn.inference.engine import Columns
@@ -166,14 +166,6 @@ def score_recording(
     return runs, source.coverage(), source.error
 
 
-def error_text(error: AudioError, path: str | Path, name: str) -> str:
-    """Return the message of an error about a recording, which the user gave another name.
-
-    A recording at a URL is read from a copy, and workers read it by its absolute path.
-    """
-    return str(error) if str(path) == name else str(error).replace(str(path), name)
-
-
 def events_of(
     runs: Iterable[Scores], rules: Mapping[str, EventRule], name: str
 ) -> tuple[Event, ...]:
@@ -247,15 +239,16 @@ class _Source:
 def _readable(source: _Source) -> Iterator[Block]:
     """Read up to the end or the first damage, which becomes the source's error."""
     try:
-        if not source.front.sound:
-            with open_for(source.path, source.front, source.reading) as source.signal:
-                yield from blocks_of(source.signal)
-            return
-        if RecordingRef.of(source.path).is_sound:
-            source.info = audio_info(source.path)
-        yield from read_for(source.path, source.front, source.reading)
+        with about(source.path):
+            if not source.front.sound:
+                with open_for(source.path, source.front, source.reading) as source.signal:
+                    yield from blocks_of(source.signal)
+                return
+            if RecordingRef.of(source.path).is_sound:
+                source.info = audio_info(source.path)
+            yield from read_for(source.path, source.front, source.reading)
     except AudioError as problem:
-        source.error = error_text(problem, source.path, source.name)
+        source.error = str(problem.renamed(source.name))
     except Exception as problem:  # a fault in a decoder must not cost other recordings
         source.error = f"{source.name} broke its decoder ({type(problem).__name__}: {problem})"
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 import audiocnn
 from audiocnn.datasets.manifest import Clip
-from audiocnn.errors import ArgumentError, AudioError
+from audiocnn.errors import ArgumentError, AudioError, about
 from audiocnn.evaluation import stream_check
 from audiocnn.evaluation.clip_scores import evaluate_clips, score_clip, score_clips
 from audiocnn.evaluation.stream_check import largest_difference, random_cuts, verify_recording
@@ -24,6 +24,7 @@ from audiocnn.labeling.label import (
     LabelResult,
     Observers,
     label_recording,
+    score_recording,
     with_threshold,
 )
 
@@ -350,3 +351,14 @@ def test_ten_hours_need_no_more_memory_than_a_minute(bundle_folders, tmp_path):
     path = write(tmp_path / "minute.wav", noise(60))
     minute, ten_hours = (peak_memory(bundle_folders["cnn1d"], path, n) for n in (1, 600))
     assert ten_hours - minute < 50e6
+
+
+def test_an_error_names_the_recording_as_the_user_did(bundle, tmp_path):
+    (tmp_path / "empty.wav").touch()
+    _, _, error = score_recording(bundle, tmp_path / "empty.wav", name="s3://bucket/x.wav")
+    assert error.startswith("s3://bucket/x.wav is empty")
+    with pytest.raises(AudioError) as raised, about(tmp_path / "x"):
+        raise AudioError(f"{tmp_path / 'x'} has no end")
+    assert raised.value.path == str(tmp_path / "x")
+    assert str(raised.value.renamed("y")) == "y has no end"
+    assert str(AudioError("no device").renamed("y")) == "no device"
