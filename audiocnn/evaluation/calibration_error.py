@@ -1,4 +1,4 @@
-"""Calibration error, reliability table, and bootstrap intervals over groups.
+"""Calibration error and reliability table.
 
 Takes arrays and returns figures, like `audiocnn.evaluation.metrics`, which uses it.
 """
@@ -6,14 +6,12 @@ Takes arrays and returns figures, like `audiocnn.evaluation.metrics`, which uses
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from audiocnn.errors import ArgumentError
-from audiocnn.evaluation.intervals import share_bounds, wilson_bounds
+from audiocnn.evaluation.intervals import wilson_bounds
 
 Array = NDArray[np.float32]
 Mask = NDArray[np.bool_]
@@ -132,65 +130,3 @@ def measure_reliability(scores: Array, before: Array, targets: Mask) -> Reliabil
         calibration_error(*errors[0]), calibration_error(*errors[1]), brier[0], brier[1],
         reliability_table(*errors[0]),
     )  # fmt: skip
-
-
-def bootstrap_bounds(
-    statistic: Callable[[NDArray[np.intp]], Sequence[float]],
-    groups: Sequence[str],
-    rng: np.random.Generator,
-    draws: int = 500,
-) -> list[tuple[float, float]]:
-    """Compute 95 % intervals of statistics by the group bootstrap.
-
-    Parameters
-    ----------
-    statistic
-        Function from indices of clips (with repetitions) to figures; NaN where undefined.
-    groups
-        The group of each clip. Clips of one group are not independent, so whole groups
-        are resampled [1]_.
-    rng
-        Source of randomness.
-    draws
-        Number of bootstrap samples.
-
-    Returns
-    -------
-    list of (low, high)
-        One pair per figure: the 2.5th and 97.5th percentiles, see `known_bounds`.
-
-    Raises
-    ------
-    ArgumentError
-        If there are fewer than two groups.
-
-    References
-    ----------
-    .. [1] A. Davison, D. Hinkley, Bootstrap methods and their application, 1997, ch. 3.8.
-    """
-    names, group_of = np.unique(np.array(groups), return_inverse=True)
-    if len(names) < 2:
-        raise ArgumentError(f"bounds by groups take at least two groups, got {names.tolist()}")
-    members = np.split(np.argsort(group_of, kind="stable"), np.cumsum(np.bincount(group_of))[:-1])
-    figures = [
-        statistic(np.concatenate([members[g] for g in rng.integers(0, len(names), len(names))]))
-        for _ in range(draws)
-    ]
-    found = np.nanpercentile(np.array(figures, np.float64), (2.5, 97.5), axis=0).T.tolist()
-    return [known_bounds(low, high, len(names)) for low, high in found]
-
-
-def known_bounds(low: float, high: float, n_groups: int) -> tuple[float, float]:
-    """Widen the interval of a proportion of 0 or 1, where the bootstrap has no variance.
-
-    Returns
-    -------
-    low, high
-        Unchanged, or the exact interval of as many trials as there are groups; 0 and 1 for
-        a single group.
-    """
-    if n_groups < 2:
-        return 0.0, 1.0
-    if low == high and low in (0.0, 1.0):
-        return share_bounds(n_groups if low else 0, n_groups)
-    return low, high

@@ -14,14 +14,14 @@ from numpy.typing import NDArray
 
 from audiocnn.datasets.manifest import Clip, split_by
 from audiocnn.errors import ArgumentError, AudioError
-from audiocnn.evaluation.calibration_error import bootstrap_bounds, measure_reliability
+from audiocnn.evaluation.calibration_error import measure_reliability
+from audiocnn.evaluation.group_bootstrap import group_bounds
 from audiocnn.evaluation.intervals import false_alarms
 from audiocnn.evaluation.metrics import (
     SILENCE_POWER,
     Evaluation,
     clip_score,
     evaluate,
-    key_figures,
     one_hot,
 )
 from audiocnn.inference.bundle import Bundle, grid_of, require_labels
@@ -159,12 +159,10 @@ def evaluate_clips(
         for value, members in split_by([s.clip for s in scored], group).items():
             for at in members.tolist():
                 names[at] = value or str(scored[at].clip.path)
-        bounds = bootstrap_bounds(
-            lambda drawn: key_figures(scores[drawn], targets[drawn], bundle.labels),
-            names, np.random.default_rng(0),
-        )  # fmt: skip
-        figures = ("accuracy", "macro_f1", "mean_average_precision")
-        result = replace(result, group_bounds=dict(zip(figures, bounds, strict=True)))
+        found, number = np.unique(np.array(names), return_inverse=True)
+        if len(found) < 2:
+            raise ArgumentError(f"bounds by groups take at least two groups, got {found.tolist()}")
+        result = replace(result, group_bounds=group_bounds(scores, targets, number))
     backgrounds = [s for s in scored if not s.clip.labels]
     if not backgrounds:
         return result

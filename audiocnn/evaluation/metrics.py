@@ -203,15 +203,6 @@ def evaluate(
     )
 
 
-def key_figures(scores: Array, targets: Mask, labels: Sequence[str]) -> tuple[float, float, float]:
-    """Return accuracy, macro F1 and mean average precision, as defined in `evaluate`."""
-    known, best = targets.any(axis=1), scores.argmax(axis=1)
-    figures = [f for f in _per_class(scores, targets, best, labels).values() if f.n]
-    right = targets[np.arange(len(best)), best][known]
-    return (_mean(right), _mean([f.f1 for f in figures]),
-            _mean([f.average_precision for f in figures]))  # fmt: skip
-
-
 def average_precision(scores: Array, true: Mask) -> float:
     """Compute the average precision of a ranking.
 

@@ -15,13 +15,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from audiocnn.evaluation.group_bootstrap import group_bounds
 from audiocnn.evaluation.intervals import FalseAlarms, false_alarms
 from audiocnn.evaluation.metrics import clip_score, evaluate
 from audiocnn.evaluation.threshold_search import candidate_rules, choose_rules, clip_runs
 from audiocnn.inference.engine import Grid
 from audiocnn.inference.events import Event, EventRule, find_events
 from audiocnn.inference.windows import Calibration, calibrate
-from audiocnn.training.bootstrap import group_bounds
 from audiocnn.training.calibrate import calibrate_on
 from audiocnn.training.config import JudgingConfig
 from audiocnn.training.predictions import Predictions, audible, join

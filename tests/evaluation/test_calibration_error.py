@@ -5,8 +5,6 @@ import pytest
 
 from audiocnn.errors import ArgumentError
 from audiocnn.evaluation.calibration_error import (
-    bootstrap_bounds,
-    known_bounds,
     measure_reliability,
     reliability_table,
 )
@@ -45,25 +43,3 @@ def test_wilson_bounds_are_those_of_the_book():
         assert np.diff(wilson_bounds(right, 20)) < np.diff(share_bounds(right, 20))
     with pytest.raises(ArgumentError, match="5 of 4"):
         wilson_bounds(5, 4)
-
-
-def test_what_is_always_right_is_as_sure_as_there_are_groups():
-    groups = [str(i // 5) for i in range(40)]
-    (bounds,) = bootstrap_bounds(lambda drawn: [1.0], groups, np.random.default_rng(0))
-    assert bounds == share_bounds(8, 8)
-    assert known_bounds(0.4, 0.4, 1) == (0.0, 1.0)
-    assert known_bounds(0.4, 0.6, 9) == (0.4, 0.6)
-
-
-def test_groups_that_differ_widen_the_bounds():
-    rng = np.random.default_rng(0)
-    right = np.repeat(np.arange(20) < 16, 25).astype(float)  # whole groups are right or wrong
-
-    def width(groups: list[str]) -> float:
-        ((low, high),) = bootstrap_bounds(lambda drawn: [right[drawn].mean()], groups, rng)
-        assert low < 0.8 < high
-        return high - low
-
-    assert width([str(i // 25) for i in range(500)]) > 3 * width([str(i) for i in range(500)])
-    with pytest.raises(ArgumentError, match="at least two groups"):
-        bootstrap_bounds(lambda drawn: [0.0], ["a", "a"], rng)

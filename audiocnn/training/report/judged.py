@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from audiocnn.evaluation.group_bootstrap import group_bounds
 from audiocnn.evaluation.intervals import share_bounds
-from audiocnn.training.bootstrap import group_bounds
 from audiocnn.training.report import drawing
 from audiocnn.training.report.page import Section, grid, picture, table, text
 from audiocnn.training.report.subject import Subject

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from audiocnn.evaluation.calibration_error import known_bounds
+from audiocnn.evaluation.intervals import share_bounds
 
 Array = NDArray[np.float32]
 DRAWS = 1000  # of the bootstrap; fewer where there are very many scores
@@ -62,6 +62,22 @@ def group_bounds(
         low, high = (float(v) for v in np.nanquantile(values, (0.025, 0.975)))
         out[name] = known_bounds(low, high, len(names))
     return out
+
+
+def known_bounds(low: float, high: float, n_groups: int) -> tuple[float, float]:
+    """Widen the interval of a proportion of 0 or 1, where the bootstrap has no variance.
+
+    Returns
+    -------
+    low, high
+        Unchanged, or the exact interval of as many trials as there are groups; 0 and 1 for
+        a single group.
+    """
+    if n_groups < 2:
+        return 0.0, 1.0
+    if low == high and low in (0.0, 1.0):
+        return share_bounds(n_groups if low else 0, n_groups)
+    return low, high
 
 
 def _weighted_precision(

@@ -2,8 +2,9 @@
 
 import numpy as np
 
+from audiocnn.evaluation.group_bootstrap import _weighted_precision, group_bounds, known_bounds
+from audiocnn.evaluation.intervals import share_bounds
 from audiocnn.evaluation.metrics import average_precision
-from audiocnn.training.bootstrap import _weighted_precision, group_bounds
 
 
 def judged(right: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -46,3 +47,20 @@ def test_the_weighted_precision_is_that_of_repeated_clips():
     heavy = _weighted_precision(scores, true, times[None].astype(float))[0]
     again = average_precision(np.repeat(scores, times), np.repeat(true, times))
     assert abs(heavy - again) < 1e-6
+
+
+def test_bounds_that_draws_do_not_show():
+    assert known_bounds(1.0, 1.0, 8) == share_bounds(8, 8)
+    assert known_bounds(0.4, 0.4, 1) == (0.0, 1.0)  # of one group nothing is known
+    assert known_bounds(0.4, 0.6, 9) == (0.4, 0.6)
+
+
+def test_groups_that_differ_widen_the_bounds():
+    right = np.repeat(np.arange(20) < 16, 25)  # whole groups are right or wrong
+
+    def width(group: np.ndarray) -> float:
+        low, high = group_bounds(*judged(right), group)["accuracy"]
+        assert low < 0.8 < high
+        return high - low
+
+    assert width(np.arange(500) // 25) > 3 * width(np.arange(500))
