@@ -1,4 +1,4 @@
-"""`audiocnn devices`: what can record here."""
+"""`audiocnn devices`: the devices that can record."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from audiocnn.streaming.inputs.devices import describe, list_devices
 
 
 def run(args: argparse.Namespace) -> int:
-    """List what can record, the default marked; 1 if nothing can."""
+    """List the devices that can record, the default marked; 1 if there are none."""
     devices = list_devices()
     if args.json:
         print(json.dumps([dataclasses.asdict(device) for device in devices], indent=1))

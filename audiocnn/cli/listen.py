@@ -137,7 +137,7 @@ class Output:
         listen = self._options.settings.listen
         self._with_source = len(station.sources) > 1
         if not listen.json:
-            self.take = Printer(False, with_source=self._with_source).take
+            self.take = Printer(False, self._with_source, bool(listen.level)).take
         terminal = sys.stderr.isatty() and sys.stdout.isatty()
         if listen.json or listen.explain or self._options.plain or not terminal:
             return

@@ -43,16 +43,20 @@ class Printer:
         Which of the two.
     with_source
         Whether each line names its source.
+    with_levels
+        Whether sound levels are printed for people; for a program they always are.
     """
 
-    def __init__(self, as_json: bool, with_source: bool = False) -> None:
-        self._json, self._with_source = as_json, with_source
+    def __init__(self, as_json: bool, with_source: bool = False, with_levels: bool = False) -> None:
+        self._json, self._with_source, self._with_levels = as_json, with_source, with_levels
 
     def take(self, message: Message) -> None:
         """Print a message, at once."""
         if self._json:
             if message.type not in ("heartbeat", "session"):
                 print(format_message(message), flush=True)
+        elif isinstance(message, LevelMessage) and not self._with_levels:
+            return
         elif line := in_words(message, self._with_source):
             print(line, flush=True)
 

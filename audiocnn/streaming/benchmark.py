@@ -1,4 +1,4 @@
-"""What live listening costs on this machine: the whole session, fed from memory."""
+"""The cost of live listening on this machine: the whole session, fed from memory."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Cost:
 
 
 class FromMemory:
-    """An input that is always there: the given sound, again and again."""
+    """An input that gives the same sound again and again."""
 
     name = "memory"
 
@@ -77,7 +77,7 @@ class FromMemory:
 
 
 def material(bundle: Bundle, seconds: float, rate: float, seed: int = 0) -> Samples:
-    """Make something that a model has to do with: for sound, noise that comes and goes."""
+    """Generate an input for a model: for sound, noise of changing level."""
     rng = np.random.default_rng(seed)
     n = round(seconds * rate)
     if not bundle.front.sound:
@@ -94,7 +94,7 @@ def measure_hop(bundle: Bundle, hop: float, seconds: float = 30.0) -> Cost:
     bundle, hop
         The model, and seconds from window to window.
     seconds
-        Of sound to hear, beside `WARM` before the clock starts. Of other signals, a
+        Of sound to process, after `WARM` before the clock starts. Of other signals, a
         window counts for a second.
     """
     rate, unit = (RATE, 1.0) if bundle.front.sound else (bundle.rate, grid_of(bundle).window)

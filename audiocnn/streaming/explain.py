@@ -19,7 +19,7 @@ class Explainer:
     write
         Takes a line.
     top
-        How many scores are told.
+        How many scores are written.
     """
 
     def __init__(self, labels: Sequence[str], write: Callable[[str], None], top: int = 3) -> None:
@@ -58,5 +58,5 @@ class Explainer:
         others = self._decisions.items()
         kept = kept or any(at < len(d) and d[at].verdict in ("begins", "lasts") for _, d in others)
         end = start + run.window - run.padded
-        told = "; ".join(part.rstrip() for part in parts)
-        return f"{start:.2f}-{end:.2f} s: {told}{'' if kept else ' -> nothing known'}"
+        text = "; ".join(part.rstrip() for part in parts)
+        return f"{start:.2f}-{end:.2f} s: {text}{'' if kept else ' -> nothing known'}"

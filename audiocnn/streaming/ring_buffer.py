@@ -1,4 +1,4 @@
-"""The newest sound of a stream, kept for those who want it later: clips of events."""
+"""The newest sound of a stream, kept for the clips of events."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from audiocnn.streaming.inputs.chunk import Samples
 
 
 class RingBuffer:
-    """Remembers the last seconds of a stream; safe to ask from other threads.
+    """Keeps the last seconds of a stream; may be read from other threads.
 
     Parameters
     ----------
@@ -37,7 +37,7 @@ class RingBuffer:
                 self._pieces.popleft()
 
     def fetch(self, start: float, end: float) -> tuple[Samples, float, float]:
-        """Give what there is of a stretch, up to where samples were lost.
+        """Give what is kept of a stretch, up to where samples were lost.
 
         Parameters
         ----------
@@ -48,7 +48,7 @@ class RingBuffer:
         -------
         samples, rate, start
             A copy; and where it really begins, later than asked if the beginning is
-            no longer there or was lost. Empty if nothing is there.
+            no longer kept or was lost. Empty if nothing is kept.
         """
         first, last = round(start * self.rate), round(end * self.rate)
         with self._lock:

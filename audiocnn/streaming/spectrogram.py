@@ -74,18 +74,18 @@ class Spectrum:
         self._analyse(heard[: n * self.size].reshape(n, self.size)[-len(self._ring) :])
 
     def levels(self) -> tuple[float, float, bool, bool]:
-        """Tell what was heard since the last call, and forget it.
+        """Give the levels since the last call, and begin anew.
 
         Returns
         -------
         tuple
-            The level (RMS) and the peak in dBFS, whether anything was heard, and
+            The level (RMS) and the peak in dBFS, whether anything was received, and
             whether anything was lost.
         """
         level = decibels(self._square / self._n_square) if self._n_square else -math.inf
-        told = level, decibels(self._peak**2), self._n_square > 0, self._n_lost > 0
+        levels = level, decibels(self._peak**2), self._n_square > 0, self._n_lost > 0
         self._square, self._n_square, self._peak, self._n_lost = 0.0, 0, 0.0, 0
-        return told
+        return levels
 
     def newest(self, since: int) -> tuple[int, Decibels]:
         """Give the ticks from number ``since`` on that are still kept.
@@ -100,7 +100,7 @@ class Spectrum:
         return first, self._ring[np.arange(first, self.n_ticks) % len(self._ring)]
 
     def ticks_per_column(self, width: int) -> int:
-        """Tell how many ticks a column shows, so that ``width`` columns show long enough."""
+        """Give how many ticks a column shows, so that ``width`` columns show long enough."""
         return max(1, math.ceil(self.seconds / self.tick / max(1, width)))
 
     def picture(self, width: int, n_rows: int) -> Decibels:

@@ -1,8 +1,8 @@
-"""When in the world a sample was heard.
+"""UTC times of the samples of a stream.
 
 A sound card's clock runs a little fast or slow, and what it hands over comes late by
 some milliseconds, now more, now less, never early. So the time of a sample is taken
-from the promptest piece of the last seconds, again and again: it follows the drift
+from the promptest chunk of the last seconds, again and again: it follows the drift
 and not the jitter.
 """
 
@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-ANEW = 10.0  # seconds after which the promptest piece is looked for again
-JUMP = 1.0  # seconds off by which the world's clock must have been set
+ANEW = 10.0  # seconds after which the promptest chunk is looked for again
+JUMP = 1.0  # seconds off by which the wall clock must have been set
 
 
 class StreamClock:
@@ -20,7 +20,7 @@ class StreamClock:
     Parameters
     ----------
     began
-        UTC at which the stream began, seconds since 1970, until a piece tells better.
+        UTC at which the stream began, seconds since 1970, until a chunk brings its time.
     """
 
     def __init__(self, began: float) -> None:

@@ -4,9 +4,9 @@
     queue         (===) (===) (lost 960, ===)
     microphone   takes from it when it can
 
-The callback runs in PortAudio's thread, where whoever is late loses sound. It never
+The callback runs in PortAudio's thread, where a late answer loses sound. It never
 waits: what the queue has no room for is counted, and the next block that fits says how
-much is missing before it. What is done about a loss is not known here.
+much is missing before it. The microphone decides what to do about a loss.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ FULL = "the program did not keep up with the sound"
 
 
 class DeviceBlock(NamedTuple):
-    """What one callback brought."""
+    """The samples of one callback."""
 
     frames: NDArray[np.float32]  # (N, channels); none if the block was lost
     n: int  # that it takes up in the queue
@@ -54,9 +54,9 @@ class Capture:
         To open it with; the attribute ``channels`` may be 2 where 1 was wanted, for
         devices that have no mono.
     inbox
-        Where to put what is heard.
+        Where to put what is recorded.
     ring_seconds
-        How much may wait in the inbox.
+        Seconds of sound that may wait in the inbox.
 
     Raises
     ------
@@ -85,7 +85,7 @@ class Capture:
             self.channels = 2
         portaudio.opened(self._stream)
         self._to_close = [self._stream]
-        self._guard = threading.Lock()  # nobody asks a stream that is being closed
+        self._guard = threading.Lock()  # no thread uses a stream that is being closed
 
     def _open_stream(self, channels: int) -> Any:
         return self._sd.InputStream(
@@ -95,7 +95,7 @@ class Capture:
         )  # fmt: skip
 
     def start(self) -> None:
-        """Begin to hear.
+        """Begin to record.
 
         Raises
         ------
@@ -114,7 +114,7 @@ class Capture:
         return max(0, self.n_put - self.n_taken) / self.rate
 
     def active(self) -> bool:
-        """Say whether PortAudio believes that the device works."""
+        """Whether PortAudio reports the device as working."""
         if not self._guard.acquire(blocking=False):
             return False
         try:
@@ -125,10 +125,10 @@ class Capture:
             self._guard.release()
 
     def close(self) -> None:
-        """Let go of the device. From any thread, any number of times; does not hang."""
+        """Close the device. From any thread, any number of times; does not hang."""
         try:
             stream = self._to_close.pop()
-        except IndexError:  # someone else does
+        except IndexError:  # another thread does
             portaudio.wait_until_closed(self._stream)
             return
         portaudio.close(stream, self._guard)
@@ -191,7 +191,7 @@ def _code(error: Exception) -> int:
 
 
 def explain(device: Device, error: Exception) -> str:
-    """Say why a device did not open, and what to do."""
+    """Explain why a device did not open, and what to do."""
     said = ": ".join(str(a) for a in error.args[:1])
     if len(error.args) > 2:  # what the host API said
         said += f" ({error.args[2][-1]})"

@@ -1,9 +1,9 @@
-"""What an input hands to a session: pieces of sound as they come, and when they came.
+"""What an input gives a session: chunks of samples, with the time at which they came.
 
-    microphone   |===|===|..........|===|     pieces; what was lost is NaN, as long as it was
+    microphone   |===|===|..........|===|     chunks; what was lost is NaN, as long as it was
     session      |=======|          |===|     blocks; `Block.start` jumps over what was lost
 
-Nothing is ever spliced: a piece of NaN stands where samples were lost, so the place of
+Nothing is ever spliced: a chunk of NaN stands where samples were lost, so the place of
 every sample in the stream is the time at which it was heard.
 """
 
@@ -27,12 +27,12 @@ class Chunk:
     ----------
     samples
         (N,) mono sound, full scale at 1, or (K, N) another signal; NaN where samples were
-        lost. N may be 0: nothing came for a while, and the session may see to other things.
+        lost. N may be 0: nothing came for a while, and the session goes on with other work.
     time
         UTC, seconds since 1970, at which the last sample was heard; None if it was not
         heard now (a file).
     lost
-        Why samples were lost, for the user; empty if the piece is sound.
+        Why samples were lost, for the user; empty if nothing was lost.
     """
 
     samples: Samples
@@ -41,23 +41,23 @@ class Chunk:
 
 
 class Input(Protocol):
-    """Something to listen to."""
+    """A source of samples."""
 
     @property
     def name(self) -> str:
-        """What is heard, for messages to the user."""
+        """Its name, for messages to the user."""
 
     @property
     def rate(self) -> float:
-        """Samples per second of all pieces; known once the input is open."""
+        """Samples per second of all chunks; known once the input is open."""
 
     def chunks(self) -> Iterator[Chunk]:
-        """Give pieces until the input ends; at least every quarter of a second, be they empty."""
+        """Give chunks until the input ends; at least every quarter of a second, be they empty."""
 
     def close(self) -> None:
-        """Let go of the device or the file; `chunks` ends."""
+        """Close the device or the file; `chunks` ends."""
 
 
 def nothing(n: int) -> Samples:
-    """Give what stands for ``n`` lost samples."""
+    """Give ``n`` lost samples: NaN."""
     return np.full(n, np.nan, np.float32)

@@ -1,4 +1,4 @@
-"""What can record here, and which of it is meant.
+"""Devices that can record, and finding the one that is meant.
 
 A device is known by its name: numbers change when something is plugged in.
 Nothing here opens a device.
@@ -20,7 +20,7 @@ CARD = re.compile(r"\s*\((?:plug)?hw:(\d+),\d+\)$")
 
 @dataclass(frozen=True)
 class Device:
-    """Something that can record.
+    """A device that can record.
 
     Parameters
     ----------
@@ -31,9 +31,9 @@ class Device:
     channels
         How many it has at most.
     rate
-        Samples per second that it likes best.
+        Its preferred sample rate.
     default
-        Whether it is what the system records from when nothing is said.
+        Whether it is the system's default.
     hostapi
         The system's sound interface that offers it: one microphone may be there
         once for each.
@@ -57,7 +57,7 @@ class Device:
 
 
 def list_devices(*, anew: bool = False) -> list[Device]:
-    """List what can record.
+    """List the devices that can record.
 
     Parameters
     ----------

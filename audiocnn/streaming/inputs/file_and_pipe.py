@@ -1,8 +1,7 @@
-"""What can be listened to beside a microphone: a recording, or samples on a pipe.
+"""Recordings and raw samples on a pipe, as inputs of a session.
 
-A pipe is read by a thread of its own into a bounded queue, so that a session can see
-to other things while nothing comes. Whoever fills the pipe waits when the queue is
-full: nothing is lost.
+A pipe is read by a thread of its own into a bounded queue, so that a session goes on
+while nothing comes. The writer of the pipe waits when the queue is full: nothing is lost.
 """
 
 from __future__ import annotations
@@ -26,13 +25,13 @@ FORMATS = {"s16": ("<i2", 32768.0), "f32": ("<f4", 1.0)}
 FILES = {b"RIFF": "WAV", b"fLaC": "FLAC", b"OggS": "Ogg", b"ID3": "MP3"}  # by how they begin
 PATIENCE = 0.2  # seconds without sound after which an empty piece is given
 WAITING = 64  # pieces of a pipe that wait at most
-CERTAIN = 500  # values that are not silence, from which on the format can be told
+CERTAIN = 500  # values that are not silence, from which on the format is certain
 SMALLEST_LIKELY, LARGEST_LIKELY = 1e-7, 16.0  # of float samples; full scale is 1
 AT_ONCE = 1 << 16  # bytes of a pipe that are read at once, at most
 
 
 class FileInput:
-    """A recording, as fast as it can be heard, or as fast as it sounds.
+    """A recording, as fast as it can be processed, or in real time.
 
     Parameters
     ----------
@@ -92,7 +91,7 @@ class FileInput:
         for frames in self._source.pieces:
             yield mix(frames, self._channel)
         if self._source.damage:
-            raise AudioError(f"{self.name} {self._source.damage}; heard up to there")
+            raise AudioError(f"{self.name} {self._source.damage}; read up to there")
 
     def _wait(self, until: float) -> Iterator[Chunk]:
         while self._realtime and not self._closed and (left := until - time.monotonic()) > 0:

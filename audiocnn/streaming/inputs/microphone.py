@@ -1,18 +1,17 @@
-"""A microphone that is listened to for months.
+"""A microphone that runs for months: losses are NaN, and it is opened again.
 
     device        |====|====|==        lost           |===|====|
     pieces        |====|====|==|NaN|NaN|NaN|NaN|NaN|N|===|====|
                                noticed                back
 
 Whatever happens to the device, the place of a sample in the stream is the time at
-which it was heard: what was lost is NaN, and as long as it was. Time is told by the
+which it was heard: what was lost is NaN, and as long as it was. Time is kept by the
 device's own clock while it runs, and by ``time.monotonic`` while it does not, so a
 clock on the wall that is set matters to nothing but `Chunk.time`. Time in which the
 computer itself slept is not in the stream where ``time.monotonic`` leaves it out.
 
 What comes from the device, from what opens it again and from `close` goes through one
-inbox, which `chunks` alone reads. Nothing here knows how a device is opened, nor what
-sound is for.
+inbox, which `chunks` alone reads. How a device is opened is not known here.
 """
 
 from __future__ import annotations
@@ -38,7 +37,7 @@ TICK = 0.2  # without anything from the device, before an empty piece
 N_QUIET = 9  # ticks without a callback: the device is dead
 SETTLING = 0.15  # of a device that is back, until its callbacks come regularly
 LATE = 0.25  # a callback; then all are kept until it is known whether something is missing
-HIDDEN = 0.05  # missing, although nobody said so
+HIDDEN = 0.05  # missing, although the driver reported nothing
 UNSAID = "the device or its driver left out sound, without saying where"
 MOVED = "the sound server has moved the stream to {}"
 DRIFT = 3e-3  # by which a clock of a device may be wrong; crystals are 1e-4 off at most
@@ -46,7 +45,7 @@ DRIFT = 3e-3  # by which a clock of a device may be wrong; crystals are 1e-4 off
 
 @dataclass(frozen=True)
 class Status:
-    """How a microphone fares: samples at its rate, and seconds."""
+    """State of a microphone: samples at its rate, and seconds."""
 
     heard: int
     lost: int
@@ -62,7 +61,7 @@ class _Outage:
 
 
 class Microphone:
-    """A microphone; an `Input`. Opens, and begins to hear, when it is made.
+    """A microphone; an `Input`. Opens, and begins to record, when it is made.
 
     Parameters
     ----------
@@ -71,7 +70,7 @@ class Microphone:
     channels
         To open it with; they are mixed to mono.
     ring_seconds
-        How much sound may wait for whoever takes the pieces; more is lost, and counted.
+        How much sound may wait to be taken; more is lost, and counted.
     notify
         Called, from within `chunks`, with a sentence when the device is lost or back.
     on_move

@@ -1,10 +1,9 @@
-"""PortAudio, of which a process has exactly one: loading it, and taking turns at it.
+"""PortAudio, of which a process has exactly one: loading it, and one thread at a time.
 
 PortAudio reads the list of devices once, when it is initialised, and terminating
 it to read the list anew closes every stream of the process. So the list is read
 anew only while no stream is open, and only one thread at a time opens anything.
-What is kept here is what PortAudio keeps for the whole process too: whose turn it
-is, and which streams are open. Nothing here knows what is done with the sound.
+This module holds what is common to the whole process: the lock, and the open streams.
 """
 
 from __future__ import annotations
@@ -57,7 +56,7 @@ def load() -> Any:
 
 
 def _before_exit(sd: Any) -> None:
-    """Let nobody be inside PortAudio when sounddevice terminates it, or that hangs."""
+    """Keep other threads out of PortAudio when sounddevice terminates it, or that hangs."""
     ours = _turn.acquire(timeout=PATIENCE)  # and never given back
     _speak()
     if not (ours and wait_until_closed()):
@@ -80,7 +79,7 @@ def turn() -> Iterator[bool]:
     try:
         if ours:
             _hush()
-        else:  # who hangs is not to keep it quiet for ever
+        else:  # a thread that hangs must not silence stderr for good
             _speak()
         yield ours
     finally:
@@ -126,8 +125,8 @@ def opened(stream: Any) -> None:
 def close(stream: Any, guard: threading.Lock) -> None:
     """Close a stream, in a thread of its own: where a device has died, this may hang.
 
-    A stream that hangs counts as open for ever, so that nobody terminates PortAudio
-    over it. ``guard`` is held while it is closed.
+    A stream that hangs counts as open, so that PortAudio is not terminated under it.
+    ``guard`` is held while it is closed.
     """
 
     def do_close() -> None:

@@ -1,9 +1,9 @@
 """Opening a device, and opening it again for as long as it takes.
 
 Everything that can hang where a device has died (closing it, opening it, PortAudio
-itself) is done in threads that may be left behind: one that has not come round for a
-while gets another beside it, up to a few. A device that is open again goes into the
-inbox. Nothing here knows what was lost meanwhile.
+itself) is done in threads that may be left behind: beside one that has not returned for a
+while another is started, up to a few. A device that is open again goes into the
+inbox. What was lost meanwhile is counted elsewhere.
 """
 
 from __future__ import annotations
@@ -42,8 +42,8 @@ class Opener:
     notify
         Called, from any thread, with a sentence where it is not certain which device is meant.
     inbox
-        Where (self, Capture) is put when the device is open again; what it hears before
-        that is as good as lost.
+        Where (self, Capture) is put when the device is open again; what it records before
+        that is lost.
 
     Raises
     ------
@@ -90,21 +90,21 @@ class Opener:
         self._start_try(dead)
 
     def watch(self) -> None:
-        """See to it that opening again does not hang; to be called now and then."""
+        """Start another try where one hangs; to be called regularly."""
         late = time.monotonic() - self._beat > PATIENCE
         if self._wanted and late and self._n_tries < N_STUCK:
             self._start_try(None)
 
     def opened(self) -> None:
-        """Open it no more: it is open again."""
+        """Stop trying: the device is open again."""
         self._wanted = False
 
     def works(self) -> None:
-        """Begin with the shortest pause the next time: it does not only open, it is heard."""
+        """Begin with the shortest pause the next time: samples arrive from the device."""
         self._pause = PAUSES[0]
 
     def give_up(self, capture: Capture) -> None:
-        """Close one that is of no use."""
+        """Close a capture that is not used."""
         with contextlib.suppress(ValueError):
             self._open.remove(capture)
         sound_server.release(capture.stream)

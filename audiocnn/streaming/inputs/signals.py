@@ -115,7 +115,7 @@ class SignalPipe:
             raise ArgumentError(f"--format must be one of {known}, got {format!r}")
         if reading.rate is not None and not front.is_compatible(reading.rate):
             raise ArgumentError(
-                f"--rate {reading.rate:g}: the model hears {front.rate:g} Hz; resample before the "
+                f"--rate {reading.rate:g}: the model takes {front.rate:g} Hz; resample before the "
                 "pipe, or train a model at that rate"
             )
         if reading.missing == "interpolate":
@@ -227,7 +227,7 @@ class _Lines:
         return [cell.strip() for cell in cells]
 
     def _begin(self, cells: list[str]) -> bool:
-        """Learn from the first line which cells are wanted; tell if it holds names."""
+        """Find which cells of the first line are wanted; True if it holds names."""
         named = not all(is_value(cell) for cell in cells)
         names = check_names("stdin", cells) if named else tuple(map(str, range(len(cells))))
         time = time_column(STDIN, names, self._reading)

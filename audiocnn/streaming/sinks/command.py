@@ -3,7 +3,7 @@
 The command is a list of arguments, given to the system as they are: there is no
 shell, so a label cannot become a command. It runs in a process group of its own
 and is killed with it when its time is over. What it prints is not shown; the end of
-what it says on stderr is told if it fails.
+its standard error is reported if it fails.
 """
 
 from __future__ import annotations

@@ -1,15 +1,14 @@
-"""Where live messages leave the session: a queue and a thread for each sink.
+"""Delivers messages to sinks: a queue and a thread for each sink.
 
     session --send--> queue -> thread -> sink     a file
-                      queue -> thread -> sink     a broker that is away
+                      queue -> thread -> sink     a broker that is unavailable
 
-Listening must never wait for a disk or a network, so `SinkDispatcher.send` only puts. A
+Listening must never wait for a disk or a network, so `SinkDispatcher.send` only queues. A
 sink is called from its own thread, one message at a time, and makes one bounded
-attempt; trying again is done here, in one place. While a sink is away its queue
-fills; when it is full the oldest message goes, scores and heartbeats before events.
-Everything is counted, and told when it begins and when it is over, not each time.
-
-The outlet knows nothing of what the sinks do, nor of sound.
+attempt; trying again is done here, in one place. While a sink is unavailable its
+queue fills; when it is full the oldest message is dropped, scores and heartbeats before
+events. Everything is counted. Trouble is reported when it begins and when it is over, not
+each time.
 """
 
 from __future__ import annotations
@@ -29,12 +28,12 @@ from audiocnn.streaming.sinks.base import MINOR, MessageFilter, Sink, TryAgain
 TICK = 0.25  # seconds between two calls of a sink's `tick`
 FIRST_PAUSE = 0.5  # seconds before a second try; doubled for each one after it
 SOON = 2.0  # seconds between two tries that cost nothing
-QUIET = 60.0  # seconds in which a sink's troubles are told at most once
+QUIET = 60.0  # seconds in which a sink's trouble is reported at most once
 
 
 @dataclass
 class SinkStatus:
-    """How a sink is doing: messages handled, dropped from its queue, failed, and waiting."""
+    """State of a sink: messages handled, dropped from its queue, failed, and waiting."""
 
     handled: int = 0
     dropped: int = 0
@@ -50,12 +49,12 @@ class SinkDispatcher:
     Parameters
     ----------
     sinks
-        Their names must differ. The outlet closes them.
+        Their names must differ. The dispatcher closes them.
     limit
         Messages that wait for a sink at most.
     wait
-        Seconds for which `send` may wait while a queue is full: 0 for live sound;
-        more where the sound can wait too, as a file's can.
+        Seconds for which `send` may wait while a queue is full: 0 for live input;
+        more for recordings, which can wait.
     notify
         Called, from any thread, with a sentence for the user when a sink begins to
         fail, and when it works again.
@@ -92,16 +91,16 @@ class SinkDispatcher:
             queue.put(message, self._wait)
 
     def status(self) -> dict[str, SinkStatus]:
-        """Tell how each sink is doing now, by name."""
+        """Give the state of each sink, by name."""
         return {queue.sink.name: queue.now() for queue in self._queues}
 
     def close(self, timeout: float = 5.0) -> dict[str, SinkStatus]:
-        """Let the sinks take what waits, close them, and tell how each did.
+        """Let the sinks take what waits, close them, and report how each did.
 
         Parameters
         ----------
         timeout
-            Seconds, for all sinks together; what then still waits is dropped.
+            Seconds, for all sinks together; what still waits then is dropped.
         """
         deadline = time.monotonic() + timeout
         for queue in self._queues:
@@ -139,7 +138,7 @@ class _SinkQueue:
         self._changed = threading.Condition()
         self._deadline: float | None = None  # set when closing
         self._status = SinkStatus()
-        self._told_at, self._told_trouble = -math.inf, False
+        self._reported_at, self._is_reported = -math.inf, False
         self.thread = threading.Thread(target=self._run, name=f"sink {sink.name}", daemon=True)
         self.thread.start()
 
@@ -251,14 +250,14 @@ class _SinkQueue:
 
     def _trouble(self, reason: str) -> None:
         self._status.reason, self._status.away = reason, True
-        if time.monotonic() - self._told_at >= QUIET:
-            self._told_at, self._told_trouble = time.monotonic(), True
+        if time.monotonic() - self._reported_at >= QUIET:
+            self._reported_at, self._is_reported = time.monotonic(), True
             self._say(reason)
 
     def _well(self) -> None:
         self._status.away = False
-        if self._told_trouble:
-            self._told_trouble = False
+        if self._is_reported:
+            self._is_reported = False
             self._say("works again")
 
     def _say(self, sentence: str) -> None:
@@ -268,5 +267,5 @@ class _SinkQueue:
 
 
 def _sentence(error: Exception) -> str:
-    """Say what went wrong; with its kind, unless it was written for the user."""
+    """Describe an error; with its class, unless its message was written for the user."""
     return str(error) if isinstance(error, AudiocnnError) else f"{type(error).__name__}: {error}"

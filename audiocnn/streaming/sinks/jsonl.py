@@ -28,7 +28,7 @@ class JsonLines:
     Parameters
     ----------
     path
-        The file; its folder is made if need be. A file that is there is continued.
+        The file; its folder is made if need be. An existing file is continued.
     max_size
         Bytes; a file that would grow beyond is set aside first. 0 for no limit.
     keep

@@ -64,9 +64,9 @@ class Traces:
 
     def levels(self) -> tuple[float, float, bool, bool]:
         """Tell whether anything was heard and lost since the last call; a signal has no level."""
-        told = QUIETEST, QUIETEST, self._heard, self._lost
+        levels = QUIETEST, QUIETEST, self._heard, self._lost
         self._heard = self._lost = False
-        return told
+        return levels
 
     def ticks_per_column(self, width: int) -> int:
         """Tell how many ticks a column shows, so that ``width`` columns show long enough."""

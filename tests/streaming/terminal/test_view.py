@@ -19,10 +19,16 @@ from audiocnn.streaming.spectrogram import N_BANDS, Meter, Spectrum
 from audiocnn.streaming.terminal.canvas import UNICODE, Canvas, plain, width_of
 from audiocnn.streaming.terminal.event_log import KEPT, EventLog, spell
 from audiocnn.streaming.terminal.layout import arrange
-from audiocnn.streaming.terminal.lines import axis_line, entry_line, hertz, level_line, status_line
 from audiocnn.streaming.terminal.ranking import Ranking
 from audiocnn.streaming.terminal.traces import Traces
-from audiocnn.streaming.terminal.view import View
+from audiocnn.streaming.terminal.view import (
+    View,
+    axis_line,
+    entry_line,
+    hertz,
+    level_line,
+    status_line,
+)
 from tests.live_messages import event, other
 
 RATE = 16000
