@@ -111,7 +111,7 @@ def test_text_without_an_end():
         (
             {"reading": SignalReadOptions(rate=44.0)},
             ArgumentError,
-            "--rate 44: the model hears 50 Hz",
+            "--rate 44: the model takes 50 Hz",
         ),
         (
             {"reading": SignalReadOptions(missing="interpolate")},
