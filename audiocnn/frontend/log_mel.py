@@ -152,7 +152,7 @@ class MelSpec(FrontEnd):
         """Samples of the window."""
         return self.n_fft if self.window_length is None else self.window_length
 
-    @property
+    @functools.cached_property
     def n_samples(self) -> int:
         """Samples that a frame depends on."""
         return self.length + (self.pre_emphasis != 0 and self.pre_emphasis_of == "stream")
@@ -171,6 +171,14 @@ class MelSpec(FrontEnd):
         """Return kind and parameters for JSON, as before for a front end without the others."""
         names = ("rate", "n_fft", "hop", "n_mels", "f_min", "f_max", "floor")
         return {"kind": self.kind, **{n: getattr(self, n) for n in names}, **self._extra()}
+
+    @functools.cached_property
+    def tables(self) -> tuple[Array, tuple[Block, ...]]:
+        """Window and scaled filters, computed once."""
+        window = window_samples(self)
+        scale = 1 / (window.sum() / 2) ** self.power if self.full_scale else 1.0
+        filters = (mel_filters(self) * scale).astype(np.float32)
+        return window.astype(np.float32), split_bank(filters)
 
     @property
     def n_bands(self) -> int:
@@ -230,14 +238,6 @@ def window_samples(spec: MelSpec) -> NDArray[np.float64]:
     return hann**0.85 if spec.window == "povey" else hann
 
 
-@functools.lru_cache(maxsize=8)
-def _tables(spec: MelSpec) -> tuple[Array, tuple[Block, ...]]:
-    """Window and scaled filters; computed once per front end."""
-    window = window_samples(spec)
-    scale = 1 / (window.sum() / 2) ** spec.power if spec.full_scale else 1.0
-    return window.astype(np.float32), split_bank((mel_filters(spec) * scale).astype(np.float32))
-
-
 def stream_log_mel(tail: Array, new: Array, spec: MelSpec) -> tuple[Array, Array]:
     """Turn new samples into the frames that they complete.
 
@@ -266,7 +266,7 @@ def stream_log_mel(tail: Array, new: Array, spec: MelSpec) -> tuple[Array, Array
     frames = np.empty((1, spec.n_mels, n), np.float32)
     if n == 0:
         return frames, tail
-    window, filters = _tables(spec)
+    window, filters = spec.tables
     if spec.gain != 1:
         ready = ready * np.float32(spec.gain)
     if spec.n_samples > spec.length:

@@ -71,7 +71,7 @@ class OnnxRuntime(Runtime):
     def run(self, names: Sequence[str], feeds: Mapping[str, Array]) -> list[Array]:
         """Compute the named outputs of the given inputs."""
         try:
-            return list(self.session.run(list(names), dict(feeds)))
+            return self.session.run(names, feeds)  # type: ignore[no-any-return]
         except Exception as error:  # ONNX Runtime raises many types, none of them public
             raise BundleError(f"ONNX Runtime cannot run the network: {error}") from error
 

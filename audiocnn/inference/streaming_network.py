@@ -7,7 +7,7 @@ wrong columns).
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -105,21 +105,26 @@ class StreamingNetwork(Network):
     def step(self, state: StreamingState, samples: Array) -> tuple[Array | None, StreamingState]:
         """Take new samples; return the columns that they complete."""
         frames, tail = self.front.stream(state.samples, samples)
-        return self.advance(replace(state, samples=tail), frames)
+        return self._advance(state, tail, frames)
 
     def advance(self, state: StreamingState, new: Array) -> tuple[Array | None, StreamingState]:
         """Take new frames (P, M, T), any number of them; return the columns they complete."""
+        return self._advance(state, state.samples, new)
+
+    def _advance(
+        self, state: StreamingState, samples: Array, new: Array
+    ) -> tuple[Array | None, StreamingState]:
         frames = np.concatenate((state.frames, new), axis=-1) if state.frames.size else new
         first = self.stride if state.begun else self.receptive_field
         if frames.shape[-1] < first:
-            return None, replace(state, frames=frames)
+            return None, StreamingState(state.output, samples, frames, state.tails, state.begun)
         n_frames = first + (frames.shape[-1] - first) // self.stride * self.stride
         feeds: dict[str, Array] = {"frames": frames[None, ..., :n_frames]}
         feeds |= {f"tail_{i}": tail for i, tail in enumerate(state.tails)}
         names = [state.output, *(f"new_{name}" for name in list(feeds)[1:])]
         columns, *tails = self.runtime.run(names, feeds)
         rest = frames[..., n_frames:]
-        return columns, StreamingState(state.output, state.samples, rest, tuple(tails), True)
+        return columns, StreamingState(state.output, samples, rest, tuple(tails), True)
 
 
 def open_streaming(
