@@ -1,5 +1,7 @@
 """The front end: reference values, and a stream that equals the file."""
 
+from dataclasses import asdict
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -90,7 +92,7 @@ def test_silence_is_the_floor():
 )
 def test_what_is_no_front_end_is_refused(change, message):
     with pytest.raises(ArgumentError, match=message):
-        MelSpec(**(SPEC.__dict__ | change))
+        MelSpec(**(asdict(SPEC) | change))
 
 
 fronts = st.builds(

@@ -245,12 +245,12 @@ def test_what_makes_no_sense_is_refused(changes, message):
 
 def test_no_network_is_trained_on_frames_that_training_does_not_compute():
     pytest.importorskip("torch")
-    from audiocnn.training.torch_frontend import seen_through
+    from audiocnn.training.torch_frontend import torch_front_end
 
     with pytest.raises(ArgumentError, match="networks are trained on log-mel frames with"):
-        seen_through(PANNS)
+        torch_front_end(PANNS)
     with pytest.raises(ArgumentError, match="no network is trained on frames of 'waveform'"):
-        seen_through(WaveformSpec(16000))
+        torch_front_end(WaveformSpec(16000))
 
 
 # Waveform -----------------------------------------------------------------------------------
