@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import math
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -322,24 +323,26 @@ class Station:
     def _follow(self, source: _Source) -> None:
         """Open a source and run its sessions, for as long as that makes sense."""
         patient = len(self.sources) > 1 and is_endless(source.settings)
-        pause = PAUSES[0]
+        pause, seconds = PAUSES[0], self.settings.listen.seconds
+        end = math.inf if seconds is None else time.monotonic() + seconds
         while not self._stopping.is_set():
             began = time.monotonic()
             try:
                 self._run_once(source)
             except Exception as error:  # of this source; the others go on
+                if len(self.sources) > 1 and str(error) != str(source.error):  # not every time
+                    again = "; trying again" if patient else ""
+                    self._notify(f"{source.name}: {error}{again}")
                 source.fail(error)
-                if len(self.sources) > 1:
-                    self._notify(f"{source.name}: {error}")
                 if not isinstance(error, AudiocnnError):
                     log.exception("%s failed", source.name)
             else:
                 source.state = "ended"
                 return
-            if not patient:
+            if not patient or time.monotonic() >= end:
                 return
             pause = PAUSES[0] if time.monotonic() - began > PAUSES[1] else pause
-            self._stopping.wait(pause)
+            self._stopping.wait(min(pause, max(0.0, end - time.monotonic())))
             pause = min(2 * pause, PAUSES[1])
 
     def _run_once(self, source: _Source) -> None:

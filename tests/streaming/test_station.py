@@ -12,6 +12,7 @@ import soundfile
 
 import audiocnn
 from audiocnn.errors import ArgumentError, AudioError
+from audiocnn.streaming import station as station_module
 from audiocnn.streaming.config import ListenSettings, Settings, SourceSettings, read_settings
 from audiocnn.streaming.messages import EventMessage, Message
 from audiocnn.streaming.station import Station
@@ -181,3 +182,24 @@ def test_unknown_class_is_refused_before_listening() -> None:
     settings = Settings(ListenSettings(classes="roster", input=str(DEMO)))
     with pytest.raises(ArgumentError, match=r"no class 'roster' .* did you mean 'rooster'"):
         Station(settings)
+
+
+def test_a_source_that_cannot_be_opened_is_tried_again_and_said_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pytest.importorskip("av", reason="PyAV is not installed: audiocnn[av]")
+    monkeypatch.setattr(station_module, "PAUSES", (0.1, 0.1))
+    sources = (
+        SourceSettings(name="camera", input="rtsp://127.0.0.1:9/x"),
+        SourceSettings(name="demo", input=str(DEMO)),
+    )
+    notes: list[str] = []
+    station = Station(Settings(sources=sources, listen=ListenSettings(seconds=3.0)),
+                      notify=notes.append)  # fmt: skip
+    began = time.monotonic()
+    station.run()
+    assert time.monotonic() - began < 15  # it does not wait for the camera for ever
+    assert notes == ["camera: rtsp://127.0.0.1:9/x: Connection refused; trying again"]
+    camera, demo = station.status().sources
+    assert (camera.state, demo.state) == ("failed", "ended")
+    assert camera.reason == "rtsp://127.0.0.1:9/x: Connection refused"
