@@ -178,8 +178,8 @@ class Access:
 def is_direct(headers: Headers) -> bool:
     """Whether a request was made on this machine, and not through a reverse proxy on it.
 
-    A proxy passes on the public host name, or says for whom it asks; what it lets in from
-    other machines must not read without a token.
+    A proxy passes on the public host name, or adds a header with the client's address.
+    Clients on other machines must not read without a token.
     """
     if any(name in headers for name in ("forwarded", "x-forwarded-for", "x-real-ip", "via")):
         return False
@@ -270,7 +270,7 @@ class Guard:
 
 
 def limited(receive: Receive) -> Receive:
-    """Cut a body that is longer than `MAX_BODY`, whatever its header said."""
+    """Cut a body that is longer than `MAX_BODY`, whatever its Content-Length was."""
     taken = 0
 
     async def receive_limited() -> Message:

@@ -1,4 +1,4 @@
-"""What a clip says of itself: its length, and where in it the event begins."""
+"""Metadata of a clip: its length, and the offset of the event in it."""
 
 from __future__ import annotations
 

@@ -3,7 +3,7 @@
     session's thread --add--> 16-bit pieces -> a queue for each listener -> sockets
 
 The sound is what `Station.listen_in` gives, so `[privacy]` has decided about it before.
-Nothing is kept, and nothing is converted while nobody listens. What was lost is silence. A
+Nothing is stored, and without listeners nothing is converted. Lost samples are silence. A
 listener that falls `LONGEST` seconds behind is disconnected.
 """
 

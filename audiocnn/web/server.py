@@ -121,7 +121,7 @@ class WebServer:
         until = time.monotonic() + START_WITHIN
         while not self._server.started:
             if not self._thread.is_alive() or time.monotonic() > until:
-                raise AudiocnnError("the web server did not start; its log says why")
+                raise AudiocnnError("the web server did not start; see its log")
             time.sleep(0.01)
 
     def stop(self) -> None:

@@ -45,7 +45,7 @@ class Site:
     kind
         "station" or "review".
     audio
-        The live sound; None if nobody may hear it.
+        Live audio of the sources; None if it is switched off.
     """
 
     title: str
@@ -68,7 +68,7 @@ class Site:
     def _take(self, message: Message) -> None:
         self._metrics.count(message)
         values = json.loads(format_message(message))
-        if "clip" in values:  # where it lies is nobody's business
+        if "clip" in values:  # paths of the server are not published
             values["has_clip"] = values.pop("clip") is not None
         self.feed.publish(values)
 

@@ -29,7 +29,7 @@ def describe_spectrum(samples: NDArray[np.float32], rate: int) -> Vectors:
     """Describe a sound by the mean and the spread of its spectrum (96,)."""
     columns = max(4, min(200, round(len(samples) / rate / 0.05)))
     image = spectrogram(samples, rate, columns, N_BANDS)
-    image -= image.max()  # how loud it was says little
+    image -= image.max()  # loudness depends on the distance
     return np.concatenate([image.mean(axis=1), image.std(axis=1)]).astype(np.float32)
 
 
@@ -91,7 +91,8 @@ def _cluster(vectors: Vectors) -> NDArray[np.intp]:
 def by_variety(vectors: Vectors, first: int = 0) -> list[int]:
     """Order events so that each is as unlike those before it as possible.
 
-    The farthest-point traversal: after n verdicts, what was judged covers what there is.
+    The farthest-point traversal: the first n events cover all of them as well as
+    a greedy choice can.
     """
     scaled = standardized(vectors)
     order, nearest = [first], np.full(len(scaled), np.inf)

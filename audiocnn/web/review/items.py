@@ -58,7 +58,7 @@ class Item:
     id
         Of a station's event; empty otherwise.
     verdict
-        What was said of it.
+        A person's verdict on it.
     """
 
     event: Event

@@ -26,7 +26,7 @@ NEEDED = ("path", "start", "end", "label", "verdict")
 
 @dataclass(frozen=True)
 class Verdict:
-    """What a person said of an event.
+    """A person's verdict on an event.
 
     Parameters
     ----------
@@ -106,7 +106,7 @@ class VerdictFile:
         Parameters
         ----------
         verdicts
-            The key of each event, the other columns of its row, and what was said of it.
+            The key of each event, the other columns of its row, and its verdict.
 
         Raises
         ------

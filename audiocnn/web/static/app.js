@@ -107,7 +107,7 @@ async function start() {
   await show();
 }
 
-// A browser has six connections to a server for all of its tabs: one that nobody looks at
+// A browser has six connections to a server for all of its tabs: a hidden one
 // lets go of its own after a while, and goes on where it was when it is looked at again.
 let resting = 0;
 document.addEventListener("visibilitychange", () => {

@@ -1,5 +1,5 @@
-// Days: a heat map of hours by classes, and counts by day. What was not heard is hatched:
-// an empty cell means that nothing happened, a hatched one that nobody knows.
+// Days: a heat map of hours by classes, and counts by day. Hours without analysis are hatched:
+// an empty cell means that nothing happened, a hatched one was not analysed.
 
 import { query, report, request } from "./api.js";
 import { addDays, dayOf, dayText, dot, duration, h, icon, ICONS, isoDay, labelText, percent, timeText, zone } from "./dom.js";
@@ -79,7 +79,7 @@ class DaysView {
       }), h("td"));
     this.map.replaceChildren(h("table.heat", {}, h("thead", {}, head), h("tbody", {}, rows, listening)));
     if (heard.length < 24) this.map.scrollLeft = Math.max(0, (heard.length - 6) * 25); // a phone: the newest hours
-    if (!labels.length) this.map.append(h("p.empty", {}, share > 0 ? "No events on this day." : "Nobody listened on this day."));
+    if (!labels.length) this.map.append(h("p.empty", {}, share > 0 ? "No events on this day." : "No source was listening on this day."));
   }
 
   cell(label, hour, most, future) {
