@@ -141,6 +141,11 @@ class Bundle:
         )
         n = len(self.labels)
         if self.network.classes is not None and self.head is None:
+            if max(self.network.classes) >= found.n_scores:
+                raise BundleError(
+                    f"{self.name}: class {max(self.network.classes)} is chosen of a network with "
+                    f"{found.n_scores} scores; get the model anew"
+                )
             found = SelectedNetwork(found, self.network.classes)
         if self.head is None and found.n_scores and n and found.n_scores != n:
             raise BundleError(

@@ -1,5 +1,6 @@
 """Some of a model's classes: their scores stay what they were, in every kind of model."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -104,3 +105,10 @@ def test_unknown_and_repeated_classes_are_refused(folder: Path) -> None:
 def test_bad_indices_are_refused() -> None:
     with pytest.raises(audiocnn.BundleError, match="classes must be whole numbers"):
         NetworkSpec(receptive_field=1, stride=1, classes=(-1,))
+
+
+def test_class_that_the_network_does_not_have_is_refused(bundle_folders: dict[str, Path]) -> None:
+    whole = load(bundle_folders["cnn2d"])
+    beyond = replace(whole.network, classes=(0, 1, 9))
+    with pytest.raises(audiocnn.BundleError, match="class 9 is chosen of a network with 3 scores"):
+        _ = replace(whole, network=beyond).opened
