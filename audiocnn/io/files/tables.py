@@ -121,8 +121,7 @@ def read_table(
                 f" a text with a {rows.delimiter!r} in it needs quotes around it"
             )
         for k in numbers:
-            if DECIMAL_COMMA.fullmatch(cells[k]):
-                cells[k] = cells[k].replace(",", ".")
+            cells[k] = point_for_comma(cells[k])
         yield place, dict(zip(columns, cells, strict=True))
     if not columns:
         raise DatasetError(f"{path} is empty: its first line must name the columns")
@@ -181,7 +180,8 @@ def sniff_delimiter(header: str, needed: Sequence[str] = ()) -> str:
     Returns
     -------
     str
-        Comma, semicolon or tab; without needed columns the most frequent, outside quotes.
+        Comma, semicolon or tab. Without needed columns, a tab or semicolon if there are as
+        many as commas, or if it separates numbers with decimal commas.
     """
     wanted = {name.lower() for name in needed}
     for delimiter in DELIMITERS:
@@ -189,7 +189,17 @@ def sniff_delimiter(header: str, needed: Sequence[str] = ()) -> str:
         if wanted and wanted <= names:
             return delimiter
     unquoted = re.sub(r'"[^"]*"', "", header)
-    return max(DELIMITERS, key=unquoted.count)
+    for delimiter in ("\t", ";"):
+        n = unquoted.count(delimiter)
+        cells = header.strip("\r\n").split(delimiter)
+        if n and (n >= unquoted.count(",") or all(is_number(point_for_comma(c)) for c in cells)):
+            return delimiter
+    return ","
+
+
+def point_for_comma(text: str) -> str:
+    """Return a number that has a decimal comma with a point; any other text as it is."""
+    return text.replace(",", ".") if DECIMAL_COMMA.fullmatch(text) else text
 
 
 def _is_number(name: str) -> bool:

@@ -19,6 +19,12 @@ import numpy as np
 
 from audiocnn.errors import AudioError
 from audiocnn.io.files.numpy_files import BARE, load_arrays, rate_of
+from audiocnn.io.files.tables import (
+    SEPARATOR_LINE,
+    encoding_of,
+    point_for_comma,
+    sniff_delimiter,
+)
 from audiocnn.io.signals.columns import (
     AT_ONCE,
     NO_VALUE,
@@ -60,6 +66,16 @@ def _delimiter(path: Path) -> str:
     return "\t" if path.suffix.lower() == ".tsv" else ""
 
 
+def _first_line(path: Path, delimiter: str) -> tuple[str, str, int]:
+    """Return the first line of a table, its delimiter, and the number of lines before it."""
+    with _open_text(path) as file:
+        lines = _readable(path, iter(file))
+        first = next(lines, "")
+        if not delimiter and (given := SEPARATOR_LINE.fullmatch(first.strip("\r\n"))):
+            return next(lines, ""), given["delimiter"], 1
+    return first, delimiter or sniff_delimiter(first), 0
+
+
 @dataclass(frozen=True)
 class _Table:
     """A text file with a row a line, as its first line shows it."""
@@ -68,16 +84,17 @@ class _Table:
     delimiter: str
     names: tuple[str, ...]
     named: bool
+    n_before: int
     size: int
     mtime_ns: int
 
     def place(self, row: int) -> str:
-        return f"{self.path}:{row + (2 if self.named else 1)}"
+        return f"{self.path}:{row + self.n_before + (2 if self.named else 1)}"
 
     def cells(self) -> Iterator[list[list[str]]]:
         """Yield the rows below the head; a file may end in empty lines."""
         with _open_text(self.path) as file:
-            lines = itertools.islice(file, 1 if self.named else 0, None)
+            lines = itertools.islice(file, self.n_before + int(self.named), None)
             rows = _readable(self.path, csv.reader(lines, delimiter=self.delimiter))
             n = n_empty = 0
             while chunk := list(itertools.islice(rows, AT_ONCE)):
@@ -109,7 +126,7 @@ class _Table:
             n += len(chunk)
 
     def _slowly(self, number: int, row: list[str], at: Sequence[int], time: str | None) -> Any:
-        place = self.place(number)
+        place, row = self.place(number), self.with_points(row)
         return [
             seconds_of(place, row[k])
             if self.names[k] == time and row[k].strip().lower() not in NO_VALUE
@@ -117,19 +134,22 @@ class _Table:
             for k in at
         ]
 
+    def with_points(self, row: list[str]) -> list[str]:
+        """Return a row with decimal points, where columns are not separated by commas."""
+        return row if self.delimiter == "," else [point_for_comma(cell) for cell in row]
+
 
 def _from_text(path: Path, delimiter: str) -> Rows:
-    with _open_text(path) as file:
-        first = next(_readable(path, iter(file)), "")
+    first, delimiter, n_before = _first_line(path, delimiter)
     if not first.strip():
         raise AudioError(f"{path} begins with an empty line: its columns have no names")
-    delimiter = delimiter or max(",;\t", key=first.count)
     (cells,) = _readable(path, csv.reader([first], delimiter=delimiter))
     head = [cell.strip() for cell in cells]
-    named = not all(is_value(cell) for cell in head)
+    values = head if delimiter == "," else [point_for_comma(cell) for cell in head]
+    named = not all(is_value(cell) for cell in values)
     names = check_names(f"{path}:1", head if named else [str(k) for k in range(len(head))])
     found = path.stat()
-    table = _Table(path, delimiter, names, named, found.st_size, found.st_mtime_ns)
+    table = _Table(path, delimiter, names, named, n_before, found.st_size, found.st_mtime_ns)
 
     def read(wanted: Sequence[str], time: str | None) -> Iterator[Numbers]:
         if table.size <= KEPT:
@@ -159,7 +179,7 @@ def _whole(table: _Table, wanted: tuple[str, ...], time: str | None) -> Numbers:
 
 def _open_text(path: Path) -> Any:
     try:
-        return open(path, encoding="utf-8-sig", newline="")
+        return open(path, encoding=encoding_of(path), newline="")
     except OSError as error:
         raise AudioError(f"{path} cannot be read: {error.strerror}") from error
 

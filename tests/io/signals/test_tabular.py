@@ -61,7 +61,7 @@ def test_times_are_read_as_seconds_or_dates(tmp_path):
         ("x,y\n1,2\n3\n", r"a\.csv:3: has 1 cells, the first line has 2"),
         ("x,y\n1,2\n\n3,4\n", r"a\.csv:3: has 0 cells"),
         ("x,y\n1,2\n3,fast\n", r"a\.csv:3: 'y' is 'fast', which is no number$"),
-        ("x;y\n1;2\n3;4,5\n", r"'4,5', which is no number; write a decimal point"),
+        ('x,y\n1,2\n3,"4,5"\n', r"'4,5', which is no number; write a decimal point"),
     ],
 )
 def test_text_that_is_no_table_of_numbers(tmp_path, text, message):

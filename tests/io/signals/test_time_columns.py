@@ -85,3 +85,26 @@ def test_times_in_another_unit_are_refused(tmp_path: Path) -> None:
 )  # fmt: skip
 def test_units(name: str, first: float, unit: float) -> None:
     assert time_unit(name, first) == unit
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"Time (s);x;y\r\n0,00;1,5;2\r\n0,01;1,25;-3,5\r\n",
+        "\ufeffTime (s);x;y\n0,00;1,5;2\n0,01;1,25;-3,5\n".encode(),
+        b"sep=;\r\nTime (s);x;y\r\n0,00;1,5;2\r\n0,01;1,25;-3,5\r\n",
+        "Time (s)\tx\ty\n0,00\t1,5\t2\n0,01\t1,25\t-3,5\n".encode("utf-16"),
+        b"Time (s),x,y\n0.00,1.5,2\n0.01,1.25,-3.5\n",
+    ],
+)
+def test_signals_of_spreadsheets(tmp_path: Path, data: bytes) -> None:
+    (tmp_path / "a.csv").write_bytes(data)
+    with open_signal(tmp_path / "a.csv") as signal:
+        ((_, samples),) = list(signal.parts)
+        assert (signal.names, signal.rate) == (("x", "y"), 100.0)
+    np.testing.assert_array_equal(samples, np.array([[1.5, 1.25], [2, -3.5]], np.float32))
+
+
+def test_rows_without_names_may_have_decimal_commas(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("0,5;1,5\n-1,5;2\n")
+    assert opened(tmp_path / "a.csv") == (("0", "1"), None, 2)
