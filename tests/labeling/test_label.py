@@ -362,3 +362,22 @@ def test_an_error_names_the_recording_as_the_user_did(bundle, tmp_path):
     assert raised.value.path == str(tmp_path / "x")
     assert str(raised.value.renamed("y")) == "y has no end"
     assert str(AudioError("no device").renamed("y")) == "no device"
+
+
+@pytest.mark.parametrize("kind", ["joined", "unclosed", "cut and joined", "extended"])
+def test_scored_and_skipped_seconds_are_what_the_bytes_hold(bundle, tmp_path, kind):
+    data = write(tmp_path / "part.wav", noise(4.0), subtype="PCM_16").read_bytes()
+    at = data.index(b"data") + 4
+    unclosed = data[:at] + bytes(4) + data[at + 4 :]
+    path = tmp_path / "a.wav"
+    path.write_bytes({
+        "joined": data + data,
+        "unclosed": unclosed,
+        "cut and joined": data[: len(data) // 2 // 4 * 4] + data,
+        "extended": data + np.random.default_rng(0).bytes(RATE),  # half a second of samples
+    }[kind])  # fmt: skip
+    result = label_recording(bundle, path)
+    held = {"joined": 8.0, "unclosed": 4.0, "cut and joined": 6.0, "extended": 4.5}[kind]
+    assert total(result) == pytest.approx(result.coverage.seconds, abs=1e-6)
+    assert total(result) == pytest.approx(held, abs=0.01)
+    assert not result.error

@@ -237,11 +237,12 @@ def _note(form: _Form, end: int) -> Iterator[Note]:
     if not any(abs(size - placeholder) <= NEAR for placeholder in PLACEHOLDERS):
         rate = _rate(form)
         stated, found = (n / form.block / rate for n in (size, end - form.data.start))
-        yield Note(
-            HEADER,
-            f"holds {found:.2f} s, though its header says {stated:.2f} s (sizes beyond 4 GiB, or a "
-            "recorder that was interrupted): read to its end",
-        )
+        if end < form.data.start + size:
+            why = "it is cut off, and another recording follows"
+        else:
+            why = "sizes beyond 4 GiB, or a recorder that was interrupted; read to its end"
+        text = f"holds {found:.2f} s, though its header says {stated:.2f} s: {why}"
+        yield Note(HEADER, text)
 
 
 def _rate(form: _Form) -> float:
