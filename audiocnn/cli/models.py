@@ -41,13 +41,13 @@ def as_table(entries: list[Entry]) -> Iterator[str]:
     """Lay the list out for reading."""
     rows = [("model", "", "classes", "size", "speed", "licence", "what")]
     for entry in entries:
-        speed = f"{entry.times_real_time:,.0f} x" if entry.times_real_time else "?"
+        speed = f"{entry.times_real_time:,.0f} x" if entry.times_real_time else "-"
         rows.append((
             entry.name,
             entry.state,
             f"{entry.classes:,}" if entry.classes else "-",
             f"{entry.size / 1e6:.1f} MB",
-            "-" if entry.state == "available" else speed,
+            speed,
             f"{entry.licence}{' (!)' if entry.commercial_use is False else ''}",
             entry.title,
         ))  # fmt: skip
@@ -60,8 +60,7 @@ def as_table(entries: list[Entry]) -> Iterator[str]:
     yield ""
     if any(entry.state == "available" for entry in entries):
         yield "fetch one with: audiocnn models get NAME"
-    if any(entry.state != "available" and not entry.times_real_time for entry in entries):
-        yield "speed: times real time on one core of this machine; ? until --measure"
+    yield "speed: times real time on one core of this machine; --measure measures it anew"
     if any(entry.commercial_use is False for entry in entries):
         yield "(!) this licence forbids commercial use"
 

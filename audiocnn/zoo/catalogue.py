@@ -11,6 +11,9 @@ from audiocnn.inference.bundle import Bundle, load
 from audiocnn.zoo.cost import known_cost, measure_cost
 from audiocnn.zoo.registry import NETWORKS, Described
 
+# Terms of the shipped models whose card has none for a program, from their README.md.
+SHIPPED_TERMS = {"digits": "CC BY-SA 4.0", "environment": "data: CC BY 3.0"}
+
 
 @dataclass(frozen=True)
 class Entry:
@@ -37,7 +40,7 @@ class Entry:
     calibrated
         Whether its scores are probabilities that were fitted to data.
     times_real_time
-        Speed on one core of this machine; None if it was not measured.
+        Speed on one core of this machine; None for what is only available.
     error
         What is wrong with it; ``""`` if nothing.
     """
@@ -65,7 +68,8 @@ def list_models(*, measure: bool = False) -> list[Entry]:
     Parameters
     ----------
     measure
-        Whether to measure the cost of those whose cost is not known.
+        Whether to measure the cost of all models anew; otherwise only of those whose cost is
+        not known yet, which takes about a second.
     """
     shipped, present = installed.shipped_models(), installed.installed_models()
     entries = [_present(installed.SHIPPED / name, "shipped", measure) for name in shipped]
@@ -77,9 +81,8 @@ def list_models(*, measure: bool = False) -> list[Entry]:
 def _present(folder: Path, state: str, measure: bool) -> Entry:
     try:
         bundle = load(folder, check=False)
-        speed = known_cost(bundle)
-        if speed is None and measure:
-            speed = measure_cost(bundle)
+        speed = None if measure else known_cost(bundle)
+        speed = measure_cost(bundle) if speed is None else speed
     except AudiocnnError as error:
         return Entry(folder.name, state, "", error=str(error))
     card = bundle.card
@@ -94,7 +97,7 @@ def _present(folder: Path, state: str, measure: bool) -> Entry:
         rate=bundle.rate,
         window=bundle.window,
         hop=bundle.hop,
-        licence=str(card.get("licence", "")),
+        licence=str(card.get("licence") or SHIPPED_TERMS.get(folder.name, "")),
         commercial_use=card.get("commercial_use"),
         calibrated=bool(card.get("calibrated", True)),
         times_real_time=speed,

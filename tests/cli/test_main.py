@@ -457,7 +457,8 @@ def test_info_says_what_is_in_a_model(model, capsys):
     assert len(told["checksum"]) == 64
 
 
-def test_models_lists_what_ships(capsys):
+def test_models_lists_what_ships(capsys, monkeypatch, tmp_path):
+    monkeypatch.setenv("AUDIOCNN_CACHE", str(tmp_path))
     assert main(["models", "--json"]) == 0
     listed = json.loads(capsys.readouterr().out)
     assert listed["environment"]["state"] == "shipped"
@@ -469,6 +470,7 @@ def test_a_damaged_model_does_not_hide_the_others(model, tmp_path, capsys, monke
         shutil.copytree(model, tmp_path / name)
     (tmp_path / "broken" / "graph.onnx").write_bytes(b"")
     monkeypatch.setattr("audiocnn.inference.installed.SHIPPED", tmp_path)
+    monkeypatch.setenv("AUDIOCNN_CACHE", str(tmp_path / "cache"))
     assert main(["models"]) == 1
     out, err = capsys.readouterr()
     assert re.search(r"^good +shipped +3 .* cnn2d: bell, frog, saw$", out, re.M)

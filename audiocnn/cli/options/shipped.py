@@ -12,7 +12,7 @@ def add_models(verbs: Any) -> None:
     """Add `audiocnn models`."""
     models = add_verb(verbs, "models", "list, fetch and add models", [
         "audiocnn models                              shipped, installed and available",
-        "audiocnn models --measure                    what they cost on this machine",
+        "audiocnn models --measure                    what they cost on this machine, anew",
         "audiocnn models get mn04                     AudioSet's 527 classes",
         "audiocnn models get yamnet --file ~/Downloads",
         "audiocnn models add net.onnx --sample-rate 16000 --labels labels.txt",
@@ -22,8 +22,8 @@ def add_models(verbs: Any) -> None:
     ])  # fmt: skip
     models.add_argument("--json", action="store_true", help="for a program")
     models.add_argument("--measure", action="store_true",
-                        help="measure what each model costs on this machine, some seconds each; "
-                        "it is remembered")  # fmt: skip
+                        help="measure anew what each model costs on this machine; otherwise it is "
+                        "measured once and remembered")  # fmt: skip
     actions = models.add_subparsers(dest="action", metavar="ACTION", title="actions")
     _add_get(actions)
     _add_add(actions)
