@@ -72,3 +72,10 @@ def judged_how(split: Split, n_clips: int, group: str | None) -> str:
             "a network that had not heard it; the network in the bundle was fitted on all"
         )
     return f"judged on {split.n_held} of {n_clips} clips, {apart}, that were kept apart"
+
+
+def clock(seconds: float) -> str:
+    """Write a time span as people do: 40 s, 3 min, 1.5 h."""
+    if seconds < 90:
+        return f"{max(1, round(seconds))} s"
+    return f"{round(seconds / 60)} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

@@ -22,6 +22,7 @@ from audiocnn.errors import DatasetError
 from audiocnn.io.files.atomic import replacing
 from audiocnn.training.checkpoints import CHECKPOINT
 from audiocnn.training.lightning_module import Fit
+from audiocnn.training.preparation import clock
 from audiocnn.training.run_results import COLUMNS, Curve
 
 
@@ -65,13 +66,6 @@ class Step:
 
 
 Watcher = Callable[[Step], None]
-
-
-def clock(seconds: float) -> str:
-    """Write a time span as a person says it."""
-    if seconds < 90:
-        return f"{max(1, round(seconds))} s"
-    return f"{round(seconds / 60)} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
 class Watch(pl.Callback):

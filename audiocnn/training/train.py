@@ -40,6 +40,7 @@ from audiocnn.training.pack import pack
 from audiocnn.training.predictions import Predictions, join
 from audiocnn.training.preparation import (
     Progress,
+    clock,
     gather_clips,
     in_groups,
     is_first_process,
@@ -47,7 +48,7 @@ from audiocnn.training.preparation import (
     only_training,
     others,
 )
-from audiocnn.training.progress import Watcher, clock
+from audiocnn.training.progress import Watcher
 from audiocnn.training.run_results import Curve, Training, save_training
 from audiocnn.training.signal_defaults import count_windows, signal_config, signal_in_words
 

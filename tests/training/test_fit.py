@@ -17,7 +17,8 @@ from audiocnn.training.data.sampler import Batch, Examples, count_batches, epoch
 from audiocnn.training.defaults import default_config, default_front, look_at
 from audiocnn.training.fit import fit, resolved_precision
 from audiocnn.training.lightning_module import class_weights, moving_average, one_ahead
-from audiocnn.training.progress import Step, clock, read_curve
+from audiocnn.training.preparation import clock
+from audiocnn.training.progress import Step, read_curve
 from tests.sounds import KINDS, RATE, make_dataset
 
 RECIPE = TrainingConfig(

@@ -51,6 +51,7 @@ from audiocnn.training.metrics import HeldOut, judge
 from audiocnn.training.model_card import head_card, in_words
 from audiocnn.training.preparation import (
     Progress,
+    clock,
     gather_clips,
     in_groups,
     judged_how,
@@ -175,6 +176,7 @@ def embed_all(m: TrainingSet[HeadConfig], embedder: Embedder, report: Progress) 
     seconds = _seconds(m.waveforms) + (
         0.0 if m.background_waveforms is None else _seconds(m.background_waveforms)
     )
+    report(_announcement(embedder, m, seconds))
     step = _Steps(report, seconds)
     plain = embedder.plain(m.waveforms, step.of("clips", _seconds(m.waveforms)))
     quiet: ClipWindows | None = None
@@ -325,6 +327,23 @@ def _compare_with_others(
 def _in_words(trials: Sequence[Trial]) -> str:
     n = trials[0].right.size
     return ", ".join(f"{t.name} {100 * t.accuracy:.0f} %" for t in trials) + f" of {n} clips"
+
+
+def _announcement(embedder: Embedder, m: TrainingSet[HeadConfig], seconds: float) -> str:
+    """Say how long the embedding will take, by a few clips, or that it continues."""
+    if (n := embedder.n_kept()) > 0:
+        return f"continuing with embeddings that are kept already ({n} files)"
+    pace = embedder.pace(m.waveforms)
+    if not pace:
+        return "embedding the clips"
+    # A varied window is embedded alone, plain ones overlap.
+    grid = embedder.pipeline.grid
+    share = grid.hop / grid.window if grid.size == 1 else 1.0
+    varied = m.config.variation.copies * _seconds(m.waveforms) * share
+    return (
+        f"about {clock((seconds + varied) / pace)} to embed {seconds + varied:.0f} s of sound, "
+        "by a few clips measured here, and some seconds for the head"
+    )
 
 
 class _Steps:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from audiocnn.training.preparation import clock
 from audiocnn.training.report import drawing
 from audiocnn.training.report.page import Section, details, paragraph, picture, table, text
 from audiocnn.training.report.subject import Subject
@@ -42,7 +43,7 @@ def curve_section(subject: Subject) -> Section:
     pictures = picture(loss, said) + _accuracy(curves)
     seconds = float(np.nansum([np.nansum(c.seconds) for c in curves]))
     fits = f"{len(curves)} networks were" if len(curves) > 1 else "one network was"
-    under = paragraph(f"{fits[:1].upper()}{fits[1:]} fitted, in {_clock(seconds)} all together.")
+    under = paragraph(f"{fits[:1].upper()}{fits[1:]} fitted, in {clock(seconds)} all together.")
     return Section("curves", "How it learnt", under + f'<div class="pair">{pictures}</div>')
 
 
@@ -135,9 +136,3 @@ def config_section(subject: Subject) -> Section:
 def _listed(values: Mapping[str, Any]) -> str:
     rows = "".join(f"<dt>{text(k)}</dt><dd>{text(v)}</dd>" for k, v in values.items() if v != "")
     return f"<dl>{rows}</dl>"
-
-
-def _clock(seconds: float) -> str:
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

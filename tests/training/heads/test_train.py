@@ -1,5 +1,6 @@
 """`train --backbone` from a folder of sounds to a bundle that labels, on a random backbone."""
 
+import re
 import shutil
 import subprocess
 import sys
@@ -158,7 +159,7 @@ def test_a_training_that_stopped_continues(dataset, backbone, tmp_path, monkeypa
 
     def counted(self, stored, clip):
         calls.append(clip)
-        if len(calls) == 9:
+        if len(calls) == 15:  # six to measure the time, nine of the training
             raise KeyboardInterrupt
         return windows_of(self, stored, clip)
 
@@ -168,7 +169,9 @@ def test_a_training_that_stopped_continues(dataset, backbone, tmp_path, monkeypa
     with pytest.raises(KeyboardInterrupt):
         train_head(dataset, tmp_path / "m", backbone, **chosen)
     n_before = len(calls)
-    again = train_head(dataset, tmp_path / "m", backbone, **chosen)
+    lines: list[str] = []
+    again = train_head(dataset, tmp_path / "m", backbone, progress=lines.append, **chosen)
+    assert "continuing with embeddings that are kept already (2 files)" in lines
     assert 36 - 8 <= len(calls) - n_before <= 36 - 4  # whole groups of four were kept
     monkeypatch.setattr(embedding.Embedder, "_windows_of", windows_of)
     whole = train_head(dataset, tmp_path / "whole", backbone, **chosen)
@@ -330,3 +333,8 @@ def test_fine_tuning_trains_the_network_of_a_backbone(dataset, tmp_path):
     assert bundle.head is None
     assert bundle.model != base.model
     assert bundle.network.details["arch"] == "cnn1d"
+
+
+def test_the_time_is_announced(trained):
+    told = trained.with_name("told").read_text()
+    assert re.search(r"about \d+ s to embed \d+ s of sound, by a few clips measured here", told)
