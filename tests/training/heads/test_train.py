@@ -14,7 +14,7 @@ import soundfile
 import audiocnn
 from audiocnn.cli.main import main
 from audiocnn.errors import ArgumentError, BundleError, DatasetError
-from audiocnn.training.heads import embedding
+from audiocnn.training.heads import compare, embedding
 from audiocnn.training.heads.config import HeadConfig, Variation
 from audiocnn.training.heads.feature_set import feature_bytes, read_features, reduced
 from audiocnn.training.heads.train import train_head
@@ -228,7 +228,10 @@ def test_other_signals_are_refused_by_a_backbone_of_sound(backbone, tmp_path):
      (["--hidden", "8"], "--hidden needs --backbone"),
      (["--fine-tune"], "--fine-tune needs --backbone")],
 )  # fmt: skip
-def test_options_without_effect_are_refused(options, message, dataset, tmp_path, capsys):
+def test_options_without_effect_are_refused(
+    options, message, dataset, tmp_path, capsys, monkeypatch
+):
+    monkeypatch.setattr(compare, "backbones_at_hand", list)  # so that none is the default
     assert main(["train", str(dataset), "-o", str(tmp_path / "m"), *options]) == 2
     assert message in capsys.readouterr().err
 
