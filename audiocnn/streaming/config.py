@@ -46,6 +46,7 @@ SINKS = {
     "mqtt": "Mqtt",
     "webhook": "Webhook",
 }
+UNQUOTED = re.compile(r"(?m)^\s*\[[^\]\"'#]*?([\w-]*[^\x00-\x7f][\w-]*)[^\]\"'#]*\]")
 INTERNAL = {"sound_of", "labels_of"}  # parameters of sinks that are no settings
 SECRETS = re.compile(r"(?i).*(password|secret|token|api_?key)$")
 NAME = re.compile(r"[^\x00-\x1f/+#]{1,60}")  # fits into MQTT topics and file names
@@ -262,12 +263,17 @@ def read_settings(
 
 
 def _read_toml(path: Path) -> dict[str, Any]:
+    text = ""
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
+        text = path.read_text(encoding="utf-8-sig")
+        return tomllib.loads(text)
     except FileNotFoundError:
         raise ArgumentError(f"no such settings file: {path}") from None
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise ArgumentError(f"{path} cannot be read: {error}") from error
+        quotes = ""
+        if match := UNQUOTED.search(text):
+            quotes = f'; names with such letters need quotes: "{match[1]}"'
+        raise ArgumentError(f"{path} cannot be read: {error}{quotes}") from error
 
 
 def _check_sources(settings: Settings) -> None:

@@ -195,6 +195,7 @@ def test_rules_are_changed(tmp_path: Path) -> None:
         ("[mqtt]\nhost = 'h'\npassword = 'p'", "(did you mean 'password_env'?)"),
         ("[webhook]\nurl = 'http://h'\nAPI_key = 'p'", "secrets are taken from the environment"),
         ("[listen\n", "cannot be read: "),
+        ("[rules.Käuzchen]\non = 0.9", 'names with such letters need quotes: "Käuzchen"'),
         ("a = 'ä'\nb", "cannot be read: "),
     ],
 )
