@@ -64,7 +64,7 @@ def test_a_killed_session_leaves_a_good_database(tmp_path):
     lines += [json.loads(line) for line in rest.splitlines() if line.endswith(b"}")]
     with sqlite3.connect(tmp_path / "a.db") as database:
         assert database.execute("PRAGMA integrity_check").fetchone() == ("ok",)
-        kept = dict(database.execute("SELECT key, label FROM events"))
+        kept = dict(database.execute("SELECT id, label FROM events"))
         ((ended,),) = database.execute("SELECT ended FROM sessions")
-    assert kept == {str(m["id"]): m["label"] for m in lines if m["type"] in ("onset", "event")}
+    assert kept == {m["id"]: m["label"] for m in lines if m["type"] in ("onset", "event")}
     assert ended is None  # the next one to look knows that it was killed
