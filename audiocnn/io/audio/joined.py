@@ -59,21 +59,19 @@ def joined_source(path: Path, parts: Sequence[Open], layout: Layout) -> Source:
 
 
 def _pieces(source: Source, parts: Sequence[Open], unread: str) -> Iterator[Frames]:
+    """Yield the pieces of all parts; those behind a damaged part are read as well."""
+    damage = ""
     for number, part in enumerate(parts, start=1):
         with ExitStack() as stack:
             inner = part(stack)
             for piece in _converted(inner, source.info):
                 source.n_frames += len(piece)
                 yield piece
-        if inner.damage:
-            source.damage = inner.damage
+        if inner.damage and not damage:
+            damage = inner.damage
             if len(parts) > 1:
-                source.damage = f"is {len(parts)} recordings in one, and number {number} "
-                source.damage += inner.damage
-                if number < len(parts):
-                    source.damage += "; those behind it were not read"
-            return
-    source.damage = unread
+                damage = f"is {len(parts)} recordings in one, and number {number} {damage}"
+    source.damage = damage or unread
 
 
 def _converted(inner: Source, info: AudioInfo) -> Iterator[Frames]:

@@ -239,3 +239,18 @@ def test_what_is_read_and_what_is_reported_are_what_the_bytes_hold(
         assert re.search(reasons, error), error
         assert cut
     assert read <= sum(lengths) + slack
+
+
+@pytest.mark.parametrize("kind", ["flac", "ogg", "mp3"])
+def test_what_follows_a_part_that_is_cut_off_is_read(tmp_path: Path, kind: str) -> None:
+    first, second = (encode(tmp_path, kind, noise(3.0, seed=k)) for k in range(2))
+    path = put(tmp_path, f"a.{kind}", first[: len(first) // 2], second)
+    read, error = 0.0, ""
+    try:
+        for block in read_blocks(path, RATE):
+            read += block.samples.size / RATE
+    except AudioError as problem:
+        error = str(problem)
+    assert read > 3.0
+    if kind == "flac":
+        assert "is 2 recordings in one, and number 1 is cut off or damaged" in error
