@@ -27,10 +27,10 @@ PACKET_SIZES = (188, 192, 204)  # bytes of an MPEG-TS packet: plain, with time s
 SYNC_BYTE = 0x47
 MAGIC = re.compile(
     rb"(?:RIFF|RIFX|RF64|BW64)....WAVE|fLaC|OggS|ID3[\x02-\x04]|FORM....AIF[FC]|riff\x2e\x91"
-    rb"|\x1a\x45\xdf\xa3|....ftyp|wvpk|caff\x00\x01|\.snd\x00\x00"
-    rb"|\xff[\xe2\xe3\xf1-\xf5\xf9-\xfd]",  # a frame of MP3 or AAC; UTF-16 begins with ff fe
+    rb"|\x1a\x45\xdf\xa3|....ftyp|wvpk|caff\x00\x01|\.snd\x00\x00",
     re.DOTALL,
 )  # how files of sound begin
+FRAME = re.compile(rb"\xff[\xe2\xe3\xf1-\xf5\xf9-\xfd]")  # of MP3 or AAC; UTF-16 has ff fe
 
 
 @dataclass(frozen=True, order=True)
@@ -110,7 +110,7 @@ def _begins_like_sound(path: Path, size: int, mtime_ns: int) -> bool:
         return False
     with path.open("rb") as file:
         head = file.read(HEAD_SIZE)
-    return MAGIC.match(head) is not None or is_transport_stream(head)
+    return bool(MAGIC.match(head) or FRAME.match(head)) or is_transport_stream(head)
 
 
 def is_transport_stream(head: bytes) -> bool:

@@ -18,6 +18,7 @@ import soundfile
 
 from audiocnn.errors import AudioError
 from audiocnn.io.audio.av_decoder import open_av
+from audiocnn.io.audio.layout import layout_of
 from audiocnn.io.audio.libsndfile import open_sndfile
 from audiocnn.io.audio.source import AudioInfo, Source
 from audiocnn.io.recording import RecordingRef
@@ -89,5 +90,10 @@ def open_recording(path: str | Path) -> Iterator[Source]:
         try:
             source = open_sndfile(path, stack)
         except (soundfile.LibsndfileError, TypeError) as error:  # TypeError: headerless .raw
-            source = open_av(path, getattr(error, "error_string", str(error)), stack)
+            reason = getattr(error, "error_string", str(error))
+            if n := len(layout_of(path).extents):
+                raise AudioError(
+                    f"{path} is damaged: of {n} recordings in it one cannot be read ({reason})"
+                ) from error
+            source = open_av(path, reason, stack)
         yield source

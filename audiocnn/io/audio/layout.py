@@ -6,13 +6,14 @@ import functools
 from pathlib import Path
 
 from audiocnn.io.audio.byte_ranges import Extent, FileBytes, Layout
+from audiocnn.io.audio.chunk_layout import chunk_layout
 from audiocnn.io.audio.flac_layout import flac_layout
 from audiocnn.io.audio.mpeg_layout import mpeg_layout
 from audiocnn.io.audio.ogg_layout import ogg_layout
 from audiocnn.io.audio.wav_layout import au_layout, wav_layout
 
 PLAIN = Layout()
-FINDERS = (wav_layout, flac_layout, ogg_layout, au_layout)
+FINDERS = (wav_layout, flac_layout, ogg_layout, au_layout, chunk_layout)
 
 
 def layout_of(path: Path, is_mpeg: bool = False) -> Layout:

@@ -23,6 +23,7 @@ from dataclasses import dataclass
 
 from audiocnn.io.audio.byte_ranges import Extent, FileBytes, Layout
 from audiocnn.io.audio.notes import HEADER, Note
+from audiocnn.io.recording import MAGIC
 
 RIFFS = {b"RIFF": "<", b"RIFX": ">", b"RF64": "<", b"BW64": "<", b"FORM": ">"}
 WAVES, AIFFS = (b"WAVE",), (b"AIFF", b"AIFC")
@@ -92,6 +93,7 @@ def wav_layout(file: FileBytes) -> Layout | None:
         return None
     extents: list[Extent] = []
     notes: list[Note] = []
+    unread = ""
     plain = True
     while form is not None:
         end, follower = _true_end(file, form)
@@ -104,10 +106,12 @@ def wav_layout(file: FileBytes) -> Layout | None:
             extents.append(Extent(form.start, min(file.size, end)))
         for more in _further_data(file, end, follower):
             extents.append(Extent(more.start, more.start + more.size, _header(form, more.size)))
+        if follower is None and MAGIC.match(file.read(end, 64)):
+            unread = f"has another recording in {file.size - end:,} bytes behind it: not read"
         form = _read_form(file, follower) if follower is not None else None
     if plain and len(extents) == 1:
-        return Layout()
-    return Layout(tuple(extents), notes=tuple(notes))
+        return Layout(unread=unread)
+    return Layout(tuple(extents), unread, tuple(notes))
 
 
 def au_layout(file: FileBytes) -> Layout | None:
@@ -197,6 +201,8 @@ def _after(file: FileBytes, at: int, order: str) -> tuple[bool, int | None]:
             if header[:4] in RIFFS and header[8:12] in (*WAVES, *AIFFS):
                 return True, here
             if header[:3] in (b"TAG", b"ID3") or header[:8] == b"APETAGEX":
+                return True, None
+            if MAGIC.match(file.read(here, 64)):
                 return True, None
             name, size = struct.unpack(order + "4sI", header[:8])
             if here + 8 + size > file.size and name not in KNOWN_CHUNKS:

@@ -31,8 +31,10 @@ CONTAINERS: dict[str, dict[str, Any]] = {
     "ogg": {"format": "OGG", "subtype": "VORBIS"},
     "opus": {"format": "OGG", "subtype": "OPUS"},
     "mp3": {"format": "MP3", "subtype": "MPEG_LAYER_III"},
+    "w64": {"format": "W64", "subtype": "PCM_16"},
+    "caf": {"format": "CAF", "subtype": "PCM_16"},
 }
-EXACT = ("wav", "float", "rf64", "aiff", "au", "flac")
+EXACT = ("wav", "float", "rf64", "aiff", "au", "flac", "w64", "caf")
 SLACK = 0.15  # seconds: lossy codecs pad their first and last frames
 
 
@@ -235,7 +237,7 @@ def test_what_is_read_and_what_is_reported_are_what_the_bytes_hold(
         lost = cut / (len(parts[-1]) / lengths[-1])
         assert read >= sum(lengths) - slack - lost - (1.0 if cut and kind in ("ogg", "opus") else 0)
     else:
-        reasons = r"cut off|damaged|no FLAC|no MP3|no Ogg|holds no|not a recording"
+        reasons = r"cut off|damaged|not read|no FLAC|no MP3|no Ogg|holds no|not a recording"
         assert re.search(reasons, error), error
         assert cut
     assert read <= sum(lengths) + slack
@@ -254,3 +256,22 @@ def test_what_follows_a_part_that_is_cut_off_is_read(tmp_path: Path, kind: str) 
     assert read > 3.0
     if kind == "flac":
         assert "is 2 recordings in one, and number 1 is cut off or damaged" in error
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "message"),
+    [
+        ("wav", "flac", "has another recording in [0-9,]+ bytes behind it: not read"),
+        ("flac", "wav", "bytes behind its sound that are no FLAC"),
+        ("ogg", "flac", "bytes behind its end that are no Ogg"),
+        ("mp3", "wav", "bytes that are no MP3 frames"),
+        ("w64", "ogg", "bytes behind its sound that are not read"),
+    ],
+)
+def test_a_recording_of_another_kind_behind_it_is_reported(
+    tmp_path: Path, first: str, second: str, message: str
+) -> None:
+    parts = encode(tmp_path, first, noise(3.0)), encode(tmp_path, second, noise(3.0))
+    path = put(tmp_path, "a.bin", *parts)
+    with pytest.raises(AudioError, match=message):
+        read_audio(path, RATE)
