@@ -246,6 +246,8 @@ def _readable(source: _Source) -> Iterator[Block]:
                 return
             if RecordingRef.of(source.path).is_sound:
                 source.info = audio_info(source.path)
+                if source.info.stamped:
+                    source.meter.gap = MISSING
             yield from read_for(source.path, source.front, source.reading)
     except AudioError as problem:
         source.error = str(problem.renamed(source.name))

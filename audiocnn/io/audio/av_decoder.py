@@ -88,7 +88,14 @@ def _open(path: Path, extent: Extent, stack: ExitStack) -> Source:
     codec, name = stream.codec_context, container.format.name
     duration = _duration(container, stream)
     info = AudioInfo(
-        codec.sample_rate, codec.channels, None, duration, name, codec.name, plain=False
+        codec.sample_rate,
+        codec.channels,
+        None,
+        duration,
+        name,
+        codec.name,
+        plain=False,
+        stamped=True,
     )
     n = len(container.streams.audio)
     notes = (Note(TRACKS, f"has {n} sound tracks: the first is read"),) if n > 1 else ()

@@ -52,7 +52,9 @@ def joined_source(path: Path, parts: Sequence[Open], layout: Layout) -> Source:
         frames = sum(i.frames or 0 for i in infos)
     cut = bool(layout.unread) or any(i.cut for i in infos)
     first = infos[0]
-    info = AudioInfo(rate, channels, frames, durations, first.format, first.subtype, cut, False)
+    info = AudioInfo(
+        rate, channels, frames, durations, first.format, first.subtype, cut, False, first.stamped
+    )
     source = Source(path, info, notes=layout.notes)
     source.pieces = _pieces(source, parts, layout.unread)
     return source

@@ -263,7 +263,8 @@ def _blocks_of(
 ) -> Iterator[Block]:
     if channel is not None and channel >= source.info.channels:
         raise AudioError(
-            f"{source.path} has {source.info.channels} channels, counted from 0: no {channel}"
+            f"{source.path} has {source.info.channels} channel"
+            f"{'' if source.info.channels == 1 else 's'}, counted from 0: no {channel}"
         )
     watch = LevelWatch(source.info.subtype in FLOATS, channel is None)
     pieces = (mix(piece, channel) for piece in _watched(source.pieces, watch))

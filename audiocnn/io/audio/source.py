@@ -36,6 +36,8 @@ class AudioInfo:
     plain
         Whether libsndfile can open the file itself and seek in it. False where the header
         is wrong, or several recordings are joined: `open_recording` reads those forward.
+    stamped
+        Whether a container stamps its packets with times: gaps are missing packets then.
     """
 
     rate: int
@@ -46,6 +48,7 @@ class AudioInfo:
     subtype: str
     cut: bool = False
     plain: bool = True
+    stamped: bool = False
 
 
 @dataclass

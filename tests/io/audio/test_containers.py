@@ -10,7 +10,9 @@ import numpy as np
 import pytest
 import soundfile
 
+from audiocnn.inference.bundle import load
 from audiocnn.io.audio.reader import audio_info, read_blocks
+from audiocnn.labeling.label import label_recording
 
 av = pytest.importorskip("av")
 RATE = 48000
@@ -129,3 +131,13 @@ def test_mp3_inside_wav_may_lack_what_mp3_may_lack(tmp_path: Path) -> None:
         3, abs=0.1
     )
     assert soundfile.info(path).frames > 0
+
+
+def test_coverage_counts_a_hole_as_missing(tmp_path: Path) -> None:
+    path = write_container(tmp_path / "a.ts", [(0.0, 3.0), (5.0, 8.0)])
+    result = label_recording(load("environment"), path)
+    (missing,) = (skip for skip in result.coverage.skipped if skip.reason == "missing")
+    assert missing.seconds == pytest.approx(2.0, abs=STAMPS)
+    assert missing.first == pytest.approx(3.0, abs=STAMPS)
+    accounted = result.coverage.scored + sum(skip.seconds for skip in result.coverage.skipped)
+    assert accounted == pytest.approx(result.coverage.seconds, abs=1e-6)
