@@ -39,6 +39,7 @@ TICK = 0.2  # seconds without data, before an empty chunk
 PAUSES = (0.5, 30.0)  # seconds between two attempts to connect: the first, the longest
 JITTER = 0.25  # share by which a pause is longer or shorter
 STEADY = 10.0  # seconds that a connection must last for the pauses to begin anew
+LATE = 2.0  # seconds beyond the time-out after which FFmpeg itself must be stuck
 QUEUE = 30.0  # seconds of sound that may wait; servers send up to 10 s at once at the start
 FULL = "the program did not keep up with the stream"
 PACKETS = "packets of the stream were lost"
@@ -159,10 +160,11 @@ class UrlInput:
             try:
                 item = self._queue.get(timeout=TICK)
             except queue.Empty:
-                if cut is None:
+                silence = time.monotonic() - last
+                if cut is None and (self._is_file or silence < self._timeout + LATE):
                     yield Chunk(nothing(0))
                     continue
-                item = _Cut(cut[1])
+                item = _Cut(cut[1] if cut else f"nothing has come from it for {silence:.0f} s")
             now = time.monotonic()
             match item:
                 case _End(error):

@@ -44,7 +44,8 @@ class Sink(Protocol):
     `handle` makes one attempt of bounded length and raises what went wrong:
     `TryAgain` if the message should be kept. A sink may also have ``wants``
     (a `MessageFilter`), ``tick()``, which its thread calls every quarter of a second between
-    messages, and ``abort()``, called from another thread when the time to close is over.
+    messages, ``abort()``, called from another thread when the time to close is over, and
+    ``n_delivered``, a count, where `handle` only begins what is delivered later.
     """
 
     @property

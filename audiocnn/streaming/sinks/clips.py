@@ -111,6 +111,7 @@ class Clips:
         except OSError as error:
             raise ArgumentError(f"{name}: {folder} is no folder to write to: {error}") from error
         self._pending: list[_Pending] = []
+        self.n_delivered = 0  # clips written
         self._pruned_at = -PRUNE
 
     def path_of(self, message: EventMessage) -> str | None:
@@ -153,6 +154,7 @@ class Clips:
             try:
                 if clip.fetch() or last:
                     self._folder.save(clip.message, _encode(clip))
+                    self.n_delivered += 1
                 else:
                     self._pending.append(clip)
             except SpeechFound:

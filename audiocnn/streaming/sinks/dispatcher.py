@@ -138,6 +138,7 @@ class _SinkQueue:
         self._changed = threading.Condition()
         self._deadline: float | None = None  # set when closing
         self._status = SinkStatus()
+        self._n_at_trouble: int | None = -1
         self._reported_at, self._is_reported = -math.inf, False
         self.thread = threading.Thread(target=self._run, name=f"sink {sink.name}", daemon=True)
         self.thread.start()
@@ -243,6 +244,14 @@ class _SinkQueue:
         except Exception as error:  # as above
             self._status.failed += not isinstance(error, TryAgain)
             self._trouble(_sentence(error))
+        else:
+            if self._n_delivered() is not None and self._status.away:
+                self._well()
+
+    def _n_delivered(self) -> int | None:
+        """Give how much the sink has delivered; None if `handle` itself delivers."""
+        n: int | None = getattr(self.sink, "n_delivered", None)
+        return n
 
     def _drop_all(self) -> None:
         self._status.dropped += len(self._queue)
@@ -250,11 +259,16 @@ class _SinkQueue:
 
     def _trouble(self, reason: str) -> None:
         self._status.reason, self._status.away = reason, True
+        self._n_at_trouble = self._n_delivered()
         if time.monotonic() - self._reported_at >= QUIET:
             self._reported_at, self._is_reported = time.monotonic(), True
             self._say(reason)
 
     def _well(self) -> None:
+        """Note that the sink works: it has delivered something since the trouble began."""
+        n = self._n_delivered()
+        if n is not None and n == self._n_at_trouble:
+            return
         self._status.away = False
         if self._is_reported:
             self._is_reported = False

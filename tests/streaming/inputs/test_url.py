@@ -300,5 +300,19 @@ def test_a_server_that_is_silent_is_left_after_the_time_out() -> None:
         assert time.monotonic() - began < 4
 
 
+def test_a_reader_that_is_stuck_is_a_gap_too(
+    part: Path, web_server: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(url_module, "LATE", 0.2)
+    monkeypatch.setattr(UrlInput, "_read_all", lambda self, container, stream: container.close())
+    notes: list[str] = []
+    source = UrlInput(f"{web_server}/part.wav", timeout=0.3, notify=notes.append)
+    source._is_file = False
+    found = read(source, 2.0)
+    assert np.isnan(found).all()
+    assert 1.0 < found.size / source.rate < 2.5
+    assert "is lost: nothing has come from it for" in notes[0]
+
+
 def test_how_a_url_is_shown() -> None:
     assert shown_url(split_url("rtsp://me@[::1]:8554/a?b#c")) == "rtsp://[::1]:8554/a"

@@ -229,7 +229,35 @@ def test_a_failing_tick_and_close_are_counted(monkeypatch: pytest.MonkeyPatch) -
     assert len(told) <= 2  # and that it works again
 
 
-def test_whoever_is_told_may_fail() -> None:
+def test_works_again_is_only_said_of_what_works(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dispatcher, "TICK", 0.01)
+    state = {"full": True}
+    sink = Keeping(n_delivered=0)
+
+    def tick() -> None:  # what `handle` has begun is written here
+        if len(sink.got) > sink.n_delivered + state.get("lost", 0):
+            if state["full"]:
+                state["lost"] = state.get("lost", 0) + 1
+                raise OSError("no space left")
+            sink.n_delivered += 1
+
+    sink.tick = tick
+    told: list[str] = []
+    out = SinkDispatcher([sink], notify=told.append)
+    for number in range(3):
+        out.send(event(number))
+        wait_for(lambda n=number: state.get("lost", 0) == n + 1)
+    assert told == ["keeping: OSError: no space left"]
+    assert out.status()["keeping"].away
+    state["full"] = False
+    out.send(event(3))
+    wait_for(lambda: len(told) == 2)
+    assert told[1] == "keeping: works again"
+    assert not out.status()["keeping"].away
+    out.close()
+
+
+def test_a_note_that_fails_stops_nothing() -> None:
     good = Keeping("good")
 
     def tell(sentence: str) -> None:
