@@ -87,7 +87,11 @@ def run(args: argparse.Namespace) -> int:
     print_failures(station.status().sinks, notes)
     for session in output.sessions:
         print_summary(session, with_source=len(station.sources) > 1)
-    return 1 if any(source.error for source in station.sources) else 0
+    failed = any(
+        source.error or (source.recorder and source.recorder.has_failed)
+        for source in station.sources
+    )
+    return 1 if failed else 0
 
 
 def check_model(bundle: Bundle, options: ListenOptions) -> None:

@@ -47,7 +47,8 @@ class Recorder:
 
         path = self._path = Path(path)
         self._rate, self._notify = rate, notify or log.warning
-        self._written, self._failed = 0, False
+        self._written = 0
+        self.has_failed = False  # the recording ends before the session
         if path.suffix.lower() not in SUFFIXES:
             known = ", ".join(SUFFIXES)
             raise ArgumentError(f"--record {path}: float32 needs one of {known} as suffix")
@@ -62,15 +63,16 @@ class Recorder:
 
     def add(self, samples: Samples) -> None:
         """Write a chunk."""
-        if self._failed:
+        if self.has_failed:
             return
         try:
             self._file.write(np.asarray(samples, np.float32))
             self._written += samples.shape[-1]
         except Exception as error:  # soundfile raises AssertionError where a disk is full
-            self._failed = True
+            self.has_failed = True
             free = shutil.disk_usage(self._path.parent).free
-            why = str(error) or f"{free / 1e6:.0f} MB are left on the disk"
+            why = f"{free / 1e6:.0f} MB are left on its disk"
+            why = f"{str(error).rstrip('.')}; {why}" if str(error) else why
             self._notify(
                 f"--record {self._path}: cannot be written any further ({why}); it ends after "
                 f"{self._written / self._rate:.1f} s, and listening goes on"
@@ -84,5 +86,5 @@ class Recorder:
         try:
             self._file.close()
         except Exception as error:  # the last bytes found no room
-            if not self._failed:
+            if not self.has_failed:
                 self._notify(f"--record {self._path}: its end is missing: {error}")

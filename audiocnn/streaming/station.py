@@ -391,6 +391,7 @@ class Station:
             recorder = Recorder(settings.record, source_input.rate, notify)
             stack.callback(recorder.close)
             outputs.append(recorder.add)
+            source.recorder = recorder
         outputs.append(source.play)
         if settings.level and sound:
             meter = LevelMeter(session, settings.level_offset)
@@ -472,6 +473,7 @@ class _Source:
     input: Input | None = None
     session: Session | None = None
     monitor: SourceMonitor | None = None
+    recorder: Recorder | None = None
     thread: threading.Thread | None = None
     listeners: list[Callable[[Samples, float], None]] = field(default_factory=list)
     name: str = field(init=False)

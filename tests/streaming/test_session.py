@@ -434,6 +434,39 @@ def test_what_is_recorded_gives_the_same_events(bundle, rules, tmp_path):
     )
 
 
+def test_a_full_disk_ends_the_recording_and_not_the_session(bundle, rules, tmp_path, monkeypatch):
+    notes: list[str] = []
+    recorder, messages = Recorder(tmp_path / "heard.wav", RATE, notes.append), []
+    write = recorder._file.write
+    monkeypatch.setattr(recorder, "_file", FullAfter(recorder._file, write, 3))
+    session = Session(RATE, messages.append)
+    run_session(bundle, Played([Chunk(p) for p in np.split(noise(9), 30)]), session, rules=rules,
+                observers=[recorder])  # fmt: skip
+    recorder.close()
+    assert session.heard == 9.0
+    assert recorder.has_failed
+    (note,) = notes
+    assert "cannot be written any further" in note
+    assert "ends after 0.9 s, and listening goes on" in note
+    assert soundfile.info(tmp_path / "heard.wav").frames == 3 * 2400
+
+
+class FullAfter:
+    """A file on a disk that has room for so many writes."""
+
+    def __init__(self, file: Any, write: Any, room: int) -> None:
+        self.file, self.room, self._write = file, room, write
+
+    def write(self, samples: Any) -> None:
+        self.room -= 1
+        if self.room < 0:
+            raise AssertionError
+        self._write(samples)
+
+    def close(self) -> None:
+        self.file.close()
+
+
 def test_a_recording_is_not_written_over(tmp_path):
     (tmp_path / "a.wav").write_text("mine")
     with pytest.raises(ArgumentError, match="exists already"):
