@@ -43,10 +43,14 @@ SPLITS = frozenset({"dev", "eval", "evaluation", "test", "train", "training", "v
 FEW = 5  # names in a message
 Find = Callable[[Sequence[Path]], list[Path]]
 Suffixes = Collection[str]
+Note = Callable[[str], None]
 
 
 def list_clips(
-    path: Path, reading: SignalReadOptions = DEFAULT_OPTIONS, rate: float = 1.0
+    path: Path,
+    reading: SignalReadOptions = DEFAULT_OPTIONS,
+    rate: float = 1.0,
+    note: Note | None = None,
 ) -> tuple[list[Clip], list[str]]:
     """Read a dataset, whatever its layout.
 
@@ -58,6 +62,9 @@ def list_clips(
         With ``labels``, ``path`` is a signal with a label in every row, or a folder of such.
     rate
         Of those, in samples per second, where nothing else says it.
+    note
+        Called with a sentence for text files and rows that are not taken as annotations;
+        logged if left out.
 
     Returns
     -------
@@ -74,7 +81,7 @@ def list_clips(
     if reading.labels is not None:
         return _from_rows(path, reading, rate)
     if path.is_dir():
-        return _from_folder(path)
+        return _from_folder(path, note or LOG.warning)
     if path.suffix.lower() in SERIES_SUFFIXES and not RecordingRef(path).is_sound:
         return _from_series(path), []
     if path.suffix.lower() in AUDIO_SUFFIXES:
@@ -90,7 +97,7 @@ def list_clips(
     return clips, []
 
 
-def _from_folder(folder: Path) -> tuple[list[Clip], list[str]]:
+def _from_folder(folder: Path, note: Note) -> tuple[list[Clip], list[str]]:
     if (folder / "clips.csv").exists():
         return list_clips(folder / "clips.csv")
     if tables := _metadata_in(folder):
@@ -105,8 +112,8 @@ def _from_folder(folder: Path) -> tuple[list[Clip], list[str]]:
     except AudioError:
         recordings = []
     annotations = read_annotations(recordings)
-    for note in annotations.notes:
-        LOG.warning("%s", note)
+    for sentence in annotations.notes:
+        note(sentence)
     if annotations.events:
         bare = [recording for recording in recordings if recording not in annotations.events]
         return _annotated(annotations), _without_annotations(folder, bare)

@@ -9,6 +9,7 @@ import pytest
 import soundfile
 
 from audiocnn.datasets.annotation_files import read_annotations
+from audiocnn.datasets.doctor.doctor import check_dataset
 from audiocnn.datasets.layouts import list_clips
 from audiocnn.datasets.manifest import read_manifest
 from audiocnn.errors import DatasetError
@@ -138,3 +139,14 @@ def test_evaluation_reads_the_annotations_that_training_reads(tmp_path: Path) ->
     (tmp_path / "quiet.txt").touch()
     found = {one.path.name: [e.label for e in one.events] for one in read_annotated(tmp_path)}
     assert found == {"night.wav": ["owl"], "quiet.wav": []}
+
+
+def test_the_doctor_reports_what_is_not_taken(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    recordings(tmp_path, "a.wav", "b.wav")
+    (tmp_path / "a.txt").write_text("0\t1\towl\n")
+    (tmp_path / "b.txt").write_text("a transcript\n")
+    found = [f for f in check_dataset(tmp_path, workers=1).findings if f.kind == "annotations"]
+    assert "b.txt lies beside recordings and is not taken" in found[0].message
+    assert "b.txt" not in caplog.text

@@ -111,7 +111,8 @@ def check_dataset(
         If an option makes no sense.
     """
     path = Path(data)
-    clips, faults = list_clips(path, reading)
+    notes: list[str] = []
+    clips, faults = list_clips(path, reading, note=notes.append)
     clips = filter_clips(path, clips, where or {})
     if group == BY_MOMENT and not any(BY_MOMENT in clip.columns for clip in clips):
         group = None  # parts of one recording: nothing that could be in two places
@@ -129,7 +130,12 @@ def check_dataset(
         progress=progress,
     )  # fmt: skip
     whole = not where and examiner.is_sound
-    findings = [*_about_layout(path, clips, faults, whole=whole), *examiner.findings(clips, found)]
+    findings = [
+        *_about_layout(path, clips, faults, whole=whole),
+        *(Finding("annotations", WARNING, note, "write it in a format that is read (docs/files.md), or move it away")
+          for note in notes),
+        *examiner.findings(clips, found),
+    ]  # fmt: skip
     findings += about_twins(clips, find_twins(found))
     findings += about_groups(clips, group, found)
     findings += about_labels(clips)
