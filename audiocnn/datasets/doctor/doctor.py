@@ -36,6 +36,7 @@ from audiocnn.io.files.tables import no_column
 from audiocnn.io.signals.channels import DEFAULT_OPTIONS, SignalReadOptions
 
 SEVERITIES = (ERROR, WARNING, NOTE)
+NOT_TAKEN = "write it in a format that is read (docs/files.md), or move it away"
 
 
 @dataclass(frozen=True)
@@ -132,8 +133,7 @@ def check_dataset(
     whole = not where and examiner.is_sound
     findings = [
         *_about_layout(path, clips, faults, whole=whole),
-        *(Finding("annotations", WARNING, note, "write it in a format that is read (docs/files.md), or move it away")
-          for note in notes),
+        *(Finding("annotations", WARNING, note, NOT_TAKEN) for note in notes),
         *examiner.findings(clips, found),
     ]  # fmt: skip
     findings += about_twins(clips, find_twins(found))
