@@ -15,9 +15,10 @@ from torch import Tensor, nn
 from audiocnn.errors import ArgumentError, did_you_mean
 from audiocnn.networks.cnn1d import cnn1d
 from audiocnn.networks.cnn2d import cnn2d
+from audiocnn.networks.cnn2d1d import cnn2d1d
 from audiocnn.networks.streaming_layers import Chain, Windowed
 
-ARCHITECTURES = {"cnn1d": cnn1d, "cnn2d": cnn2d}
+ARCHITECTURES = {"cnn1d": cnn1d, "cnn2d": cnn2d, "cnn2d1d": cnn2d1d}
 POOLINGS = ("attention", "mean")
 MIN_WEIGHT = 0.05
 

@@ -28,7 +28,8 @@ class Flatten(Streamable):
         return self(x), []
 
 
-def _residual(n_in: int, n_out: int) -> Residual:
+def residual2d(n_in: int, n_out: int) -> Residual:
+    """Two convolutions of 3 x 3 beside a shortcut, which fits the channels if they differ."""
     branch = Chain([conv2d(n_in, n_out), conv2d(n_out, n_out, activation=None)])
     shortcut = (
         None
@@ -70,9 +71,9 @@ def cnn2d(planes: int, n_bands: int, size: str = "small", pools: int = 3) -> Cha
         conv2d(planes, a, (5, 5), (first, 2 if pools >= 1 else 1)),
         conv2d(a, b),
         pool2d(over[0], 2 if pools >= 2 else 1),
-        _residual(b, c),
+        residual2d(b, c),
         pool2d(over[1], 2 if pools >= 3 else 1),
-        _residual(c, d),
+        residual2d(c, d),
         pool2d(over[2], 1),
     ]
     collapse = nn.Sequential(nn.Conv2d(d, e, (left, 3), bias=False), nn.BatchNorm2d(e), nn.ReLU())

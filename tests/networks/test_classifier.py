@@ -16,7 +16,7 @@ from tests.bundles import random_network
 SHIPPED_LIMITS = {"parameters": 250_000, "mmac_per_second": 16}
 
 
-@pytest.mark.parametrize("arch", ["cnn1d", "cnn2d"])
+@pytest.mark.parametrize("arch", ["cnn1d", "cnn2d", "cnn2d1d"])
 def test_the_exported_graph_agrees_with_torch_in_any_steps(arch):
     model = random_network(arch)
     graph = open_streaming(bundles.FRONT, export_graph(model), model.receptive_field, model.stride)
@@ -55,6 +55,12 @@ def test_the_default_networks_keep_their_budget():
     assert n_parameters(small) <= SHIPPED_LIMITS["parameters"]
 
 
+def test_the_network_of_the_general_model_keeps_its_budget():
+    model = Classifier(TrunkSpec("cnn2d1d", "large", 1, 64, 45))
+    assert n_parameters(model) * 4 <= 2_000_000  # bytes
+    assert macs_per_column(model) * 10 <= 25e6  # columns of 100 ms: in a second
+
+
 def test_the_cost_is_that_of_a_network_counted_by_hand():
     model = Classifier(TrunkSpec("cnn1d", "small", 1, 16, 3, 1))
     stem = 16 * 5 * 64
@@ -82,7 +88,7 @@ def test_weights_are_bounded_and_mean_pooling_weighs_all_alike():
     [
         ({"arch": "cnn3d"}, "no architecture 'cnn3d' .did you mean"),
         ({"pooling": "max"}, "pooling must be attention or mean, got 'max'"),
-        ({"arch": "cnn2"}, "no architecture 'cnn2'.*there are cnn1d, cnn2d"),
+        ({"arch": "cnn2"}, "no architecture 'cnn2'.*there are cnn1d, cnn2d, cnn2d1d"),
         (
             {"n_classes": 0},
             "planes, n_bands and n_classes must be at least 1, got .*'n_classes': 0",
@@ -97,6 +103,9 @@ def test_weights_are_bounded_and_mean_pooling_weighs_all_alike():
         ({"size": "huge"}, "size must be one of small, large, got 'huge'"),
         ({"pools": 4}, "pools must lie between 1 and 3, got 4"),
         ({"n_bands": 1, "arch": "cnn2d"}, "at least 2 bands, got 1; cnn1d does with one"),
+        ({"n_bands": 15, "arch": "cnn2d1d"}, "at least 16 bands, got 15"),
+        ({"pools": 0, "arch": "cnn2d1d"}, "pools must lie between 1 and 3, got 0"),
+        ({"size": "huge", "arch": "cnn2d1d"}, "size must be one of small, large, got 'huge'"),
     ],
 )
 def test_what_is_no_network_is_refused(change, message):
@@ -133,7 +142,7 @@ def test_parameters_counted_by_hand():
     assert n_parameters(model) == stem + sum(blocks) + widen + 128 * 3 + 3
 
 
-@pytest.mark.parametrize("arch", ["cnn1d", "cnn2d"])
+@pytest.mark.parametrize("arch", ["cnn1d", "cnn2d", "cnn2d1d"])
 def test_asking_what_it_costs_or_how_it_begins_changes_nothing(arch):
     model = random_network(arch).train()
     before = {k: v.clone() for k, v in model.state_dict().items()}
@@ -196,6 +205,8 @@ NETWORKS_FOR_SIGNALS = [
     ("cnn2d", 1, 9, 1, 0, 29, 2),
     ("cnn2d", 3, 17, 2, 0, 51, 4),
     ("cnn2d", 3, 33, 3, 0, 79, 8),
+    ("cnn2d1d", 1, 64, 3, 0, 95, 8),
+    ("cnn2d1d", 2, 33, 2, 0, 59, 4),
 ]
 
 

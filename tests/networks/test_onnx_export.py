@@ -48,7 +48,7 @@ def some_frames(n: int, planes: int = 1, bands: int = 16) -> np.ndarray:
     return (rng.standard_normal((planes, bands, n)) * 3 - 12).astype(np.float32)
 
 
-@pytest.fixture(scope="module", params=["cnn1d", "cnn2d"])
+@pytest.fixture(scope="module", params=["cnn1d", "cnn2d", "cnn2d1d"])
 def network(request) -> tuple[Classifier, StreamingNetwork]:
     model = random_network(request.param, pools=3)
     return model, opened(model)

@@ -101,7 +101,7 @@ def test_each_output_sees_its_receptive_field_and_no_more(name):
                 assert t * layer.stride <= at < t * layer.stride + layer.receptive_field
 
 
-@pytest.mark.parametrize("arch", ["cnn1d", "cnn2d"])
+@pytest.mark.parametrize("arch", ["cnn1d", "cnn2d", "cnn2d1d"])
 @pytest.mark.parametrize("pools", [1, 2, 3])
 def test_whole_networks_stream(arch, pools):
     model = random_network(arch, pools)
@@ -191,7 +191,7 @@ def network_and_frames(arch: str, pools: int, n: int) -> tuple[nn.Module, torch.
     return model, torch.randn(1, 1, 16, n, generator=generator) * 3 - 12
 
 
-@pytest.mark.parametrize("arch", ["cnn1d", "cnn2d"])
+@pytest.mark.parametrize("arch", ["cnn1d", "cnn2d", "cnn2d1d"])
 @settings(deadline=None, max_examples=12)
 @given(data=st.data())
 def test_whole_networks_stream_in_any_cutting(arch, data):
@@ -212,7 +212,7 @@ def test_whole_networks_stream_in_any_cutting(arch, data):
     assert whole[:, 0].std() > 1e-2
 
 
-@pytest.mark.parametrize("arch", ["cnn1d", "cnn2d"])
+@pytest.mark.parametrize("arch", ["cnn1d", "cnn2d", "cnn2d1d"])
 @pytest.mark.parametrize("pools", [1, 2, 3])
 def test_a_network_sees_exactly_its_receptive_field(arch, pools):
     model = random_network(arch, pools)
@@ -225,7 +225,7 @@ def test_a_network_sees_exactly_its_receptive_field(arch, pools):
         model.float()(x[..., : r - 1])
 
 
-@pytest.mark.parametrize("arch", ["cnn1d", "cnn2d"])
+@pytest.mark.parametrize("arch", ["cnn1d", "cnn2d", "cnn2d1d"])
 def test_rows_of_a_batch_do_not_meddle(arch):
     model, x = network_and_frames(arch, 2, 150)
     with torch.no_grad():
