@@ -1,0 +1,1 @@
+"""Distillation: a streaming network learns what a larger, windowed one computes."""

@@ -1,0 +1,209 @@
+"""From a trained student to classes that can be trusted: head, choice, calibration, rules.
+
+The trunk stays as it is. A head of one row of evidence and one of weight a group is fitted
+to what the teacher answers for the group; groups on which student and teacher agree on
+sounds held out of training are kept, and calibrated against the teacher: a score of 0.7
+means that the teacher's own probability is 0.7 on average.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import scipy.optimize
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from audiocnn.evaluation.metrics import average_precision
+from audiocnn.inference.events import EventRule
+from audiocnn.inference.windows import Calibration, calibrate
+from audiocnn.networks.classifier import Classifier, window_logits
+from audiocnn.training.distillation.groups import GROUPS, group_probabilities
+from audiocnn.training.distillation.shards import Shard
+from audiocnn.training.distillation.student import to_frames
+
+Array = NDArray[np.float32]
+PRESENT = 0.3  # probability from which the teacher is taken to hear a group
+FEWEST = 8  # windows in which it must be present, to judge the student by
+LOWEST_AP = 0.5
+THRESHOLDS = np.round(np.concatenate([np.arange(0.1, 0.9, 0.05), [0.9, 0.93, 0.95, 0.97]]), 2)
+PRECISION = 0.8
+AT_ONCE = 128
+
+
+@torch.no_grad()
+def columns_of(network: Classifier, shards: Iterable[Shard]) -> tuple[Tensor, Tensor]:
+    """Compute features (W, D, K) float16 and the teacher's probabilities (W, G) of windows."""
+    network.eval()
+    features, wanted = [], []
+    for shard in shards:
+        for at in range(0, len(shard.frames), AT_ONCE):
+            frames = to_frames(torch.from_numpy(shard.frames[at : at + AT_ONCE]))
+            y = network.trunk((frames - network.mean) * network.scale)
+            features.append(y.half())
+        wanted.append(torch.from_numpy(group_probabilities(shard.probabilities)))
+    return torch.cat(features), torch.cat(wanted)
+
+
+def with_head(network: Classifier, n_classes: int) -> Classifier:
+    """Copy a network, with a new head."""
+    copy = Classifier(replace(network.spec, n_classes=n_classes), dropout=0.0)
+    state = {k: v for k, v in network.state_dict().items() if not k.startswith("head.")}
+    copy.load_state_dict(state, strict=False)
+    return copy.eval()
+
+
+def fit_head(
+    network: Classifier, features: Tensor, wanted: Tensor, epochs: int = 6, rate: float = 4e-3
+) -> None:
+    """Fit the head of a network to probabilities (W, G) on features (W, D, K); changed."""
+    torch.manual_seed(0)
+    nn.init.zeros_(network.head.weight)
+    with torch.no_grad():
+        n = wanted.shape[1]
+        bias = torch.logit(wanted.mean(0).clamp(1e-4, 0.5))
+        network.head.bias = nn.Parameter(torch.cat((bias, torch.zeros(n))))
+    optimizer = torch.optim.AdamW(network.head.parameters(), lr=rate, weight_decay=1e-3)
+    n_steps = epochs * -(-len(features) // 256)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rate, total_steps=n_steps)
+    for _ in range(epochs):
+        for chosen in torch.split(torch.randperm(len(features)), 256):
+            logits = window_logits(network.columns(features[chosen].float()))
+            loss = nn.functional.binary_cross_entropy_with_logits(logits, wanted[chosen])
+            optimizer.zero_grad(set_to_none=True)
+            (loss * wanted.shape[1]).backward()  # type: ignore[no-untyped-call]
+            optimizer.step()
+            schedule.step()
+
+
+@torch.no_grad()
+def logits_of(network: Classifier, features: Tensor) -> Array:
+    """Give the logits (W, G) of windows."""
+    parts = [window_logits(network.columns(some.float())) for some in torch.split(features, 1024)]
+    return np.asarray(torch.cat(parts).numpy())
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """How well student and teacher agree on a group, on sounds held out.
+
+    Attributes
+    ----------
+    windows
+        In which the teacher hears it.
+    average_precision
+        Of the student's ranking, against that.
+    """
+
+    windows: int
+    average_precision: float
+
+    @property
+    def is_enough(self) -> bool:
+        """Whether the group can be trusted."""
+        return self.windows >= FEWEST and self.average_precision >= LOWEST_AP
+
+
+def agreements(logits: Array, wanted: Array, names: Sequence[str]) -> dict[str, Agreement]:
+    """Compare student (W, G) and teacher (W, G) group by group."""
+    found = {}
+    for column, name in enumerate(names):
+        present = wanted[:, column] >= PRESENT
+        n = int(present.sum())
+        precision = average_precision(logits[:, column], present) if n else 0.0
+        found[name] = Agreement(n, round(float(precision), 4))
+    return found
+
+
+def fit_calibration(logits: Array, wanted: Array) -> Calibration:
+    """Fit slope and offset of each class to the teacher's probabilities, held near 1 and 0."""
+    slopes, offsets = [], []
+    for x, p in zip(logits.T.astype(float), wanted.T.astype(float), strict=True):
+
+        def cost(at: NDArray[np.float64], x: Array = x, p: Array = p) -> float:
+            z = at[0] * x + at[1]
+            prior = (at[0] - 1) ** 2 + 0.2 * at[1] ** 2
+            return float(np.sum(np.logaddexp(0, z) - p * z) + 2 * prior)
+
+        best = scipy.optimize.minimize(cost, [1.0, 0.0], method="Nelder-Mead").x
+        slopes.append(round(float(np.clip(best[0], 0.3, 3)), 4))
+        offsets.append(round(float(best[1]), 4))
+    return Calibration(tuple(slopes), tuple(offsets))
+
+
+def choose_rules(scores: Array, wanted: Array, names: Sequence[str]) -> dict[str, EventRule]:
+    """Choose thresholds: the lowest at which the teacher agrees to four of five windows.
+
+    Parameters
+    ----------
+    scores, wanted
+        (W, C) calibrated scores, and the teacher's probabilities, on sounds that took no
+        part in training.
+    names
+        Of the classes.
+    """
+    rules = {}
+    for name, score, p in zip(names, scores.T, wanted.T, strict=True):
+        on = float(THRESHOLDS[-1])
+        for threshold in THRESHOLDS:
+            chosen = score >= threshold
+            if chosen.any() and (p[chosen] >= PRESENT).mean() >= PRECISION:
+                on = float(threshold)
+                break
+        rules[name] = EventRule(on, round(0.6 * on, 3), smooth=0.5, join_gap=1.0)
+    return rules
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """A network with a head for the groups that were kept, and what goes with it.
+
+    Attributes
+    ----------
+    network
+        Trunk of the student, head of the labels.
+    labels
+        Groups that are kept, in the order of `GROUPS`.
+    agreements
+        Of all groups.
+    calibration, rules
+        Of the labels.
+    """
+
+    network: Classifier
+    labels: tuple[str, ...]
+    agreements: dict[str, Agreement]
+    calibration: Calibration
+    rules: dict[str, EventRule]
+
+
+def choose_classes(
+    student: Classifier, fitted: tuple[Tensor, Tensor], held_out: tuple[Tensor, Tensor]
+) -> Chosen:
+    """Fit a head for all groups and keep what can be trusted.
+
+    Parameters
+    ----------
+    student
+        The trained network; not changed.
+    fitted, held_out
+        Features and teacher's probabilities, of `columns_of`.
+    """
+    names = tuple(GROUPS)
+    network = with_head(student, len(names))
+    fit_head(network, *fitted)
+    logits, wanted = logits_of(network, held_out[0]), held_out[1].numpy()
+    found = agreements(logits, wanted, names)
+    kept = [column for column, name in enumerate(names) if found[name].is_enough]
+    labels = tuple(names[column] for column in kept)
+    smaller = with_head(student, len(kept))
+    rows = torch.tensor([*kept, *(len(names) + column for column in kept)])
+    head = network.head.state_dict()
+    smaller.head.load_state_dict({name: values[rows] for name, values in head.items()})
+    calibration = fit_calibration(logits[:, kept], wanted[:, kept])
+    scores = calibrate(logits[:, kept].T, calibration).T
+    rules = choose_rules(scores, wanted[:, kept], labels)
+    return Chosen(smaller, labels, found, calibration, rules)
