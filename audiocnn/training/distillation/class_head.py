@@ -17,6 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from audiocnn.errors import DatasetError
 from audiocnn.evaluation.metrics import average_precision
 from audiocnn.inference.events import EventRule
 from audiocnn.inference.windows import Calibration, calibrate
@@ -57,7 +58,7 @@ def with_head(network: Classifier, n_classes: int) -> Classifier:
 
 
 def fit_head(
-    network: Classifier, features: Tensor, wanted: Tensor, epochs: int = 6, rate: float = 4e-3
+    network: Classifier, features: Tensor, wanted: Tensor, epochs: int = 6, rate: float = 0.01
 ) -> None:
     """Fit the head of a network to probabilities (W, G) on features (W, D, K); changed."""
     torch.manual_seed(0)
@@ -199,6 +200,11 @@ def choose_classes(
     found = agreements(logits, wanted, names)
     kept = [column for column, name in enumerate(names) if found[name].is_enough]
     labels = tuple(names[column] for column in kept)
+    if not labels:
+        raise DatasetError(
+            f"student and teacher agree on no group of classes, on {len(logits)} windows held "
+            "out: train longer, or gather more sound"
+        )
     smaller = with_head(student, len(kept))
     rows = torch.tensor([*kept, *(len(names) + column for column in kept)])
     head = network.head.state_dict()

@@ -240,19 +240,28 @@ def test_thresholds_are_where_the_teacher_agrees():
 def test_classes_that_agree_are_kept_with_their_rows():
     trained = Classifier(TrunkSpec("cnn2d1d", "small", 1, 64, N_CLASSES)).eval()
     rng = np.random.default_rng(0)
-    wanted = torch.full((600, len(GROUPS)), 0.001)
+    wanted = torch.full((4000, len(GROUPS)), 0.001)
     names = list(GROUPS)
-    here = torch.from_numpy(rng.random(600) < 0.3)
+    here = torch.from_numpy(rng.random(4000) < 0.3)
     wanted[:, names.index("music")] = torch.where(here, 0.9, 0.01)
-    features = torch.from_numpy(rng.standard_normal((600, 192, 3))).half()
+    features = torch.from_numpy(rng.standard_normal((4000, 192, 3))).half()
     features[:, 5] += 3 * here[:, None].half()
-    made = choose_classes(trained, (features[:400], wanted[:400]), (features[400:], wanted[400:]))
+    made = choose_classes(
+        trained, (features[:3000], wanted[:3000]), (features[3000:], wanted[3000:])
+    )
     assert made.labels == ("music",)
     assert made.network.spec.n_classes == 1
     score = window_logits(made.network.columns(features.float()))[:, 0]
-    assert score[here].mean() > score[~here].mean() + 1
+    assert score[here].mean() > score[~here].mean() + 0.5
     trunks = made.network.trunk.parameters(), trained.trunk.parameters()
     assert all(torch.equal(a, b) for a, b in zip(*trunks, strict=True))
+
+
+def test_a_student_that_agrees_on_nothing_is_refused():
+    trained = Classifier(TrunkSpec("cnn2d1d", "small", 1, 64, N_CLASSES)).eval()
+    nothing = torch.zeros(300, 192, 3).half(), torch.full((300, len(GROUPS)), 0.001)
+    with pytest.raises(DatasetError, match="agree on no group of classes"):
+        choose_classes(trained, nothing, nothing)
 
 
 @needs_teachers
