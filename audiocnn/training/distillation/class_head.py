@@ -8,7 +8,7 @@ means that the teacher's own probability is 0.7 on average.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -19,17 +19,24 @@ from torch import Tensor, nn
 
 from audiocnn.errors import DatasetError
 from audiocnn.evaluation.metrics import average_precision
+from audiocnn.frontend.log_mel import log_mel
 from audiocnn.inference.events import EventRule
 from audiocnn.inference.windows import Calibration, calibrate
 from audiocnn.networks.classifier import Classifier, window_logits
-from audiocnn.training.distillation.groups import GROUPS, group_probabilities
-from audiocnn.training.distillation.shards import Shard
+from audiocnn.training.distillation.groups import (
+    ESC10,
+    GROUPS,
+    group_probabilities,
+    main_member,
+)
+from audiocnn.training.distillation.shards import FRONT, Shard
 from audiocnn.training.distillation.student import to_frames
 
 Array = NDArray[np.float32]
 PRESENT = 0.3  # probability from which the teacher is taken to hear a group
 FEWEST = 8  # windows in which it must be present, to judge the student by
-LOWEST_AP = 0.5
+LOWEST_AP, LOWEST_LABELLED, LEAST_FOUND = 0.4, 0.6, 0.15
+COLUMNS = 8  # of a window of 2 s
 THRESHOLDS = np.round(np.concatenate([np.arange(0.1, 0.9, 0.05), [0.9, 0.93, 0.95, 0.97]]), 2)
 PRECISION = 0.8
 AT_ONCE = 128
@@ -57,17 +64,21 @@ def with_head(network: Classifier, n_classes: int) -> Classifier:
     return copy.eval()
 
 
+def start_head(network: Classifier, student: Classifier, names: Sequence[str]) -> None:
+    """Begin the groups' head with the student's rows for their main members; changed."""
+    chosen = [main_member(name) for name in names]
+    n = student.spec.n_classes
+    rows = torch.tensor([*chosen, *(n + row for row in chosen)])
+    head = student.head.state_dict()
+    network.head.load_state_dict({name: values[rows] for name, values in head.items()})
+
+
 def fit_head(
-    network: Classifier, features: Tensor, wanted: Tensor, epochs: int = 6, rate: float = 0.01
+    network: Classifier, features: Tensor, wanted: Tensor, epochs: int = 6, rate: float = 3e-3
 ) -> None:
     """Fit the head of a network to probabilities (W, G) on features (W, D, K); changed."""
     torch.manual_seed(0)
-    nn.init.zeros_(network.head.weight)
-    with torch.no_grad():
-        n = wanted.shape[1]
-        bias = torch.logit(wanted.mean(0).clamp(1e-4, 0.5))
-        network.head.bias = nn.Parameter(torch.cat((bias, torch.zeros(n))))
-    optimizer = torch.optim.AdamW(network.head.parameters(), lr=rate, weight_decay=1e-3)
+    optimizer = torch.optim.AdamW(network.head.parameters(), lr=rate, weight_decay=1e-4)
     n_steps = epochs * -(-len(features) // 256)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rate, total_steps=n_steps)
     for _ in range(epochs):
@@ -89,34 +100,77 @@ def logits_of(network: Classifier, features: Tensor) -> Array:
 
 @dataclass(frozen=True)
 class Agreement:
-    """How well student and teacher agree on a group, on sounds held out.
+    """How well the student agrees on a group with its teacher, and with people.
 
     Attributes
     ----------
     windows
-        In which the teacher hears it.
+        Held out, in which the teacher hears it.
     average_precision
         Of the student's ranking, against that.
+    found
+        Share of those windows at the threshold that keeps `PRECISION`.
+    labelled
+        Average precision on clips that people labelled; None where there are none.
     """
 
     windows: int
     average_precision: float
+    found: float
+    labelled: float | None = None
 
     @property
     def is_enough(self) -> bool:
         """Whether the group can be trusted."""
-        return self.windows >= FEWEST and self.average_precision >= LOWEST_AP
+        by_teacher = self.windows >= FEWEST and self.average_precision >= LOWEST_AP
+        by_people = self.labelled is not None and self.labelled >= LOWEST_LABELLED
+        return (by_teacher or by_people) and self.found >= LEAST_FOUND
 
 
-def agreements(logits: Array, wanted: Array, names: Sequence[str]) -> dict[str, Agreement]:
+def agreements(
+    scores: Array,
+    wanted: Array,
+    rules: Mapping[str, EventRule],
+    labelled: Mapping[str, float] | None = None,
+) -> dict[str, Agreement]:
     """Compare student (W, G) and teacher (W, G) group by group."""
     found = {}
-    for column, name in enumerate(names):
+    for column, (name, rule) in enumerate(rules.items()):
         present = wanted[:, column] >= PRESENT
         n = int(present.sum())
-        precision = average_precision(logits[:, column], present) if n else 0.0
-        found[name] = Agreement(n, round(float(precision), 4))
+        precision = average_precision(scores[:, column], present) if n else 0.0
+        share = float((scores[present, column] >= rule.on).mean()) if n else 0.0
+        people = (labelled or {}).get(name)
+        found[name] = Agreement(n, round(float(precision), 4), round(share, 4), people)
     return found
+
+
+def labelled_precision(
+    student: Classifier, network: Classifier, clips: Iterable[tuple[Array, str]]
+) -> dict[str, float]:
+    """Rank clips that people labelled; gives the average precision of each group.
+
+    Parameters
+    ----------
+    student, network
+        Trunk, and head of all groups.
+    clips
+        Samples and label of ESC-10.
+    """
+    tops, labels = [], []
+    for samples, label in clips:
+        frames = torch.from_numpy(log_mel(samples, FRONT))[None]
+        with torch.no_grad():
+            features = student.trunk((frames - student.mean) * student.scale)
+            size = min(COLUMNS, features.shape[-1])
+            windows = features[0].unfold(1, size, max(1, size // 2)).transpose(0, 1)
+            tops.append(window_logits(network.columns(windows)).amax(0).numpy())
+        labels.append(ESC10[label])
+    logits, names = np.stack(tops), list(GROUPS)
+    return {
+        group: round(average_precision(logits[:, names.index(group)], np.array(labels) == group), 4)
+        for group in sorted(set(labels))
+    }
 
 
 def fit_calibration(logits: Array, wanted: Array) -> Calibration:
@@ -182,7 +236,10 @@ class Chosen:
 
 
 def choose_classes(
-    student: Classifier, fitted: tuple[Tensor, Tensor], held_out: tuple[Tensor, Tensor]
+    student: Classifier,
+    fitted: tuple[Tensor, Tensor],
+    held_out: tuple[Tensor, Tensor],
+    clips: Iterable[tuple[Array, str]] = (),
 ) -> Chosen:
     """Fit a head for all groups and keep what can be trusted.
 
@@ -192,12 +249,25 @@ def choose_classes(
         The trained network; not changed.
     fitted, held_out
         Features and teacher's probabilities, of `columns_of`.
+    clips
+        Samples and labels of ESC-10, which the student was not trained on.
+
+    Raises
+    ------
+    DatasetError
+        If no group can be trusted.
     """
     names = tuple(GROUPS)
     network = with_head(student, len(names))
+    start_head(network, student, names)
     fit_head(network, *fitted)
     logits, wanted = logits_of(network, held_out[0]), held_out[1].numpy()
-    found = agreements(logits, wanted, names)
+    calibration = fit_calibration(logits, wanted)
+    scores = calibrate(logits.T, calibration).T
+    rules = choose_rules(scores, wanted, names)
+    listed = list(clips)
+    labelled = labelled_precision(student, network, listed) if listed else {}
+    found = agreements(scores, wanted, rules, labelled)
     kept = [column for column, name in enumerate(names) if found[name].is_enough]
     labels = tuple(names[column] for column in kept)
     if not labels:
@@ -209,7 +279,5 @@ def choose_classes(
     rows = torch.tensor([*kept, *(len(names) + column for column in kept)])
     head = network.head.state_dict()
     smaller.head.load_state_dict({name: values[rows] for name, values in head.items()})
-    calibration = fit_calibration(logits[:, kept], wanted[:, kept])
-    scores = calibrate(logits[:, kept].T, calibration).T
-    rules = choose_rules(scores, wanted[:, kept], labels)
-    return Chosen(smaller, labels, found, calibration, rules)
+    slope, offset = (tuple(v[c] for c in kept) for v in (calibration.slope, calibration.offset))
+    return Chosen(smaller, labels, found, Calibration(slope, offset), {n: rules[n] for n in labels})

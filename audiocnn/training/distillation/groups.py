@@ -96,9 +96,15 @@ def members(name: str) -> tuple[str, ...]:
     outputs = set(audioset_labels("mn04"))
     found: dict[str, None] = {}
     for member in GROUPS[name]:
-        wanted = {member[1:], *descendants(member[1:])} if member[0] == "+" else {member}
+        below = descendants(member[1:]) if member[0] == "+" else frozenset()
+        wanted = {member.removeprefix("+"), *below}
         found |= dict.fromkeys(sorted(wanted & outputs))
     return tuple(found)
+
+
+def main_member(name: str) -> int:
+    """Give the output of the networks that stands for a group at first: its first member."""
+    return audioset_labels("mn04").index(GROUPS[name][0].removeprefix("+"))
 
 
 def group_probabilities(probabilities: NDArray[np.floating]) -> NDArray[np.float32]:
@@ -107,3 +113,11 @@ def group_probabilities(probabilities: NDArray[np.floating]) -> NDArray[np.float
     columns = [[labels.index(member) for member in members(name)] for name in GROUPS]
     found = [probabilities[:, chosen].max(1) for chosen in columns]
     return np.stack(found, 1).astype(np.float32)
+
+
+# Labels of ESC-10 that are one of the groups, by which people can be asked, too.
+ESC10 = {
+    "baby_cry": "baby_cry", "chainsaw": "chainsaw", "clock_tick": "clock_tick",
+    "dog_bark": "dog", "fire_crackling": "fire", "helicopter": "helicopter",
+    "person_sneeze": "sneeze", "rain": "rain", "rooster": "chicken", "sea_waves": "waves",
+}  # fmt: skip

@@ -45,6 +45,16 @@ def listed(table: Path, column: str, values: Iterable[str]) -> list[Path]:
     return [table.parent / row["path"] for row in rows]
 
 
+def labelled(table: Path, folds: Iterable[str]) -> Iterator[tuple[Array, str]]:
+    """Read the clips of folds, with their labels."""
+    wanted = set(folds)
+    with table.open(newline="", encoding="utf-8") as opened:
+        rows = [row for row in csv.DictReader(opened) if row["fold"] in wanted]
+    for row in rows:
+        samples = read_recording(table.parent / row["path"])
+        yield np.pad(samples, (0, max(0, N - samples.size))), row["label"]
+
+
 def ask_teacher(paths: Iterable[Path], teacher: Teacher) -> Shard:
     """Make a shard of recordings as they are, without the speech teacher."""
     windows = windows_of(read_recording(path) for path in paths)

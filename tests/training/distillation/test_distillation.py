@@ -12,6 +12,7 @@ import torch
 import audiocnn
 from audiocnn.errors import DatasetError
 from audiocnn.frontend.log_mel import log_mel
+from audiocnn.inference.events import EventRule
 from audiocnn.networks.classifier import Classifier, TrunkSpec, window_logits
 from audiocnn.training.distillation import shards, student
 from audiocnn.training.distillation.class_head import (
@@ -20,8 +21,16 @@ from audiocnn.training.distillation.class_head import (
     choose_classes,
     choose_rules,
     fit_calibration,
+    labelled_precision,
+    start_head,
+    with_head,
 )
-from audiocnn.training.distillation.groups import GROUPS, group_probabilities, members
+from audiocnn.training.distillation.groups import (
+    GROUPS,
+    group_probabilities,
+    main_member,
+    members,
+)
 from audiocnn.training.distillation.mixtures import N, in_a_room, make_window, power_of
 from audiocnn.training.distillation.sound_pool import RATE, SoundPool, balanced, is_held_out
 from audiocnn.training.distillation.speech_teacher import SpeechTeacher
@@ -209,15 +218,30 @@ def test_groups_are_of_classes_that_exist_and_take_the_strongest():
     assert found[0].max() == 0
 
 
-def test_agreement_needs_windows_and_precision():
+def test_agreement_needs_windows_precision_and_something_found():
     rng = np.random.default_rng(0)
     wanted = (rng.random((400, 3)) < [0.2, 0.2, 0.005]).astype(np.float32) * 0.8
-    logits = np.stack([wanted[:, 0] + 0.1 * rng.random(400), rng.random(400), wanted[:, 2]], 1)
-    found = agreements(logits, wanted, ("good", "bad", "rare"))
+    scores = np.stack([wanted[:, 0] + 0.1 * rng.random(400), rng.random(400), wanted[:, 2]], 1)
+    rules = dict.fromkeys(("good", "bad", "rare"), EventRule(0.5, 0.3))
+    found = agreements(scores, wanted, rules)
     assert found["good"].is_enough
+    assert found["good"].found == 1
     assert not found["bad"].is_enough
     assert not found["rare"].is_enough
-    assert Agreement(8, 0.5).is_enough
+    assert agreements(scores, wanted, rules, {"rare": 0.9})["rare"].is_enough  # by people
+    assert not Agreement(8, 0.5, 0.1).is_enough
+
+
+def test_clips_that_people_labelled_are_ranked():
+    trained = Classifier(TrunkSpec("cnn2d1d", "small", 1, 64, N_CLASSES)).eval()
+    network = with_head(trained, len(GROUPS))
+    start_head(network, trained, list(GROUPS))
+    row = trained.head.weight[main_member("dog")]
+    assert torch.equal(network.head.weight[list(GROUPS).index("dog")], row)
+    clips = [(tone(2.0, 500).astype("f4"), "dog_bark"), (tone(5.0, 900).astype("f4"), "rain")]
+    found = labelled_precision(trained, network, clips)
+    assert set(found) == {"dog", "rain"}
+    assert all(0.5 <= value <= 1 for value in found.values())
 
 
 def test_calibration_makes_scores_the_teachers_mean():
@@ -245,7 +269,7 @@ def test_classes_that_agree_are_kept_with_their_rows():
     here = torch.from_numpy(rng.random(4000) < 0.3)
     wanted[:, names.index("music")] = torch.where(here, 0.9, 0.01)
     features = torch.from_numpy(rng.standard_normal((4000, 192, 3))).half()
-    features[:, 5] += 3 * here[:, None].half()
+    features[:, 5] += 8 * here[:, None].half()
     made = choose_classes(
         trained, (features[:3000], wanted[:3000]), (features[3000:], wanted[3000:])
     )
