@@ -12,6 +12,7 @@ import soundfile
 import soxr
 from numpy.typing import NDArray
 
+from audiocnn.training.distillation.groups import ESC10_TRAINED_ON
 from audiocnn.training.distillation.mixtures import N
 from audiocnn.training.distillation.shards import AT_ONCE, FRONT, Shard, answered, joined
 from audiocnn.training.distillation.teacher import Teacher
@@ -51,6 +52,8 @@ def labelled(table: Path, folds: Iterable[str]) -> Iterator[tuple[Array, str]]:
     with table.open(newline="", encoding="utf-8") as opened:
         rows = [row for row in csv.DictReader(opened) if row["fold"] in wanted]
     for row in rows:
+        if row["source"] in ESC10_TRAINED_ON:
+            continue
         samples = read_recording(table.parent / row["path"])
         yield np.pad(samples, (0, max(0, N - samples.size))), row["label"]
 
