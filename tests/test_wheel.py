@@ -26,11 +26,15 @@ def test_it_brings_the_models_and_no_torch(wheel):
         (metadata,) = (name for name in names if name.endswith("METADATA"))
         required = [line for line in content.read(metadata).decode().splitlines()
                     if line.startswith("Requires-Dist:") and "extra ==" not in line]  # fmt: skip
-    for model in ("environment", "digits"):
+    for model in ("environment", "digits", "sounds"):
         for part in ("bundle.json", "weights.safetensors", "graph.onnx", "check.npz", "README.md"):
             assert f"audiocnn/pretrained/{model}/{part}" in names
     assert not [line for line in required if "torch" in line or "librosa" in line]
     assert not [name for name in names if name.startswith(("tests/", "scripts/", "data/"))]
+
+
+def test_it_is_small(wheel):
+    assert wheel.stat().st_size < 8_000_000
 
 
 def test_it_labels_from_where_it_is_installed(wheel, tmp_path):

@@ -33,11 +33,14 @@ from audiocnn.training.distillation.shards import FRONT, Shard
 from audiocnn.training.distillation.student import to_frames
 
 Array = NDArray[np.float32]
-PRESENT = 0.3  # probability from which the teacher is taken to hear a group
-FEWEST = 8  # windows in which it must be present, to judge the student by
-LOWEST_AP, LOWEST_LABELLED, LEAST_FOUND = 0.4, 0.6, 0.15
+# Probability from which the teacher is taken to hear a group: in windows of 2 s it is low.
+PRESENT = 0.1
+FEWEST = 10  # windows in which it must be present, to judge the student by
+LOWEST_AP, LOWEST_LABELLED, LEAST_FOUND = 0.35, 0.6, 0.1
 COLUMNS = 8  # of a window of 2 s
-THRESHOLDS = np.round(np.concatenate([np.arange(0.1, 0.9, 0.05), [0.9, 0.93, 0.95, 0.97]]), 2)
+THRESHOLDS = (0.06, 0.08, 0.1, 0.12, 0.14, 0.16, 0.18, 0.2, 0.22, 0.24, 0.26, 0.28, 0.3, 0.35,
+              0.4, 0.45, 0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 0.93, 0.95,
+              0.97)  # fmt: skip
 PRECISION = 0.8
 AT_ONCE = 128
 
@@ -158,6 +161,7 @@ def labelled_precision(
         Samples and label of ESC-10.
     """
     tops, labels = [], []
+    student.eval()
     for samples, label in clips:
         frames = torch.from_numpy(log_mel(samples, FRONT))[None]
         with torch.no_grad():
@@ -205,7 +209,7 @@ def choose_rules(scores: Array, wanted: Array, names: Sequence[str]) -> dict[str
         on = float(THRESHOLDS[-1])
         for threshold in THRESHOLDS:
             chosen = score >= threshold
-            if chosen.any() and (p[chosen] >= PRESENT).mean() >= PRECISION:
+            if chosen.sum() >= 3 and (p[chosen] >= PRESENT).mean() >= PRECISION:
                 on = float(threshold)
                 break
         rules[name] = EventRule(on, round(0.6 * on, 3), smooth=0.5, join_gap=1.0)

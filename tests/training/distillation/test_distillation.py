@@ -229,7 +229,7 @@ def test_agreement_needs_windows_precision_and_something_found():
     assert not found["bad"].is_enough
     assert not found["rare"].is_enough
     assert agreements(scores, wanted, rules, {"rare": 0.9})["rare"].is_enough  # by people
-    assert not Agreement(8, 0.5, 0.1).is_enough
+    assert not Agreement(10, 0.5, 0.05).is_enough
 
 
 def test_clips_that_people_labelled_are_ranked():
