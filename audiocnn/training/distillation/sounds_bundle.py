@@ -29,7 +29,8 @@ A general model: {n} kinds of sound, and embeddings for models of one's own
   embeddings and its probabilities of AudioSet's classes; Google's speech_embedding (J. Lin and
   others, 2020; Apache 2.0), where it hears speech. The student learnt what they answer for
   mixtures of the recordings below. No label of a person was used.
-- Trained for {minutes:.0f} minutes, {steps:,} steps of 64 windows, on one core that other work shared.
+- Trained for {minutes:.0f} minutes, {steps:,} steps of 64 windows, on one core that other
+  work shared.
 - Sound: {hours:.1f} hours, {recordings:,} recordings, {sources} sources: packages of Debian
   and public repositories, each under a licence that permits it; words spoken by espeak-ng;
   computed sirens, alarms and noises. None of UrbanSound8K, FSDD or of the recordings that
