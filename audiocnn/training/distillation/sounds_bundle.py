@@ -129,7 +129,8 @@ def describe(made: Chosen, run: Run, sources: list[dict[str, str]]) -> dict[str,
 
 def write_bundle(made: Chosen, card: dict[str, Any], folder: Path) -> None:
     """Write the bundle."""
+    size = made.network.spec.size
     recipe = TrainingConfig(
-        FRONT, arch="cnn2d1d", size=made.network.spec.size, window=WINDOW, hop=HOP
+        FRONT, arch="cnn2d1d", size=size, window=WINDOW, hop=HOP, clip_score="max"
     )
     pack(made.network, recipe, made.labels, made.calibration, made.rules, card, folder)
