@@ -117,6 +117,7 @@ def describe(made: Chosen, run: Run, sources: list[dict[str, str]]) -> dict[str,
         ),
     )
     return {
+        "licence": "MIT; data: see card",
         "teachers": "EfficientAT mn04 (MIT), speech_embedding (Apache 2.0)",
         "hours": round(seconds / 3600, 2),
         "steps": run.steps,
