@@ -109,9 +109,9 @@ def in_halves(
 
 def write_tuned(bundle: Bundle, tuned: Tuned, source: Path, out: Path) -> None:
     """Write the bundle with its new rules; the card says what was chosen and measured."""
-    told = tuned.as_dict()
+    described = tuned.as_dict()
     new = replace(
-        bundle, rules=dict(tuned.rules), card={**bundle.card, "tuned": told}, name=out.name
+        bundle, rules=dict(tuned.rules), card={**bundle.card, "tuned": described}, name=out.name
     )
     readme = (source / "README.md").read_text(encoding="utf-8")
     text = readme.partition(SECTION)[0].rstrip() + "\n" + SECTION + card_text(tuned)

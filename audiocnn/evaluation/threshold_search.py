@@ -140,7 +140,7 @@ def choose_rules(
 
     Notes
     -----
-    With T hours of background a rate below 1 / T cannot be told from none: then
+    With T hours of background a rate below 1 / T cannot be distinguished from zero: then
     the rule is the first that gives no alarm.
     """
     if background is None:

@@ -115,10 +115,10 @@ class Fits:
         held_out = judged[m.targets[judged].any(1)]
         return fit(
             examples, config, folder, held_out=held_out, start=m.start, devices=self.devices,
-            log=self.log, watcher=self.told(number),
+            log=self.log, watcher=self.numbered(number),
         )  # fmt: skip
 
-    def told(self, number: int) -> Watcher:
+    def numbered(self, number: int) -> Watcher:
         """Tell the epochs of one of the fits, and how much is left of all."""
         names = [*(f"fold {n} of {len(self.parts)}" for n in range(1, len(self.parts) + 1)), "all"]
         name = names[number] if self.parts else ""

@@ -195,15 +195,15 @@ def _figures(
     best = scores[known].argmax(1)
     right, is_sure = targets[np.arange(len(best)), best][labelled], sure[known][labelled]
     bounds = group_bounds(scores[known], targets, held.group[known])
-    told = replace(
+    described = replace(
         found,
         accuracy_bounds=bounds["accuracy"],
         accuracy_with_rejection=float(np.mean(right & is_sure)) if right.size else math.nan,
         rejected=float(np.mean(~is_sure)) if right.size else math.nan,
     ).as_dict()
-    told.pop("false_alarms")
+    described.pop("false_alarms")
     part = held.part[known][labelled]
-    return told | {
+    return described | {
         "macro_f1_bounds": list(bounds["macro_f1"]),
         "mean_average_precision_bounds": list(bounds["mean_average_precision"]),
         "accepting_threshold": accepting_threshold(scores[known][labelled]),

@@ -55,10 +55,12 @@ def pack(
     network = NetworkSpec(
         receptive_field=model.receptive_field, stride=model.stride, details=details
     )
-    told = {k: v for k, v in card.items() if k != "readme"} | {"recipe": _plain(config.described())}
+    described = {k: v for k, v in card.items() if k != "readme"} | {
+        "recipe": _plain(config.described())
+    }
     bundle = Bundle(
         labels, config.front, network, config.window, config.hop, dict(rules), calibration,
-        config.clip_score, told, export_graph(model), folder.name,
+        config.clip_score, described, export_graph(model), folder.name,
     )  # fmt: skip
     weights = safetensors.torch.save(
         {name: value.contiguous() for name, value in model.state_dict().items()}

@@ -72,7 +72,7 @@ def cached_signals(
         folder.mkdir(parents=True, exist_ok=True)
         _read_all(clips, _Reading(reading, wanted), stem, progress)
     with np.load(stem.with_suffix(".npz"), allow_pickle=False) as index:
-        starts, sums, told = index["starts"], index["sums"], index["rate"]
+        starts, sums, stored_rate = index["starts"], index["sums"], index["rate"]
         names = tuple(index["names"].tolist())
     shape = (int(starts[-1]), len(names))
     samples = (
@@ -80,10 +80,10 @@ def cached_signals(
         if shape[0]
         else np.empty(shape, np.float32)
     )
-    known = not math.isnan(told)
+    known = not math.isnan(stored_rate)
     one = np.ones((len(names), 1), np.float32)
     return Recorded(
-        samples, starts, sums, names, float(told) if known else 1.0, known, 0 * one, one
+        samples, starts, sums, names, float(stored_rate) if known else 1.0, known, 0 * one, one
     )
 
 

@@ -67,7 +67,7 @@ def svg_of(figure: Figure, said: str) -> str:
     figure
         Made within `canvas`, and written within it.
     said
-        What a person who cannot see it is told.
+        Text alternative for screen readers.
     """
     written = io.StringIO()
     figure.savefig(written, format="svg", transparent=True, metadata={"Date": None})

@@ -111,11 +111,11 @@ def _layers(subject: Subject, label: str, samples: Samples) -> str:
         name = f"layer {number}"
         if maps.ndim == 2 or maps.shape[1] == 1:  # a row a channel
             drawn = _one_map(joined.reshape(-1, maps.shape[-1]), name)
-            told = f"{maps.shape[0]} channels x {maps.shape[-1]} steps of time"
+            described = f"{maps.shape[0]} channels x {maps.shape[-1]} steps of time"
         else:
             drawn = _several_maps(joined, name)
-            told = f"{maps.shape[0]} maps of {shape}"
-        cells.append(f"<h4>{name}: {kind}</h4><small>{told}</small>{drawn}")
+            described = f"{maps.shape[0]} maps of {shape}"
+        cells.append(f"<h4>{name}: {kind}</h4><small>{described}</small>{drawn}")
     said = (
         "The same sound as each layer sees it; the eight liveliest maps of each (where bands are "
         "gone, every row is a channel). The first ones still look like what goes in, with "

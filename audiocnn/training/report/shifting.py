@@ -58,7 +58,7 @@ def _said(window: float, sound: bool) -> tuple[str, str]:
         "to stand in the middle of one."
     )
     if not sound:
-        said_time += " Where a class is told by its place in the window, the curve is a peak."
+        said_time += " Where a class is recognised by its place in the window, the curve is a peak."
     said_pitch = (
         "The same sounds played slower and lower (left) or faster and higher (right), in "
         "semitones; 12 are an octave. A wide hill is a network that knows the sound of a larger "

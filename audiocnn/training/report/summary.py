@@ -93,7 +93,7 @@ def _points(subject: Subject, figures: Mapping[str, Any]) -> list[str]:
     ranked = sorted(rows, key=lambda name: rows[name]["f1"] or 0)
     if len(ranked) > 1:
         said.append(
-            f"Best told: {ranked[-1]}. Hardest: {ranked[0]}, of whose clips "
+            f"Best recognised: {ranked[-1]}. Hardest: {ranked[0]}, of whose clips "
             f"{percent(rows[ranked[0]]['recall'])} are named rightly."
         )
     pairs = [
