@@ -70,7 +70,7 @@ def format_of(path: str | Path) -> str:
     Raises
     ------
     ArgumentError
-        If the end says nothing; lists those that do.
+        If the suffix is unknown; lists the known ones.
     """
     for suffix, name in FORMATS.items():
         if Path(path).name.lower().endswith(suffix):
@@ -205,7 +205,7 @@ def check_format(format: str) -> str:
     Raises
     ------
     ArgumentError
-        If it is.
+        If there is no such format.
     """
     if format not in FORMATS.values():
         raise ArgumentError(
@@ -227,7 +227,7 @@ def content_of(path: str | Path) -> str:
     Raises
     ------
     ArgumentError
-        If neither says it.
+        If neither is known.
     DatasetError
         If the file cannot be read.
     """
@@ -243,7 +243,7 @@ def content_of(path: str | Path) -> str:
 
 
 def read_events(path: str | Path) -> list[Event]:
-    """Read events from a file in the format that its name ends in.
+    """Read events from a file, in the format of its header or its suffix.
 
     Parameters
     ----------

@@ -3,6 +3,7 @@
     log-mel        sound: one channel, bands on a mel scale            (1, n_mels, T)
     log-spectrum   any signal, every channel a plane of linear bands   (K, n_fft // 2 + 1, T)
     raw            any signal, its samples unchanged but for a scale   (1, K, T)
+    waveform       sound, for networks that take samples               (1, 1, T)
 
 Samples of sound are (N,), full scale at 1; those of other signals (K, N), time last, in
 the unit in which they were measured. Nothing in a front end looks ahead, pads or

@@ -30,7 +30,7 @@ from audiocnn.training.torch_mel import BLOCK, MelPower
 
 
 class TorchFrontEnd(nn.Module):
-    """Samples to frames; one of `seen_through`."""
+    """Samples to frames in PyTorch; made by `torch_front_end`."""
 
     def plain(self, samples: Tensor) -> Tensor:
         """Return the frames (B, P, M, T)."""

@@ -1,4 +1,4 @@
-"""Verbs after a labelling run: summary, clips."""
+"""Options of the verbs after a labelling run: summary, clips, review."""
 
 from __future__ import annotations
 

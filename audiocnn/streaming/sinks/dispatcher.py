@@ -113,7 +113,7 @@ class SinkDispatcher:
         return self.status()
 
     def __enter__(self) -> SinkDispatcher:
-        """Give the outlet itself."""
+        """Return the dispatcher itself."""
         return self
 
     def __exit__(self, *error: object) -> None:
