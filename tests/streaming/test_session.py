@@ -358,7 +358,7 @@ def test_a_pipe_may_come_in_any_cuts(form, scale):
     threading.Thread(target=fill).start()
     source = PipeInput(reading, RATE, 2, form)
     got = np.concatenate([piece.samples for piece in source.chunks()])
-    os.close(reading)
+    end_reading(source, reading)
     np.testing.assert_allclose(got, x, atol=1e-7)
 
 
@@ -376,9 +376,19 @@ def test_a_file_s_bytes_are_no_samples(form, tmp_path):
     reading, writing = os.pipe()
     os.write(writing, (tmp_path / "x").read_bytes())
     os.close(writing)
+    source = PipeInput(reading, RATE)
     with pytest.raises(AudioError, match=r"-t raw"):
-        list(PipeInput(reading, RATE).chunks())
-    os.close(reading)
+        list(source.chunks())
+    end_reading(source, reading)
+
+
+def end_reading(source: PipeInput, descriptor: int) -> None:
+    """Close a source and its pipe, whose reader would else read what has its number next."""
+    source.close()
+    for thread in threading.enumerate():
+        if thread.name == "pipe":
+            thread.join(5)
+    os.close(descriptor)
 
 
 def piped(data: bytes, format: str) -> list[Chunk]:
@@ -388,11 +398,7 @@ def piped(data: bytes, format: str) -> list[Chunk]:
     try:
         return list(source.chunks())
     finally:
-        source.close()
-        for thread in threading.enumerate():  # the reader, or it would read what has the
-            if thread.name == "pipe":  # descriptor's number next
-                thread.join(5)
-        os.close(reading)
+        end_reading(source, reading)
 
 
 @pytest.mark.parametrize("level", [1e-3, 0.05, 0.9])
