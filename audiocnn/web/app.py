@@ -59,7 +59,7 @@ def make_app(site: Site, more: Sequence[BaseRoute] = (), page: str = "index.html
 
 
 async def send_spectra(site: Site) -> None:
-    """Send live spectra while somebody looks at them."""
+    """Send live spectra while a client is subscribed to them."""
     while True:
         await asyncio.sleep(SPECTRA_EVERY)
         if site.feed.is_wanted("spectrum"):

@@ -210,7 +210,7 @@ def check_name(name: str) -> None:
 
 
 def _swap(part: Path, target: Path) -> None:
-    """Rename a folder to its place; what is there goes when the new one is in place."""
+    """Move a folder to its place; the folder it replaces is removed afterwards."""
     old = part.with_name(f"{part.name}.old")
     if target.exists():
         target.rename(old)

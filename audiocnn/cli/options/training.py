@@ -33,6 +33,23 @@ def add_train(verbs: Any) -> None:
     parser.add_argument(
         "--background", metavar="FOLDER", help="sounds that are none of the classes"
     )
+    _add_backbone(parser)
+    parser.add_argument("--from", dest="start", metavar="M",
+                        help="train on from a model, shipped or a folder, with other "
+                        "classes: half the time, and better where clips are few and "
+                        "like its own")  # fmt: skip
+    parser.add_argument("--reviews", action="append", default=[], metavar="CSV",
+                        help="a model's events with your verdicts (see clips): learnt from too; "
+                        "may be given again")  # fmt: skip
+    _add_fitting(parser)
+    parser.add_argument("--front", choices=["log-mel", "log-spectrum", "raw"],
+                        help="front end (default: log-mel for sound; for other signals raw "
+                        "samples, log-spectrum where clips are long)")  # fmt: skip
+    add_reading(parser, labels=True)
+
+
+def _add_backbone(parser: argparse.ArgumentParser) -> None:
+    """Add the options of a classifier on the embeddings of a trained network."""
     parser.add_argument("--backbone", metavar="NAME",
                         help="fit a classifier on the embeddings of a trained network: shipped, "
                         "installed (`audiocnn models`) or a bundle's folder; auto: the best at "
@@ -57,18 +74,6 @@ def add_train(verbs: Any) -> None:
     parser.add_argument("--no-embeddings", action="store_true",
                         help="with --backbone: leave the features of the training windows out of "
                         "the bundle; add-class and improve need them")  # fmt: skip
-    parser.add_argument("--from", dest="start", metavar="M",
-                        help="train on from a model, shipped or a folder, with other "
-                        "classes: half the time, and better where clips are few and "
-                        "like its own")  # fmt: skip
-    parser.add_argument("--reviews", action="append", default=[], metavar="CSV",
-                        help="a model's events with your verdicts (see clips): learnt from too; "
-                        "may be given again")  # fmt: skip
-    _add_fitting(parser)
-    parser.add_argument("--front", choices=["log-mel", "log-spectrum", "raw"],
-                        help="front end (default: log-mel for sound; for other signals raw "
-                        "samples, log-spectrum where clips are long)")  # fmt: skip
-    add_reading(parser, labels=True)
 
 
 def _add_judging(parser: argparse.ArgumentParser) -> None:

@@ -108,7 +108,7 @@ class Agreement:
     Attributes
     ----------
     windows
-        Held out, in which the teacher hears it.
+        Held out, in which the teacher detects it.
     average_precision
         Of the student's ranking, against that.
     found

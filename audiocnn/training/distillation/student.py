@@ -160,7 +160,7 @@ def batches(folder: Path, rng: np.random.Generator) -> Iterator[Batch]:
 
 
 def varied(batch: Batch, generator: torch.Generator) -> Tensor:
-    """Change level and bands a little, which does not change what is there to be recognised."""
+    """Change level and bands a little, which does not change the sounds in it."""
     x = batch.frames
     n, _, bands, _ = x.shape
     gain = (torch.rand(n, 1, 1, 1, generator=generator) - 0.6) * 3
